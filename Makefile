@@ -1,0 +1,50 @@
+# The commands of Estafette. Each one sets up what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench bench-line bench-kill serve lock docker-check clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Estafette needs Python 3.11 or later; set PYTHON=/path/to/python3.11")'
+	@echo "Setting up $(VENV) (once; most of it is downloads)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY)  ## Make the environment in .venv
+
+demo: $(READY)  ## Run the main job: four invoices through a gateway and a simulated platform
+	@$(BIN)/estafette demo
+
+test: $(READY)  ## Run the tests
+	@$(BIN)/python -m pytest -n 2
+
+check: $(READY)  ## Format, lint, types, import contracts, tests with coverage, clean tree
+	@$(BIN)/python -m tests.house.check
+
+bench: bench-line  ## Run the benchmarks
+
+bench-line: $(READY)  ## Measure the whole line at fixed arrival rates
+	@$(BIN)/python -m tests.bench.line
+
+bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
+	@$(BIN)/python -m tests.bench.kill --kills 1000
+
+serve: $(READY)  ## Run the gateway
+	@$(BIN)/estafette serve
+
+lock:  ## Renew requirements.lock (needs uv)
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev -o requirements.lock pyproject.toml
+
+docker-check: $(READY)  ## Run the Dockerfile's own steps in a bare Debian root and start the gateway in it
+	@$(BIN)/python -m tests.house.docker
+
+clean:  ## Remove what setup and demo made
+	rm -rf $(VENV) demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Who else there is: platforms, mail. Each adapter speaks to one other system and to nobody here."""

@@ -1,0 +1,1 @@
+"""The HTTP faces of the gateway. The route table is in application.py."""
