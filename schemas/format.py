@@ -1,0 +1,37 @@
+"""What a format is: how it is recognised, read into the model and written from it.
+
+A format never loses silently: what the model does not know is listed in `Reading.unknown` by element path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schemas.invoice import Invoice
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document read into the model."""
+
+    invoice: Invoice
+    unknown: tuple[str, ...] = ()
+    """Paths of elements with content that the model does not hold, in document order, each path once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One syntax of invoices."""
+
+    name: str
+    """The name used in the API, the CLI and the journal: cii, ubl-invoice, ubl-creditnote."""
+    title: str
+    """For people."""
+    media_type: str
+    root: tuple[str, str]
+    """Namespace and local name of the root element."""
+    read: Callable[[bytes], Reading]
+    """Bytes into the model. Raises `schemas.xml.Unreadable` with its findings when the bytes cannot be read."""
+    write: Callable[[Invoice], bytes]
+    """The model into bytes: UTF-8, schema order, same input same bytes."""
