@@ -1,0 +1,174 @@
+"""The contract between the gateway and everybody else: what a network does, and the values it trades in.
+
+The gateway drives: it sends, it collects. An adapter returns values and raises two exceptions, `Unreachable` and
+`Refused`; it never retries by itself, never calls the gateway back and keeps no state that matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from schemas.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class ElectronicAddress:
+    """Where a participant is reached (BT-34, BT-49): an identifier and its scheme from the EAS list."""
+
+    scheme: str
+    """0225 (French directory address), 0002 (SIREN), 0009 (SIRET), EM (e-mail), …"""
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way to a participant: network, address and what the network takes."""
+
+    network: str
+    """Name of the adapter: afnor, mail."""
+    address: ElectronicAddress
+    reason: str
+    """The sentence that explains the choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consignment:
+    """What is handed over: one document's bytes for one route."""
+
+    id: str
+    """At most 36 characters, derived from document and route, the same for every attempt: lets the other side (and us) tell a repetition."""
+    route: Route
+    name: str
+    """File name."""
+    syntax: str
+    """Factur-X, CII, UBL or CDAR, in the words of XP Z12-013."""
+    media_type: str
+    data: bytes
+    sha256: str
+    """64 lower-case hexadecimal digits of `data`."""
+    organization: str
+    """SIREN of the sender."""
+    subject: str
+    """A line for people: kind and number of the document, name of the sender."""
+    repeated: bool = False
+    """An earlier attempt may have arrived: ask before sending again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The network's proof that it took a consignment."""
+
+    network_id: str
+    """The network's own id: a flow id, a message id."""
+    at: datetime
+    """When the network says it took it."""
+    evidence: bytes
+    """The network's answer, as it came."""
+    evidence_type: str
+    """Its media type."""
+    already_there: bool = False
+    """The network had the same bytes already: a repetition was recognised."""
+
+
+class ArrivalKind(StrEnum):
+    """What a network brings."""
+
+    STATUS = "status"
+    """A life-cycle status message (CDAR) about a document we sent."""
+    ACKNOWLEDGEMENT = "acknowledgement"
+    """The network's technical verdict on a consignment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Bytes a network brings, before they are interpreted."""
+
+    network_id: str
+    """Unique in the network for ever; the same arrival collected twice bears the same id."""
+    kind: ArrivalKind
+    at: datetime
+    """When the network says it came about."""
+    media_type: str
+    data: bytes
+    consignment: str | None = None
+    """Id of the consignment it answers, when the network says so; otherwise the bytes tell (invoice number and seller)."""
+    refused: tuple[Finding, ...] = ()
+    """For an acknowledgement: why the network refuses the consignment; empty when it accepts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One page of arrivals and where to go on."""
+
+    arrivals: Sequence[Arrival]
+    cursor: str
+    """Opaque to the gateway, which stores it with the arrivals in one transaction."""
+    more: bool
+    """There is another page right now."""
+
+
+class Unreachable(Exception):
+    """Not now: try again. `unknown` means that the consignment may have arrived."""
+
+    def __init__(self, reason: str, retry_in: timedelta | None = None, *, unknown: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_in = retry_in
+        self.unknown = unknown
+
+
+class Refused(Exception):
+    """Never: the network will not take this consignment, and says why."""
+
+    def __init__(self, reason: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.findings = tuple(findings)
+
+
+class Network(Protocol):
+    """Carries documents to participants and brings back what they say."""
+
+    @property
+    def name(self) -> str:
+        """The adapter's name in the catalogue."""
+        ...
+
+    async def find(self, address: ElectronicAddress) -> Route | None:
+        """The route to this address, None when the network does not serve it. Raises Unreachable."""
+        ...
+
+    async def send(self, consignment: Consignment) -> Receipt:
+        """Hand over, once: a repetition of the same id with the same bytes is a success. Raises Unreachable, Refused."""
+        ...
+
+    async def collect(self, cursor: str | None) -> Collected:
+        """What came since the cursor (None: from the beginning), oldest first, none lost. Raises Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A complaint about an adapter's settings, gathered at start."""
+
+    setting: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The networks this gateway is configured for, in order of preference."""
+
+    all: tuple[Network, ...] = field(default=())
+
+    def named(self, name: str) -> Network | None:
+        """The network of this name, None when it is not configured."""
+        return next((network for network in self.all if network.name == name), None)

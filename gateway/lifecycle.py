@@ -1,0 +1,132 @@
+"""What may become of a document: the stages, the four outcomes of a stage, and what follows what. Pure.
+
+Three words that must not be mixed: a *stage* is where the document stands in our line; an *outcome* is how a stage
+ended; a *status* is what a party or a platform says about the document (200 deposited … 213 rejected).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from schemas.finding import Finding
+
+Facts = Mapping[str, Any]
+"""Ids, codes, dates and hashes of an event: strings, integers, booleans, lists and maps of them; never invoice text."""
+
+
+class Stage(StrEnum):
+    """Where a document stands: the participle of the stage it has passed last."""
+
+    RECEIVED = "received"
+    PARSED = "parsed"
+    VALIDATED = "validated"
+    BUILT = "built"
+    SEALED = "sealed"
+    ARCHIVED = "archived"
+    ROUTED = "routed"
+    DELIVERED = "delivered"
+    ACKNOWLEDGED = "acknowledged"
+    SETTLED = "settled"
+
+    @property
+    def next(self) -> Stage | None:
+        """The stage after this one; None at the end of the line."""
+        order = list(Stage)
+        place = order.index(self) + 1
+        return order[place] if place < len(order) else None
+
+    def reaches(self, other: Stage) -> bool:
+        """Whether a document that stands here has passed the other stage."""
+        order = list(Stage)
+        return order.index(self) >= order.index(other)
+
+
+class Role(StrEnum):
+    """What a kept content is to its document."""
+
+    SUBMISSION = "submission"
+    """The bytes as accepted."""
+    DATA = "data"
+    """The structured invoice that came beside a readable PDF in one submission."""
+    XML = "xml"
+    """The structured invoice that was judged: taken out of the submission, or written from its JSON."""
+    REPORT = "report"
+    """The validation report."""
+    ORIGINAL = "original"
+    """What is sealed, archived and delivered."""
+    RECEIPT = "receipt"
+    """The network's proof of delivery."""
+    STATUS = "status"
+    """A status message as it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Bytes that a stage made or took, to be stored with its event."""
+
+    role: Role
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something said about the document meanwhile; becomes an event of its own."""
+
+    kind: str
+    """status, payment or attempt."""
+    facts: Facts
+    keep: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The stage is reached."""
+
+    facts: Facts = field(default_factory=dict)
+    keep: tuple[Kept, ...] = ()
+    news: tuple[News, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The stage does not concern this document."""
+
+    reason: str
+    facts: Facts = field(default_factory=dict)
+    keep: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not yet; the same stage runs again."""
+
+    after: timedelta
+    reason: str
+    news: tuple[News, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """It ends here; a person or a new submission acts."""
+
+    reason: str
+    findings: tuple[Finding, ...] = ()
+    facts: Facts = field(default_factory=dict)
+    keep: tuple[Kept, ...] = ()
+    news: tuple[News, ...] = ()
+
+
+Outcome = Done | Skipped | Later | Halted
+
+WAITS = (30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds between attempts when a network is unreachable: three tries in the first quarter of an hour, three days in all."""
+
+
+def wait_before(attempt: int) -> timedelta | None:
+    """How long to wait after the given attempt (from 1) failed; None when the attempts are used up."""
+    return timedelta(seconds=WAITS[attempt - 1]) if attempt <= len(WAITS) else None
