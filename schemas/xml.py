@@ -169,7 +169,7 @@ def _syntax(error: etree.XMLSyntaxError) -> Unreadable:
 
 def _check_tree(tree: etree._ElementTree) -> None:
     """What only shows in the tree; every reason is told at once."""
-    if tree.docinfo.doctype:
+    if tree.docinfo.doctype:  # type: ignore[attr-defined]  # missing from the stubs
         raise refusal("XML-DOCTYPE", "The XML carries a document type (DOCTYPE); none is read.")
     reasons = (
         (_too_deep, "XML-DEPTH", f"Elements are nested deeper than {DEPTH_LIMIT} levels."),
