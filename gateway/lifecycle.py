@@ -90,6 +90,8 @@ class Done:
     facts: Facts = field(default_factory=dict)
     keep: tuple[Kept, ...] = ()
     news: tuple[News, ...] = ()
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """What the document's row shows besides: parties, dates and amounts; not part of the journal."""
 
 
 @dataclass(frozen=True, slots=True)

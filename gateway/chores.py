@@ -1,0 +1,95 @@
+"""What the clock asks for: collect what networks bring.
+
+Each run has one runner in the installation (the chore's row moves its due date). What is collected is stored before the cursor
+moves, each arrival once for ever; one that cannot be read or tied to a document is kept as a stray and never blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from adapters.port import Arrival, ArrivalKind, Network, Unreachable
+from gateway.compute import Interrupted
+from gateway.errors import Busy
+from gateway.resources import Resources
+from gateway.store import arrivals, tasks
+from schemas.formats import cdar
+from schemas.xml import Unreadable
+
+log = logging.getLogger(__name__)
+
+PAGES = 1_000
+"""Pages collected in one go, at most."""
+
+
+class Chores:
+    """Runs each chore when it is due, until cancelled."""
+
+    def __init__(self, resources: Resources, every: timedelta, ring: Callable[[], None]) -> None:
+        """`every`: how often each network is asked; `ring` tells the worker that something arrived."""
+        self._resources = resources
+        self._every = every
+        self._ring = ring
+
+    async def run(self) -> None:
+        """Collect, wait, collect again."""
+        while True:
+            for network in self._resources.networks.all:
+                try:
+                    if await tasks.claim_chore(
+                        self._resources.pool, f"collect:{network.name}", self._resources.clock.now(), self._every
+                    ):
+                        await collect(self._resources, network, self._ring)
+                except Busy as busy:
+                    log.warning("collecting waits: %s", busy.detail)
+                except Exception:
+                    log.exception("collecting failed", extra={"network": network.name})
+            await asyncio.sleep(self._every.total_seconds())
+
+
+async def collect(resources: Resources, network: Network, ring: Callable[[], None]) -> int:
+    """Take everything a network brings now; tells how many arrivals were new."""
+    new = 0
+    for stray in await arrivals.strays(resources.pool, network.name):
+        if await _tie(resources, network.name, stray):
+            await arrivals.forget_stray(resources.pool, network.name, stray.network_id)
+            new += 1
+    for _ in range(PAGES):
+        cursor = await arrivals.cursor(resources.pool, network.name)
+        try:
+            page = await network.collect(cursor)
+        except Unreachable as away:
+            log.warning("nothing collected: %s", away.reason, extra={"network": network.name})
+            break
+        for arrival in page.arrivals:
+            if await _tie(resources, network.name, arrival):
+                new += 1
+            else:
+                await arrivals.keep_stray(resources.pool, network.name, arrival, resources.clock.now())
+        if page.cursor != cursor:
+            await arrivals.advance(resources.pool, network.name, page.cursor, resources.clock.now())
+        if not page.more:
+            break
+    if new:
+        ring()
+    return new
+
+
+async def _tie(resources: Resources, network: str, arrival: Arrival) -> bool:
+    """Store an arrival with its document; False when no document is known for it."""
+    owner = None
+    if arrival.consignment is not None:
+        owner = await arrivals.owner_of_consignment(resources.pool, network, arrival.consignment)
+    if owner is None and arrival.kind is ArrivalKind.STATUS:
+        try:
+            message = await resources.compute(cdar.read, arrival.data)
+        except (Unreadable, Interrupted):
+            return False
+        owner = await arrivals.owner_of_number(resources.pool, network, message.seller, message.number)
+    if owner is None:
+        return False
+    await arrivals.keep(resources.pool, network, owner, arrival, resources.clock.now())
+    return True

@@ -1,0 +1,104 @@
+"""What a stage may reach, and the document it works on.
+
+A stage gets both as arguments and returns an outcome; it writes nothing. `Work` carries the document as it will be
+after the stages already run under this claim, so that several pure stages can be committed together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+from adapters.port import Networks
+from gateway.clock import Clock
+from gateway.compute import Compute
+from gateway.errors import NotFound
+from gateway.lifecycle import Done, Halted, Kept, Later, Outcome, Role, Skipped, Stage
+from gateway.store import documents
+from gateway.store.accounts import Account
+from gateway.store.documents import Document, Payment, WaitingArrival
+from gateway.store.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a stage may reach."""
+
+    pool: Pool
+    networks: Networks
+    clock: Clock
+    compute: Compute
+    language: str = "fr"
+    """Language of the readable page: fr or en."""
+    rules: str | None = None
+    """The operator's folder of rule artefacts; None: those of the installed package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One document under a claim."""
+
+    document: Document
+    account: Account
+    attempts: int
+    """Tries of the coming stage, this one included."""
+    arrivals: tuple[WaitingArrival, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    payments_told: frozenset[str] = frozenset()
+    """Ids of the payments the journal tells of already."""
+    made: tuple[Kept, ...] = field(default=())
+    """What earlier stages of this claim keep and is not committed yet."""
+
+    async def read(self, role: Role, resources: Resources) -> bytes:
+        """The newest content in this role. Raises NotFound."""
+        for kept in reversed(self.made):
+            if kept.role is role:
+                return kept.data
+        reference = self.document.content(role)
+        if reference is None:
+            raise NotFound(f"the document has no {role}")
+        async with resources.pool.account(self.account.id) as connection:
+            return await documents.read(connection, reference.sha256)
+
+    def has(self, role: Role) -> bool:
+        """Whether there is a content in this role."""
+        return self.document.content(role) is not None or any(kept.role is role for kept in self.made)
+
+    async def structured(self, resources: Resources) -> bytes:
+        """The structured invoice: taken out of the submission or written from it, or the submission itself."""
+        return await self.read(Role.XML if self.has(Role.XML) else Role.SUBMISSION, resources)
+
+    def facts(self, stage: Stage) -> dict[str, Any]:
+        """What a stage found."""
+        return dict(self.document.facts.get(str(stage), {}))
+
+    def after(self, stage: Stage, outcome: Outcome) -> Work:
+        """The work as the next stage of this claim sees it."""
+        match outcome:
+            case Done(facts=facts, keep=keep, columns=columns):
+                document = replace(
+                    self.document, stage=stage, facts={**self.document.facts, str(stage): dict(facts)}, **columns
+                )
+                return replace(self, document=document, made=(*self.made, *keep), attempts=1, arrivals=())
+            case Skipped(facts=facts, keep=keep):
+                document = replace(self.document, stage=stage, facts={**self.document.facts, str(stage): dict(facts)})
+                return replace(self, document=document, made=(*self.made, *keep), attempts=1)
+            case Later() | Halted():
+                return self
+
+
+async def load(resources: Resources, account: Account, document_id: Any, attempts: int) -> Work:
+    """Read a document and what waits for it. Raises NotFound."""
+    async with resources.pool.account(account.id) as connection:
+        document = await documents.get(connection, document_id)
+        late = document.stage.reaches(Stage.ROUTED)
+        waiting = await documents.arrivals(connection, document_id) if late else ()
+        paid = await documents.payments(connection, document_id) if late else ()
+        told = await documents.payments_told(connection, document_id) if paid else frozenset()
+    return Work(document, account, attempts, waiting, paid, told)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 as 64 lower-case hexadecimal digits."""
+    return sha256(data).hexdigest()

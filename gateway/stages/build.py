@@ -1,0 +1,129 @@
+"""Build: make the original, what is sealed, archived and delivered.
+
+An account asks either for Factur-X or for its documents as submitted. A submission is never rewritten: a Factur-X stays
+as it came, and a CII goes into its PDF byte for byte. Where Factur-X would lose something (the model does not hold an
+element, a UBL does not survive its translation into CII) the original stays as submitted, and the event says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from schemas.catalogue import FORMATS
+from schemas.judge import judge
+
+from gateway.compute import Interrupted
+from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.resources import Resources, Work, digest
+from schemas.finding import Finding, Verdict
+from schemas.formats import facturx
+from schemas.xml import Unreadable
+
+POISON_LIMIT = 3
+"""A document whose building killed its process so often is set aside for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The original and how it came about."""
+
+    format: str
+    """facturx, cii, ubl-invoice or ubl-creditnote."""
+    media_type: str
+    data: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to build; picklable."""
+
+    submission: bytes
+    format: str
+    """Of the submission: json, cii, ubl-invoice, ubl-creditnote, facturx, pdf."""
+    xml: bytes
+    """The structured invoice that was judged."""
+    xml_format: str
+    original: str
+    """facturx or as_submitted."""
+    french: bool
+    language: str
+    created: datetime
+
+
+async def run(work: Work, resources: Resources) -> Outcome:
+    """Make the original in a worker process."""
+    parsed = work.facts(Stage.PARSED)
+    order = Order(
+        submission=await work.read(Role.SUBMISSION, resources),
+        format=work.document.format,
+        xml=await _structured(work, resources),
+        xml_format=parsed["format"],
+        original=work.account.original,
+        french=work.account.french,
+        language=resources.language,
+        created=work.document.created_at.replace(microsecond=0),
+    )
+    try:
+        built = await resources.compute(build, order)
+    except Unreadable as unreadable:
+        return Halted("the original cannot be built", unreadable.findings)
+    except Interrupted as interrupted:
+        if work.attempts >= POISON_LIMIT:
+            return Halted("could not be built: the building process died each time", facts={"attempts": work.attempts})
+        attempt = News("attempt", {"attempt": work.attempts, "outcome": "interrupted", "reason": str(interrupted)})
+        wait = wait_before(work.attempts)
+        assert wait is not None
+        return Later(wait, f"could not be built: {interrupted}", (attempt,))
+    facts: Mapping[str, Any] = {
+        "format": built.format,
+        "sha256": digest(built.data),
+        "size": len(built.data),
+        "from": digest(order.submission),
+        "reason": built.reason,
+    }
+    return Done(facts, (Kept(Role.ORIGINAL, built.media_type, built.data),))
+
+
+async def _structured(work: Work, resources: Resources) -> bytes:
+    if work.has(Role.XML):
+        return await work.read(Role.XML, resources)
+    return await work.read(Role.DATA if work.has(Role.DATA) else Role.SUBMISSION, resources)
+
+
+def build(order: Order) -> Built:
+    """The original of a submission. Pure, for a worker process. Raises Unreadable when there can be none."""
+    if order.format == "facturx":
+        return Built("facturx", "application/pdf", order.submission, "kept as submitted: it is a Factur-X already")
+    as_submitted = Built(order.xml_format, "application/xml", order.xml, "kept as submitted: the account asks for it")
+    if order.original == "as_submitted" and order.format != "pdf":
+        return as_submitted
+    return _facturx(order, as_submitted)
+
+
+def _facturx(order: Order, as_submitted: Built) -> Built:
+    reading = FORMATS[order.xml_format].read(order.xml)
+    if reading.unknown:
+        return _kept(
+            as_submitted, f"Factur-X would not show {len(reading.unknown)} elements, first {reading.unknown[0]}"
+        )
+    xml = order.xml
+    if order.xml_format != "cii":
+        xml = FORMATS["cii"].write(reading.invoice)
+        report = judge(xml, french=order.french)
+        if report.verdict is not Verdict.VALID:
+            return _kept(as_submitted, f"its translation into CII does not pass: {_first(report.findings)}")
+    supplied = order.submission if order.format == "pdf" else None
+    pdf = facturx.build(reading.invoice, xml, language=order.language, created=order.created, supplied=supplied)
+    return Built("facturx", "application/pdf", pdf, f"made from {order.format}")
+
+
+def _kept(as_submitted: Built, why: str) -> Built:
+    return Built(as_submitted.format, as_submitted.media_type, as_submitted.data, f"kept as submitted: {why}")
+
+
+def _first(findings: tuple[Finding, ...]) -> str:
+    return findings[0].rule if findings else "could not be judged"

@@ -1,0 +1,82 @@
+"""Deliver: hand the original over to its route, once.
+
+The consignment's id is derived from document and route and was committed before the first attempt, so that the other
+side, and we after a crash, can tell a repetition. An attempt whose outcome is unknown is recorded as such and is
+reconciled by that id before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from adapters.port import Consignment, ElectronicAddress, Receipt, Refused, Route, Unreachable
+from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.resources import Resources, Work, digest
+from signing.chain import instant
+
+SYNTAXES = {"facturx": "Factur-X", "cii": "CII", "ubl-invoice": "UBL", "ubl-creditnote": "UBL"}
+"""Our format names in the words of XP Z12-013."""
+
+
+async def run(work: Work, resources: Resources) -> Outcome:
+    """Hand over. The worker has committed the route before."""
+    consignment = await _consign(work, resources)
+    network = resources.networks.named(consignment.route.network)
+    if network is None:
+        return _later(work, consignment, Unreachable(f"the network {consignment.route.network} is not configured"))
+    try:
+        receipt = await network.send(consignment)
+    except Unreachable as unreachable:
+        return _later(work, consignment, unreachable)
+    except Refused as refused:
+        facts = {"consignment": consignment.id, "network": network.name}
+        return Halted(f"refused by the network: {refused.reason}", refused.findings, facts)
+    return _handed_over(consignment, receipt)
+
+
+async def _consign(work: Work, resources: Resources) -> Consignment:
+    document = work.document
+    routed, built = work.facts(Stage.ROUTED), work.facts(Stage.BUILT)
+    data = await work.read(Role.ORIGINAL, resources)
+    suffix = "pdf" if built["format"] == "facturx" else "xml"
+    address = ElectronicAddress(routed["scheme"], document.buyer_address or "")
+    kind = "Avoir" if document.type_code in ("381", "396", "261", "502", "503") else "Facture"
+    return Consignment(
+        id=routed["consignment"],
+        route=Route(routed["network"], address, routed["reason"]),
+        name=f"{_file_name(document.number or str(document.id))}.{suffix}",
+        syntax=SYNTAXES[built["format"]],
+        media_type="application/pdf" if suffix == "pdf" else "application/xml",
+        data=data,
+        sha256=digest(data),
+        organization=document.participant,
+        subject=f"{kind} {document.number} de {work.account.name}",
+        repeated=work.attempts > 1,
+    )
+
+
+def _handed_over(consignment: Consignment, receipt: Receipt) -> Done:
+    facts = {
+        "consignment": consignment.id,
+        "network": consignment.route.network,
+        "network_id": receipt.network_id,
+        "network_at": instant(receipt.at),
+        "sha256": consignment.sha256,
+        "already_there": receipt.already_there,
+    }
+    return Done(facts, (Kept(Role.RECEIPT, receipt.evidence_type, receipt.evidence),))
+
+
+def _later(work: Work, consignment: Consignment, away: Unreachable) -> Outcome:
+    wait = wait_before(work.attempts)
+    facts = {
+        "attempt": work.attempts,
+        "outcome": "unknown" if away.unknown else "unreachable",
+        "reason": away.reason,
+        "consignment": consignment.id,
+    }
+    if wait is None:
+        return Halted("the network could not be reached for three days", facts=facts)
+    return Later(away.retry_in or wait, away.reason, (News("attempt", facts),))
+
+
+def _file_name(number: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in number)[:80]

@@ -1,0 +1,97 @@
+"""Parse: bytes into the model, as far as the line needs it: who, whom, number, dates, amounts.
+
+A structured document that cannot be read into the model is not refused here: the rules say better what is wrong
+(`validate`), and it is refused there at the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.catalogue import FORMATS, recognise
+
+from gateway.lifecycle import Done, Halted, Kept, Outcome, Role
+from gateway.resources import Resources, Work, digest
+from schemas import json_form
+from schemas.finding import Finding
+from schemas.invoice import Invoice, Party
+from schemas.xml import Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What the line needs of a document."""
+
+    format: str
+    """Of the structured invoice: cii, ubl-invoice or ubl-creditnote."""
+    profile: str
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    xml: bytes | None = None
+    """The structured invoice when it is not the submission itself."""
+    unknown: tuple[str, ...] = ()
+    """Element paths that the model does not hold."""
+    unreadable: tuple[Finding, ...] = ()
+    """Why the model could not be read; the rules decide then."""
+
+
+async def run(work: Work, resources: Resources) -> Outcome:
+    """Read the submission, or the data that came beside a PDF."""
+    data = await work.read(Role.DATA if work.has(Role.DATA) else Role.SUBMISSION, resources)
+    try:
+        parsed = await resources.compute(parse, data)
+    except Unreadable as unreadable:
+        return Halted("the submission cannot be read", unreadable.findings)
+    facts = {"format": parsed.format, "profile": parsed.profile}
+    if parsed.unknown:
+        facts["unknown"] = len(parsed.unknown)
+    if parsed.unreadable:
+        facts["unreadable"] = [finding.rule for finding in parsed.unreadable]
+    keep: tuple[Kept, ...] = ()
+    if parsed.xml is not None:
+        facts["xml"] = digest(parsed.xml)
+        keep = (Kept(Role.XML, "application/xml", parsed.xml),)
+    return Done(facts, keep, columns=parsed.columns)
+
+
+def parse(data: bytes) -> Parsed:
+    """Bytes into what the line needs. Pure, for a worker process. Raises Unreadable."""
+    recognised = recognise(data)
+    if recognised.format == "json":
+        invoice = json_form.read(data)
+        return Parsed("cii", invoice.profile or "", columns_of(invoice), FORMATS["cii"].write(invoice))
+    name = "cii" if recognised.format == "facturx" else recognised.format
+    xml = recognised.xml if recognised.format == "facturx" else None
+    try:
+        reading = FORMATS[name].read(xml or data)
+    except Unreadable as unreadable:
+        return Parsed(name, recognised.profile, {}, xml, unreadable=unreadable.findings)
+    return Parsed(name, recognised.profile, columns_of(reading.invoice), xml, reading.unknown)
+
+
+def columns_of(invoice: Invoice) -> dict[str, Any]:
+    """What the document's row shows of an invoice."""
+    address = invoice.buyer.endpoint if invoice.buyer else None
+    return {
+        "number": invoice.number,
+        "type_code": invoice.type_code,
+        "issue_date": invoice.issue_date,
+        "seller": identifier_of(invoice.seller),
+        "buyer": identifier_of(invoice.buyer),
+        "buyer_scheme": address.scheme if address else None,
+        "buyer_address": address.value if address else None,
+        "currency": invoice.currency,
+        "total": invoice.totals.with_vat if invoice.totals else None,
+        "amount_due": invoice.totals.due if invoice.totals else None,
+        "due_date": invoice.due_date,
+    }
+
+
+def identifier_of(party: Party | None) -> str:
+    """The identifier a party is known by: SIREN (BT-30, BT-47), else VAT number, tax number, other id, name."""
+    if party is None:
+        return ""
+    others = [party.vat_id, party.tax_id, *(identifier.value for identifier in party.ids), party.name]
+    legal = party.legal_id.value if party.legal_id else None
+    return next((text for text in [legal, *others] if text), "")

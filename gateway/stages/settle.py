@@ -1,0 +1,47 @@
+"""Settle: paid, or still owed. Statuses that come meanwhile (approved, disputed, payment sent) are recorded here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped
+from gateway.resources import Resources, Work
+from gateway.statuses import hear
+from gateway.store.documents import Payment
+
+LOOK_AGAIN = timedelta(days=1)
+"""A payment or a status wakes the document at once; this is only how long it sleeps otherwise."""
+
+CREDIT_NOTES = frozenset({"261", "381", "396", "502", "503"})
+"""UNTDID 1001 codes of credit notes in the French list (BR-FR-04)."""
+
+
+async def run(work: Work, resources: Resources) -> Outcome:
+    """Match the payments reported in the invoice's currency with what is due (BT-115)."""
+    heard = await hear(work, resources)
+    if heard.ended:
+        return Halted(heard.ended, heard.findings, news=heard.news)
+    document = work.document
+    news = (*heard.news, *_payment_news(work))
+    if document.type_code in CREDIT_NOTES:
+        return (
+            Skipped("a credit note is settled with what it corrects") if not news else Done({"owed": False}, news=news)
+        )
+    due = document.amount_due or Decimal(0)
+    if due <= 0:
+        return Done({"paid": True, "payments": 0, "reason": "nothing is due"}, news=news)
+    paid = sum((p.amount for p in work.payments if p.currency == document.currency), Decimal(0))
+    if paid >= due:
+        return Done({"paid": True, "payments": len(work.payments), "overpaid": paid > due}, news=news)
+    return Later(LOOK_AGAIN, "partly paid" if paid > 0 else "waits for payment", news)
+
+
+def _payment_news(work: Work) -> tuple[News, ...]:
+    """One event for each payment the journal does not tell of yet."""
+    seen = work.payments_told
+    return tuple(News("payment", _facts(payment)) for payment in work.payments if str(payment.id) not in seen)
+
+
+def _facts(payment: Payment) -> dict[str, object]:
+    return {"payment": str(payment.id), "paid_on": payment.paid_on.isoformat(), "status": "paid", "source": "account"}

@@ -1,0 +1,61 @@
+"""Validate: what the rules say, layer by layer, recorded with the document whatever they say.
+
+Fail closed: a layer that could not run leaves the document waiting ("could not be judged"), never valid.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from schemas.judge import judge
+
+from gateway.compute import Interrupted
+from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.resources import Resources, Work
+from schemas.finding import Report, Severity, Verdict
+
+POISON_LIMIT = 3
+"""A document whose judging killed its process so often is set aside for a person."""
+
+
+async def run(work: Work, resources: Resources) -> Outcome:
+    """Judge the structured invoice by the rules in force."""
+    data = await work.read(_judged(work), resources)
+    try:
+        report = await resources.compute(judge, data, french=work.account.french)
+    except Interrupted as interrupted:
+        if work.attempts >= POISON_LIMIT:
+            return Halted("could not be judged: the judging process died each time", facts={"attempts": work.attempts})
+        return _again(work, str(interrupted))
+    kept = Kept(Role.REPORT, "application/json", json.dumps(report.as_json(), ensure_ascii=False).encode())
+    facts = {
+        "verdict": str(report.verdict),
+        "layers": [layer.as_json() for layer in report.layers],
+        "warnings": sum(finding.severity is not Severity.FATAL for finding in report.findings),
+    }
+    match report.verdict:
+        case Verdict.UNJUDGED:
+            return _again(work, _why(report))
+        case Verdict.INVALID:
+            return Halted("the document breaks rules", report.findings, facts, (kept,))
+        case Verdict.VALID:
+            unread = work.facts(Stage.PARSED).get("unreadable")
+            if unread:
+                return Halted("the document passes the rules but cannot be read", report.findings, facts, (kept,))
+            return Done(facts, (kept,))
+
+
+def _judged(work: Work) -> Role:
+    """The bytes the caller sent, so that findings point into them; the JSON's own form is judged as such."""
+    return Role.DATA if work.has(Role.DATA) else Role.SUBMISSION
+
+
+def _again(work: Work, reason: str) -> Outcome:
+    wait = wait_before(work.attempts) or timedelta(days=1)
+    attempt = News("attempt", {"attempt": work.attempts, "outcome": "unjudged", "reason": reason})
+    return Later(wait, f"could not be judged: {reason}", (attempt,))
+
+
+def _why(report: Report) -> str:
+    return next((f"{f.layer}: {f.rule}" for f in report.findings), "a layer did not run")

@@ -1,0 +1,108 @@
+"""What parties and platforms say about a document, turned into news for its journal.
+
+A status never walks a document back: `furthest` is the status that counts, by the ranks of the vocabulary, whatever the
+order of arrival. Unknown codes are kept and shown. A message that cannot be read is kept and shown too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.port import ArrivalKind
+from gateway.lifecycle import Kept, News, Role
+from gateway.resources import Resources, Work
+from gateway.store.documents import WaitingArrival
+from schemas.finding import Finding, Severity
+from schemas.formats import cdar
+from schemas.xml import Unreadable
+from signing.chain import instant
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the waiting arrivals say, all together."""
+
+    news: tuple[News, ...]
+    furthest: str | None
+    """Name of the status that counts now; None when nothing was said yet."""
+    ended: str | None
+    """Why the document ends here: refused or rejected; None when it goes on."""
+    findings: tuple[Finding, ...] = ()
+    """The reasons the other side gives, for `ended`."""
+
+
+async def hear(work: Work, resources: Resources) -> Heard:
+    """Read what waits for the document, in the order it came about."""
+    news: list[News] = []
+    furthest, ended, findings = work.document.status, None, ()
+    for arrival in work.arrivals:
+        if arrival.kind is ArrivalKind.ACKNOWLEDGEMENT:
+            item, refused = _acknowledgement(arrival, furthest)
+            news.append(item)
+            if refused:
+                ended, findings = "refused by the platform", refused
+            continue
+        try:
+            message = await resources.compute(cdar.read, arrival.data)
+        except Unreadable as unreadable:
+            news.append(_unreadable(arrival, unreadable.findings))
+            continue
+        status = cdar.status_of(message.code)
+        furthest = cdar.further(furthest, status.name)
+        news.append(_status(arrival, message, furthest))
+        if status.ends:
+            ended, findings = f"{status.name} by the other side", _reasons(message)
+    return Heard(tuple(news), furthest, ended, findings)
+
+
+def _status(arrival: WaitingArrival, message: cdar.StatusMessage, furthest: str | None) -> News:
+    facts: dict[str, Any] = {
+        "status": cdar.status_of(message.code).name,
+        "code": message.code,
+        "at": instant(message.at),
+        "source": arrival.network,
+        "network_id": arrival.network_id,
+        "furthest": furthest,
+    }
+    if message.reasons:
+        facts["reasons"] = [reason.code for reason in message.reasons]
+    return News("status", facts, (Kept(Role.STATUS, arrival.media_type, arrival.data),))
+
+
+def _acknowledgement(arrival: WaitingArrival, furthest: str | None) -> tuple[News, tuple[Finding, ...]]:
+    facts: dict[str, Any] = {
+        "status": "not_admitted" if arrival.refused else "admitted",
+        "at": instant(arrival.at),
+        "source": arrival.network,
+        "network_id": arrival.network_id,
+    }
+    if furthest is not None:
+        facts["furthest"] = furthest
+    if arrival.refused:
+        facts["reasons"] = [finding.rule for finding in arrival.refused]
+    return News("status", facts, (Kept(Role.STATUS, arrival.media_type, arrival.data),)), arrival.refused
+
+
+def _unreadable(arrival: WaitingArrival, findings: Sequence[Finding]) -> News:
+    facts = {
+        "status": "unreadable",
+        "at": instant(arrival.at),
+        "source": arrival.network,
+        "network_id": arrival.network_id,
+        "reasons": [finding.rule for finding in findings],
+    }
+    return News("status", facts, (Kept(Role.STATUS, arrival.media_type, arrival.data),))
+
+
+def _reasons(message: cdar.StatusMessage) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            rule=reason.code or f"STATUS-{message.code}",
+            severity=Severity.FATAL,
+            layer="status",
+            says=reason.comment or cdar.status_of(message.code).label_en,
+        )
+        for reason in message.reasons
+    )

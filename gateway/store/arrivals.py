@@ -1,0 +1,138 @@
+"""What networks bring: tied to its document and stored once for ever, before anything is made of it.
+
+What cannot be tied to a document is a stray: kept, counted, tried again at each collection, never dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from adapters.port import Arrival, ArrivalKind
+from gateway.store import tasks
+from gateway.store.pool import Pool
+from schemas.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The document an arrival speaks about."""
+
+    account_id: UUID
+    document_id: UUID
+
+
+async def cursor(pool: Pool, network: str) -> str | None:
+    """Where the collecting from a network stands; None at its beginning."""
+    async with pool.worker() as connection:
+        found: str | None = await connection.fetchval("select cursor from collection where network = $1", network)
+    return found
+
+
+async def advance(pool: Pool, network: str, to: str, now: datetime) -> None:
+    """Remember how far a network was collected, after what it brought is stored."""
+    async with pool.worker() as connection:
+        await connection.execute(
+            """
+            insert into collection (network, cursor, collected_at) values ($1, $2, $3)
+            on conflict (network) do update set cursor = excluded.cursor, collected_at = excluded.collected_at
+            """,
+            network,
+            to,
+            now,
+        )
+
+
+async def owner_of_consignment(pool: Pool, network: str, consignment: str) -> Owner | None:
+    """The document a consignment carried."""
+    async with pool.worker() as connection:
+        row = await connection.fetchrow(
+            "select account_id, document_id from delivery where consignment = $1 and network = $2", consignment, network
+        )
+    return Owner(row["account_id"], row["document_id"]) if row else None
+
+
+async def owner_of_number(pool: Pool, network: str, seller: str, number: str) -> Owner | None:
+    """The one document of this seller and number that went to the network; None when there is none, or several."""
+    async with pool.worker() as connection:
+        rows = await connection.fetch(
+            "select account_id, document_id from delivery where seller = $1 and number = $2 and network = $3 limit 2",
+            seller,
+            number,
+            network,
+        )
+    return Owner(rows[0]["account_id"], rows[0]["document_id"]) if len(rows) == 1 else None
+
+
+async def keep(pool: Pool, network: str, owner: Owner, arrival: Arrival, now: datetime) -> bool:
+    """Store an arrival for its document and wake it, once for ever; tells whether it is new."""
+    async with pool.account(owner.account_id) as connection:
+        new = await connection.fetchval(
+            """
+            insert into arrival (account_id, network, network_id, document_id, kind, at, media_type, data, refused,
+                                 arrived_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing returning true
+            """,
+            owner.account_id,
+            network,
+            arrival.network_id,
+            owner.document_id,
+            arrival.kind,
+            arrival.at,
+            arrival.media_type,
+            arrival.data,
+            [finding.as_json() for finding in arrival.refused],
+            now,
+        )
+        if new:
+            await tasks.wake(connection, owner.document_id, now)
+    return bool(new)
+
+
+async def keep_stray(pool: Pool, network: str, arrival: Arrival, now: datetime) -> bool:
+    """Store an arrival that speaks of no document we know; tells whether it is new."""
+    async with pool.worker() as connection:
+        new = await connection.fetchval(
+            """
+            insert into stray (network, network_id, kind, at, media_type, data, refused, consignment, arrived_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing returning true
+            """,
+            network,
+            arrival.network_id,
+            arrival.kind,
+            arrival.at,
+            arrival.media_type,
+            arrival.data,
+            [finding.as_json() for finding in arrival.refused],
+            arrival.consignment,
+            now,
+        )
+    return bool(new)
+
+
+async def strays(pool: Pool, network: str, limit: int = 100) -> Sequence[Arrival]:
+    """What waits to be tied to a document, the newest first: an old stranger never blocks a new one."""
+    async with pool.worker() as connection:
+        rows = await connection.fetch(
+            "select * from stray where network = $1 order by arrived_at desc, network_id limit $2", network, limit
+        )
+    return [
+        Arrival(
+            row["network_id"],
+            ArrivalKind(row["kind"]),
+            row["at"],
+            row["media_type"],
+            bytes(row["data"]),
+            row["consignment"],
+            tuple(Finding.from_json(finding) for finding in row["refused"]),
+        )
+        for row in rows
+    ]
+
+
+async def forget_stray(pool: Pool, network: str, network_id: str) -> None:
+    """A stray found its document and is stored there."""
+    async with pool.worker() as connection:
+        await connection.execute("delete from stray where network = $1 and network_id = $2", network, network_id)

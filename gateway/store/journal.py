@@ -1,0 +1,515 @@
+"""The only writer of what a document went through.
+
+`admit` takes a submission in; `commit` writes the outcomes of stages. Each is one transaction that stores contents,
+archive entries, events, the document's row and its one next task together: all or nothing. What is acknowledged is
+committed before; what is sent is decided and committed before. Events are append-only and chained per document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from asyncpg import UniqueViolationError
+
+from gateway.errors import KeyReused
+from gateway.lifecycle import Done, Facts, Halted, Kept, Later, Outcome, Skipped, Stage
+from gateway.store.documents import WaitingArrival
+from gateway.store.pool import Connection, Pool
+from gateway.store.tasks import Claim
+from schemas.finding import Finding, Severity
+from signing.chain import GENESIS, instant, link
+
+DUPLICATE_RULE = "HOUSE-NUMBER-USED"
+"""Rule id of the finding for an invoice number that is already taken."""
+
+_REFUSAL_KEEPS = 200
+"""Findings an event names; the whole report is a content of the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a caller hands us, ready to be admitted."""
+
+    account_id: UUID
+    document_id: UUID
+    """New, sorts by time."""
+    participant: str
+    format: str
+    kept: tuple[Kept, ...]
+    """The bytes as they came."""
+    at: datetime
+    key: str | None
+    """Idempotency-Key; None: each submission is a new document."""
+    fingerprint: bytes
+    """SHA-256 of method, route, media type and body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The answer to a submission, after it is committed."""
+
+    document_id: UUID
+    replayed: bool
+    """The same key and request were admitted before; nothing was written now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage that was run, and how it ended."""
+
+    stage: Stage
+    outcome: Outcome
+    at: datetime
+    took: tuple[WaitingArrival, ...] = ()
+    """Arrivals that the stage has dealt with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Where the document stands after a commit."""
+
+    stage: Stage
+    next: Stage | None
+    """The stage to run at once under the same claim; None: the claim was given back."""
+    halted: str | None
+
+
+class LostClaim(Exception):
+    """Another worker took the task over, or it is gone; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    seq: int
+    at: datetime
+    stage: Stage
+    outcome: str
+    facts: Facts
+    keep: tuple[Kept, ...]
+    prior: bytes
+    hash: bytes
+
+
+async def admit(pool: Pool, submission: Submission) -> Admission:
+    """Store a submission and its first task, once per Idempotency-Key. Raises KeyReused."""
+    if submission.key is not None and (known := await _known(pool, submission)):
+        return known
+    first = _chain(GENESIS, 0, document_id=submission.document_id, said=[_received(submission)])
+    try:
+        async with pool.account(submission.account_id) as connection:
+            await _insert_document(connection, submission, first[0])
+            if submission.key is not None:
+                await connection.execute(
+                    "insert into idempotency (account_id, key, fingerprint, document_id, created_at) "
+                    "values ($1, $2, $3, $4, $5)",
+                    submission.account_id,
+                    submission.key,
+                    submission.fingerprint,
+                    submission.document_id,
+                    submission.at,
+                )
+    except UniqueViolationError:
+        known = await _known(pool, submission)
+        if known is None:
+            raise
+        return known
+    return Admission(submission.document_id, replayed=False)
+
+
+async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool) -> Committed:
+    """Write the outcomes of stages, in order, and set the next task; only the last may be Later or Halted.
+
+    With `go_on` the claim is kept for the next stage when there is one to run now. Raises LostClaim when the lease
+    is not ours any more: then nothing was written.
+    """
+    async with pool.account(claim.account_id) as connection:
+        row = await connection.fetchrow(
+            """
+            select d.version, d.head, d.seller, d.number, d.type_code, d.issue_date, d.stage
+            from task t join document d using (account_id, document_id)
+            where t.document_id = $1 and t.lease = $2 for update
+            """,
+            claim.document_id,
+            claim.lease,
+        )
+        if row is None:
+            raise LostClaim(str(claim.document_id))
+        steps = await _claim_number(connection, claim, steps, row)
+        events = _chain(
+            bytes(row["head"]), row["version"], document_id=claim.document_id, said=[e for s in steps for e in _said(s)]
+        )
+        await _append(connection, claim, events)
+        stage, halted = _stands(Stage(row["stage"]), steps)
+        await _project(connection, claim, steps, events, stage, halted)
+        await _deliveries(connection, claim, steps, row)
+        await _take(connection, steps, events)
+        following = await _next(connection, claim, steps[-1], stage, halted, go_on=go_on)
+    return Committed(stage, following, halted)
+
+
+# Admission -----------------------------------------------------------------------------------------------------------
+
+
+async def _known(pool: Pool, submission: Submission) -> Admission | None:
+    async with pool.account(submission.account_id) as connection:
+        row = await connection.fetchrow(
+            "select fingerprint, document_id from idempotency where key = $1", submission.key
+        )
+    if row is None:
+        return None
+    if bytes(row["fingerprint"]) != submission.fingerprint:
+        raise KeyReused("this Idempotency-Key was used with another request; a new document needs a new key")
+    return Admission(row["document_id"], replayed=True)
+
+
+def _received(submission: Submission) -> tuple[datetime, Stage, str, Facts, tuple[Kept, ...]]:
+    facts = {
+        "format": submission.format,
+        "participant": submission.participant,
+        "contents": [
+            {"role": str(kept.role), "sha256": sha256(kept.data).hexdigest(), "size": len(kept.data)}
+            for kept in submission.kept
+        ],
+    }
+    return submission.at, Stage.RECEIVED, "done", facts, submission.kept
+
+
+async def _insert_document(connection: Connection, submission: Submission, first: _Event) -> None:
+    await connection.execute(
+        """
+        insert into document (account_id, document_id, participant, direction, format, stage, facts,
+                              created_at, updated_at, version, head)
+        values ($1, $2, $3, 'outbound', $4, 'received', $5, $6, $6, 1, $7)
+        """,
+        submission.account_id,
+        submission.document_id,
+        submission.participant,
+        submission.format,
+        {str(Stage.RECEIVED): dict(first.facts)},
+        submission.at,
+        first.hash,
+    )
+    claim = Claim(submission.account_id, submission.document_id, Stage.PARSED, 0, 0)
+    await _append(connection, claim, [first])
+    await connection.execute(
+        "insert into task (account_id, document_id, stage, due) values ($1, $2, $3, $4)",
+        submission.account_id,
+        submission.document_id,
+        Stage.PARSED,
+        submission.at,
+    )
+
+
+# Commit --------------------------------------------------------------------------------------------------------------
+
+
+def _said(step: Step) -> list[tuple[datetime, Stage, str, Facts, tuple[Kept, ...]]]:
+    """The events that one step makes: its news, then how it ended. A Later without news makes none."""
+    match step.outcome:
+        case Done(facts=facts, keep=keep, news=news):
+            end = [("done", facts, keep)]
+        case Skipped(reason=reason, facts=facts, keep=keep):
+            news, end = (), [("skipped", {**facts, "reason": reason}, keep)]
+        case Later(news=news):
+            end = []
+        case Halted(reason=reason, findings=findings, facts=facts, keep=keep, news=news):
+            end = [("halted", {**facts, "reason": reason, **_named(findings)}, keep)]
+    return [
+        *((step.at, step.stage, item.kind, item.facts, item.keep) for item in news),
+        *((step.at, step.stage, outcome, facts, keep) for outcome, facts, keep in end),
+    ]
+
+
+def _named(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Rules and places, without the texts: an event holds no invoice text."""
+    if not findings:
+        return {}
+    return {
+        "findings": [
+            {"rule": finding.rule, "severity": str(finding.severity), "path": finding.path}
+            for finding in findings[:_REFUSAL_KEEPS]
+        ],
+        "findings_total": len(findings),
+    }
+
+
+def _chain(
+    prior: bytes,
+    version: int,
+    *,
+    document_id: UUID,
+    said: Sequence[tuple[datetime, Stage, str, Facts, tuple[Kept, ...]]],
+) -> list[_Event]:
+    events = []
+    for offset, (at, stage, outcome, facts, keep) in enumerate(said, start=1):
+        body = event_body(document_id, version + offset, at, stage, outcome, facts, [entry_of(kept) for kept in keep])
+        digest = link(prior, body)
+        events.append(_Event(version + offset, at, stage, outcome, facts, keep, prior, digest))
+        prior = digest
+    return events
+
+
+def entry_of(kept: Kept) -> tuple[str, str]:
+    """Role and hash of a kept content, as the event's hash covers them."""
+    return str(kept.role), sha256(kept.data).hexdigest()
+
+
+def event_body(  # noqa: PLR0913 - the members of one event, all of them
+    document_id: UUID,
+    seq: int,
+    at: datetime,
+    stage: str,
+    outcome: str,
+    facts: Facts,
+    entries: Sequence[tuple[str, str]],
+) -> Mapping[str, Any]:
+    """What an event's hash covers."""
+    return {
+        "document": str(document_id),
+        "seq": seq,
+        "at": instant(at),
+        "stage": str(stage),
+        "outcome": outcome,
+        "facts": facts,
+        "entries": sorted([role, digest] for role, digest in entries),
+    }
+
+
+async def _append(connection: Connection, claim: Claim, events: Sequence[_Event]) -> None:
+    kept = [(event.seq, item, sha256(item.data).digest()) for event in events for item in event.keep]
+    if kept:
+        await connection.execute(
+            """
+            insert into content (account_id, sha256, media_type, size, data)
+            select $1, * from unnest($2::bytea[], $3::text[], $4::bigint[], $5::bytea[]) on conflict do nothing
+            """,
+            claim.account_id,
+            [digest for _, _, digest in kept],
+            [item.media_type for _, item, _ in kept],
+            [len(item.data) for _, item, _ in kept],
+            [item.data for _, item, _ in kept],
+        )
+    await connection.execute(
+        """
+        insert into event (account_id, document_id, seq, at, stage, outcome, facts, prior, hash)
+        select $1, $2, * from unnest($3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::jsonb[],
+                                     $8::bytea[], $9::bytea[])
+        """,
+        claim.account_id,
+        claim.document_id,
+        [event.seq for event in events],
+        [event.at for event in events],
+        [event.stage for event in events],
+        [event.outcome for event in events],
+        [dict(event.facts) for event in events],
+        [event.prior for event in events],
+        [event.hash for event in events],
+    )
+    if kept:
+        await connection.execute(
+            """
+            insert into entry (account_id, document_id, seq, role, sha256)
+            select $1, $2, * from unnest($3::bigint[], $4::text[], $5::bytea[]) on conflict do nothing
+            """,
+            claim.account_id,
+            claim.document_id,
+            [seq for seq, _, _ in kept],
+            [item.role for _, item, _ in kept],
+            [digest for _, _, digest in kept],
+        )
+
+
+async def _claim_number(
+    connection: Connection, claim: Claim, steps: Sequence[Step], row: Mapping[str, Any]
+) -> Sequence[Step]:
+    """A valid invoice takes its number for good; if another document has it, the step becomes a refusal."""
+    place = next((i for i, s in enumerate(steps) if s.stage is Stage.VALIDATED and isinstance(s.outcome, Done)), None)
+    if place is None:
+        return steps
+    columns = _columns(steps[:place])
+    seller, number, type_code, issued = (
+        columns.get(name, row[name]) for name in ("seller", "number", "type_code", "issue_date")
+    )
+    await connection.execute(
+        """
+        insert into invoice_number (account_id, seller, number, type_code, issue_year, document_id)
+        values ($1, $2, $3, $4, $5, $6) on conflict do nothing
+        """,
+        claim.account_id,
+        seller,
+        number,
+        type_code,
+        issued.year,
+        claim.document_id,
+    )
+    first = await connection.fetchval(
+        "select document_id from invoice_number where seller = $1 and number = $2 and type_code = $3 and issue_year = $4",
+        seller,
+        number,
+        type_code,
+        issued.year,
+    )
+    if first == claim.document_id:
+        return steps
+    done = steps[place].outcome
+    assert isinstance(done, Done)
+    refusal = Halted(
+        "the invoice number is already used",
+        (
+            Finding(
+                rule=DUPLICATE_RULE,
+                severity=Severity.FATAL,
+                layer="house",
+                says="This seller has already issued a valid document of this type and year under this number.",
+                terms=("BT-1", "BT-2", "BT-3"),
+                found=number,
+                expected="a number that is not used yet",
+                fix=f"Look at document {first}; if this is another invoice, give it its own number.",
+            ),
+        ),
+        facts={**done.facts, "first": str(first)},
+        keep=done.keep,
+    )
+    return [*steps[:place], replace(steps[place], outcome=refusal)]
+
+
+def _columns(steps: Sequence[Step]) -> dict[str, Any]:
+    return {
+        name: value for step in steps if isinstance(step.outcome, Done) for name, value in step.outcome.columns.items()
+    }
+
+
+def _stands(stage: Stage, steps: Sequence[Step]) -> tuple[Stage, str | None]:
+    for step in steps:
+        match step.outcome:
+            case Done() | Skipped():
+                stage = step.stage
+            case Halted(reason=reason):
+                return stage, reason
+            case Later():
+                pass
+    return stage, None
+
+
+async def _project(
+    connection: Connection,
+    claim: Claim,
+    steps: Sequence[Step],
+    events: Sequence[_Event],
+    stage: Stage,
+    halted: str | None,
+) -> None:
+    last = steps[-1]
+    facts = {str(event.stage): dict(event.facts) for event in events if event.outcome in ("done", "skipped", "halted")}
+    columns = _columns(steps)
+    status = next(
+        (e.facts["furthest"] for e in reversed(events) if e.outcome == "status" and "furthest" in e.facts), None
+    )
+    await connection.execute(
+        """
+        update document set stage = $2, halted = $3, waits_for = $4, status = coalesce($5, status),
+            facts = facts || $6, updated_at = $7, version = version + $8, head = coalesce($9, head),
+            number = coalesce($10, number), type_code = coalesce($11, type_code), issue_date = coalesce($12, issue_date),
+            seller = coalesce($13, seller), buyer = coalesce($14, buyer), currency = coalesce($15, currency),
+            total = coalesce($16, total), amount_due = coalesce($17, amount_due), due_date = coalesce($18, due_date),
+            buyer_scheme = coalesce($19, buyer_scheme), buyer_address = coalesce($20, buyer_address)
+        where document_id = $1
+        """,
+        claim.document_id,
+        stage,
+        halted,
+        last.outcome.reason if isinstance(last.outcome, Later) else None,
+        status,
+        facts,
+        last.at,
+        len(events),
+        events[-1].hash if events else None,
+        *(columns.get(name) for name in ("number", "type_code", "issue_date", "seller", "buyer", "currency")),
+        *(columns.get(name) for name in ("total", "amount_due", "due_date", "buyer_scheme", "buyer_address")),
+    )
+
+
+async def _deliveries(connection: Connection, claim: Claim, steps: Sequence[Step], row: Mapping[str, Any]) -> None:
+    """A route that was decided opens a delivery; a receipt completes it."""
+    columns = _columns(steps)
+    for step in steps:
+        if not isinstance(step.outcome, Done):
+            continue
+        facts = step.outcome.facts
+        if step.stage is Stage.ROUTED:
+            await connection.execute(
+                """
+                insert into delivery (account_id, consignment, document_id, network, seller, number, sha256, decided_at)
+                values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
+                """,
+                claim.account_id,
+                facts["consignment"],
+                claim.document_id,
+                facts["network"],
+                columns.get("seller", row["seller"]),
+                columns.get("number", row["number"]),
+                bytes.fromhex(facts["sha256"]),
+                step.at,
+            )
+        elif step.stage is Stage.DELIVERED:
+            await connection.execute(
+                "update delivery set network_id = $2, delivered_at = $3 where consignment = $1",
+                facts["consignment"],
+                facts["network_id"],
+                step.at,
+            )
+
+
+async def _take(connection: Connection, steps: Sequence[Step], events: Sequence[_Event]) -> None:
+    taken = [arrival for step in steps for arrival in step.took]
+    if taken and events:
+        await connection.execute(
+            """
+            update arrival set seq = $1 from unnest($2::text[], $3::text[]) as t (network, network_id)
+            where arrival.network = t.network and arrival.network_id = t.network_id
+            """,
+            events[-1].seq,
+            [arrival.network for arrival in taken],
+            [arrival.network_id for arrival in taken],
+        )
+
+
+async def _next(
+    connection: Connection, claim: Claim, last: Step, stage: Stage, halted: str | None, *, go_on: bool
+) -> Stage | None:
+    """Set the one next task: none at the end of the line, the same stage later, or the next stage now."""
+    following = stage.next
+    if halted is not None or following is None:
+        await connection.execute("delete from task where document_id = $1", claim.document_id)
+        return None
+    if isinstance(last.outcome, Later):
+        tried = any(news.kind == "attempt" for news in last.outcome.news)
+        await connection.execute(
+            """
+            update task set due = case when woken then $2 else $3 end, leased_until = null,
+                attempts = case when $4 then attempts else 0 end
+            where document_id = $1
+            """,
+            claim.document_id,
+            last.at,
+            last.at + last.outcome.after,
+            tried,
+        )
+        return None
+    await connection.execute(
+        """
+        update task set stage = $2, due = $3, attempts = case when $4 then 1 else 0 end,
+            leased_until = case when $4 then leased_until end
+        where document_id = $1
+        """,
+        claim.document_id,
+        following,
+        last.at,
+        go_on,
+    )
+    return following if go_on else None

@@ -1,0 +1,68 @@
+"""Payments that somebody reports for a document: kept once, append-only; the settle stage decides what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from gateway.errors import Conflict
+from gateway.store import tasks
+from gateway.store.documents import Payment
+from gateway.store.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A payment as it is reported."""
+
+    id: UUID
+    amount: Decimal
+    """In currency; negative is a reversal."""
+    currency: str
+    paid_on: date
+    reference: str
+    key: str
+    """Idempotency-Key, or the payment's own id."""
+
+
+async def record(
+    connection: Connection, account_id: UUID, document_id: UUID, reported: Reported, now: datetime
+) -> tuple[Payment, bool]:
+    """Keep a payment once per key and wake its document; tells whether it was there already.
+
+    Raises Conflict when the key names another payment or another document.
+    """
+    made = await connection.fetchval(
+        """
+        insert into payment (account_id, payment_id, document_id, amount, currency, paid_on, reference, recorded_at, key)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing returning payment_id
+        """,
+        account_id,
+        reported.id,
+        document_id,
+        reported.amount,
+        reported.currency,
+        reported.paid_on,
+        reported.reference,
+        now,
+        reported.key,
+    )
+    row = await connection.fetchrow(
+        "select payment_id, document_id, amount, currency, paid_on, reference, recorded_at from payment where key = $1",
+        reported.key,
+    )
+    kept = Payment(
+        row["payment_id"], row["amount"], row["currency"], row["paid_on"], row["reference"], row["recorded_at"]
+    )
+    if row["document_id"] != document_id or (kept.amount, kept.currency, kept.paid_on, kept.reference) != (
+        reported.amount,
+        reported.currency,
+        reported.paid_on,
+        reported.reference,
+    ):
+        raise Conflict("this Idempotency-Key names another payment")
+    if made is not None:
+        await tasks.wake(connection, document_id, now)
+    return kept, made is None

@@ -1,0 +1,181 @@
+"""The worker: claim a task, run its stage, commit the outcome, go on while there is something to do now.
+
+Pure stages that follow each other are committed together; what acts on the outside, or reads back what was stored,
+runs only after everything before it is committed, and its own outcome is committed at once. A worker that dies leaves
+its claims to expire; one that was only slow finds its lease gone and commits nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+from gateway.errors import Busy, Corrupt
+from gateway.lifecycle import Halted, Later, News, Outcome, Stage, wait_before
+from gateway.line import LINE
+from gateway.resources import Resources, Work, load
+from gateway.store import accounts, tasks
+from gateway.store.accounts import Account
+from gateway.store.journal import LostClaim, Step, commit
+from gateway.store.tasks import LEASE, Claim
+
+log = logging.getLogger(__name__)
+
+IDLE = 0.25
+"""Seconds between looks at the task table when nobody rings."""
+
+ACCOUNT_MEMORY = timedelta(seconds=5)
+"""How long a worker believes what it read of an account's policy."""
+
+
+class Worker:
+    """Walks documents down the line, several at once."""
+
+    def __init__(self, resources: Resources, concurrency: int) -> None:
+        """`concurrency`: documents under way at once, at least 1."""
+        self._resources = resources
+        self._concurrency = concurrency
+        self._bell = asyncio.Event()
+        self._held: dict[UUID, Claim] = {}
+        self._accounts: dict[UUID, tuple[float, Account]] = {}
+
+    def ring(self) -> None:
+        """Something was admitted or woken in this process: look at once."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; then give back what is not finished."""
+        running: set[asyncio.Task[None]] = set()
+        heart = asyncio.create_task(self._beat())
+        try:
+            while True:
+                self._bell.clear()
+                claims = await self._claim(self._concurrency - len(running))
+                running |= {asyncio.create_task(self.walk(claim)) for claim in claims}
+                running = await self._pause(running, busy=bool(claims))
+        finally:
+            heart.cancel()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(heart, *running, return_exceptions=True)
+
+    async def drain(self) -> int:
+        """Run what is due now, to its end or its next wait, and tell how many claims that took; for tests and tools."""
+        done = 0
+        while claims := await self._claim(self._concurrency):
+            await asyncio.gather(*(self.walk(claim) for claim in claims))
+            done += len(claims)
+        return done
+
+    async def walk(self, claim: Claim) -> None:
+        """Run the stages of one document until it waits, ends or is lost; never raises but for cancellation."""
+        self._held[claim.document_id] = claim
+        try:
+            await self._stages(claim)
+        except LostClaim:
+            log.warning("claim lost", extra={"document": str(claim.document_id), "stage": str(claim.stage)})
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                await asyncio.shield(tasks.release(self._resources.pool, claim, self._resources.clock.now()))
+            raise
+        except Busy as busy:
+            log.warning("not now: %s", busy.detail, extra={"document": str(claim.document_id)})
+        except Exception:
+            log.exception("a claim failed", extra={"document": str(claim.document_id), "stage": str(claim.stage)})
+        finally:
+            self._held.pop(claim.document_id, None)
+
+    async def _stages(self, claim: Claim) -> None:
+        resources = self._resources
+        account = await self._account(claim.account_id)
+        work = await load(resources, account, claim.document_id, claim.attempts)
+        stage, steps = claim.stage, list[Step]()
+        while True:
+            station = LINE[stage]
+            if steps and station.commit_before:
+                await commit(resources.pool, claim, steps, go_on=True)
+                steps = []
+                work = await load(resources, account, claim.document_id, 1)
+            outcome = await self._outcome(stage, work)
+            took = work.arrivals if stage.reaches(Stage.ACKNOWLEDGED) else ()
+            steps.append(Step(stage, outcome, resources.clock.now(), took))
+            following = stage.next
+            if isinstance(outcome, Later | Halted) or following is None:
+                await commit(resources.pool, claim, steps, go_on=False)
+                return
+            if station.commit_after:
+                await commit(resources.pool, claim, steps, go_on=True)
+                steps = []
+                work = await load(resources, account, claim.document_id, 1)
+            else:
+                work = work.after(stage, outcome)
+            stage = following
+
+    async def _outcome(self, stage: Stage, work: Work) -> Outcome:
+        """Run one stage; what it does not foresee becomes an attempt that is seen and tried again, never a loss."""
+        started = time.perf_counter()
+        try:
+            outcome = await LINE[stage].run(work, self._resources)
+        except Busy:
+            raise
+        except Corrupt as corrupt:
+            outcome = Halted(corrupt.detail)
+        except Exception as unforeseen:
+            log.exception("stage failed", extra={"document": str(work.document.id), "stage": str(stage)})
+            outcome = _unforeseen(work, type(unforeseen).__name__)
+        log.info(
+            "stage",
+            extra={
+                "document": str(work.document.id),
+                "stage": str(stage),
+                "outcome": type(outcome).__name__.lower(),
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+            },
+        )
+        return outcome
+
+    async def _claim(self, free: int) -> list[Claim]:
+        if free <= 0:
+            return []
+        try:
+            return await tasks.claim(self._resources.pool, self._resources.clock.now(), free)
+        except Busy as busy:
+            log.warning("the database is away: %s", busy.detail)
+            await asyncio.sleep(1)
+            return []
+
+    async def _pause(self, running: set[asyncio.Task[None]], *, busy: bool) -> set[asyncio.Task[None]]:
+        """Wait until a place is free and there may be something to do."""
+        if len(running) >= self._concurrency:
+            _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        elif not busy:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._bell.wait(), IDLE)
+        return {task for task in running if not task.done()}
+
+    async def _beat(self) -> None:
+        """Extend what is held, well before it expires."""
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            with suppress(Busy):
+                await tasks.extend(self._resources.pool, list(self._held.values()), self._resources.clock.now())
+
+    async def _account(self, account_id: UUID) -> Account:
+        known = self._accounts.get(account_id)
+        if known is not None and time.monotonic() - known[0] < ACCOUNT_MEMORY.total_seconds():
+            return known[1]
+        account = await accounts.get(self._resources.pool, account_id)
+        self._accounts[account_id] = (time.monotonic(), account)
+        return account
+
+
+def _unforeseen(work: Work, kind: str) -> Outcome:
+    facts = {"attempt": work.attempts, "outcome": "failed", "reason": kind}
+    wait = wait_before(work.attempts)
+    if wait is None:
+        return Halted("the stage failed at each attempt", facts=facts)
+    return Later(wait, f"the stage failed: {kind}", (News("attempt", facts),))
