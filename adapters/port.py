@@ -40,7 +40,7 @@ class Consignment:
     """What is handed over: one document's bytes for one route."""
 
     id: str
-    """At most 36 characters, derived from document and route, the same for every attempt: lets the other side (and us) tell a repetition."""
+    """At most 36 characters, derived from document and route, the same for every attempt: a repetition can be told."""
     route: Route
     name: str
     """File name."""
@@ -95,7 +95,7 @@ class Arrival:
     media_type: str
     data: bytes
     consignment: str | None = None
-    """Id of the consignment it answers, when the network says so; otherwise the bytes tell (invoice number and seller)."""
+    """Id of the consignment it answers, when the network says so; else the bytes tell (seller and invoice number)."""
     refused: tuple[Finding, ...] = ()
     """For an acknowledgement: why the network refuses the consignment; empty when it accepts it."""
 
@@ -143,7 +143,7 @@ class Network(Protocol):
         ...
 
     async def send(self, consignment: Consignment) -> Receipt:
-        """Hand over, once: a repetition of the same id with the same bytes is a success. Raises Unreachable, Refused."""
+        """Hand over, once: the same id with the same bytes again is a success. Raises Unreachable, Refused."""
         ...
 
     async def collect(self, cursor: str | None) -> Collected:

@@ -1,7 +1,8 @@
 """What the clock asks for: collect what networks bring.
 
-Each run has one runner in the installation (the chore's row moves its due date). What is collected is stored before the cursor
-moves, each arrival once for ever; one that cannot be read or tied to a document is kept as a stray and never blocks.
+Each run has one runner in the installation (the chore's row moves its due date). What is collected is stored before
+the cursor moves, each arrival once for ever; one that cannot be read or tied to a document is kept as a stray and never
+blocks.
 """
 
 from __future__ import annotations

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from schemas.finding import Finding
+from signing.chain import instant
 
 Facts = Mapping[str, Any]
 """Ids, codes, dates and hashes of an event: strings, integers, booleans, lists and maps of them; never invoice text."""
@@ -126,9 +128,34 @@ class Halted:
 Outcome = Done | Skipped | Later | Halted
 
 WAITS = (30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
-"""Seconds between attempts when a network is unreachable: three tries in the first quarter of an hour, three days in all."""
+"""Seconds between attempts when a network is away: three tries in the first quarter of an hour, three days in all."""
 
 
 def wait_before(attempt: int) -> timedelta | None:
     """How long to wait after the given attempt (from 1) failed; None when the attempts are used up."""
     return timedelta(seconds=WAITS[attempt - 1]) if attempt <= len(WAITS) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing to write into the journal."""
+
+    at: datetime
+    stage: Stage
+    outcome: str
+    facts: Facts
+    entries: tuple[tuple[str, str], ...]
+    """Role and hash of each content kept with it."""
+
+
+def event_body(document_id: UUID, seq: int, said: Said) -> Mapping[str, Any]:
+    """What an event's hash covers."""
+    return {
+        "document": str(document_id),
+        "seq": seq,
+        "at": instant(said.at),
+        "stage": str(said.stage),
+        "outcome": said.outcome,
+        "facts": said.facts,
+        "entries": sorted([role, digest] for role, digest in said.entries),
+    }

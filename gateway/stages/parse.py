@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.catalogue import FORMATS, recognise
-
 from gateway.lifecycle import Done, Halted, Kept, Outcome, Role
 from gateway.resources import Resources, Work, digest
 from schemas import json_form
+from schemas.catalogue import FORMATS, recognise
 from schemas.finding import Finding
 from schemas.invoice import Invoice, Party
 from schemas.xml import Unreadable
@@ -72,26 +71,24 @@ def parse(data: bytes) -> Parsed:
 
 def columns_of(invoice: Invoice) -> dict[str, Any]:
     """What the document's row shows of an invoice."""
-    address = invoice.buyer.endpoint if invoice.buyer else None
+    address = invoice.buyer.endpoint
     return {
-        "number": invoice.number,
-        "type_code": invoice.type_code,
+        "number": invoice.number or None,
+        "type_code": invoice.type_code or None,
         "issue_date": invoice.issue_date,
         "seller": identifier_of(invoice.seller),
         "buyer": identifier_of(invoice.buyer),
         "buyer_scheme": address.scheme if address else None,
         "buyer_address": address.value if address else None,
-        "currency": invoice.currency,
-        "total": invoice.totals.with_vat if invoice.totals else None,
-        "amount_due": invoice.totals.due if invoice.totals else None,
+        "currency": invoice.currency or None,
+        "total": invoice.totals.with_vat,
+        "amount_due": invoice.totals.due,
         "due_date": invoice.due_date,
     }
 
 
-def identifier_of(party: Party | None) -> str:
+def identifier_of(party: Party) -> str:
     """The identifier a party is known by: SIREN (BT-30, BT-47), else VAT number, tax number, other id, name."""
-    if party is None:
-        return ""
     others = [party.vat_id, party.tax_id, *(identifier.value for identifier in party.ids), party.name]
     legal = party.legal_id.value if party.legal_id else None
     return next((text for text in [legal, *others] if text), "")

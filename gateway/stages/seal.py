@@ -1,4 +1,7 @@
-"""Seal: sign and timestamp what is ours. This release has no signing key setting, so each document says it was skipped."""
+"""Seal: sign and timestamp what is ours.
+
+This release has no setting for a signing key, so each document says that the stage was skipped.
+"""
 
 from __future__ import annotations
 

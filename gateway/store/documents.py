@@ -135,7 +135,8 @@ class FeedPage:
 
 COLUMNS = (
     "account_id, document_id, participant, direction, format, stage, halted, waits_for, status, number, type_code, "
-    "issue_date, seller, buyer, buyer_scheme, buyer_address, currency, total, amount_due, due_date, facts, created_at, updated_at, version"
+    "issue_date, seller, buyer, buyer_scheme, buyer_address, currency, total, amount_due, due_date, facts, "
+    "created_at, updated_at, version"
 )
 
 
@@ -173,7 +174,8 @@ async def events(connection: Connection, document_id: UUID) -> tuple[EventRow, .
     """Everything that happened to one document, in order. Raises NotFound."""
     rows = await connection.fetch(
         """
-        select document_id, seq, at, stage, outcome, facts, prior, hash, transaction::text::bigint as transaction, position
+        select document_id, seq, at, stage, outcome, facts, prior, hash,
+               transaction::text::bigint as transaction, position
         from event where document_id = $1 order by seq
         """,
         document_id,
@@ -270,7 +272,8 @@ async def feed(connection: Connection, after: str | None, limit: int) -> FeedPag
     transaction, position = (int(part) for part in _split(after, 2)) if after else (0, 0)
     rows = await connection.fetch(
         """
-        select document_id, seq, at, stage, outcome, facts, prior, hash, transaction::text::bigint as transaction, position
+        select document_id, seq, at, stage, outcome, facts, prior, hash,
+               transaction::text::bigint as transaction, position
         from event
         where (transaction, position) > ($1::bigint::text::xid8, $2)
           and transaction < pg_snapshot_xmin(pg_current_snapshot())

@@ -17,12 +17,23 @@ from uuid import UUID
 from asyncpg import UniqueViolationError
 
 from gateway.errors import KeyReused
-from gateway.lifecycle import Done, Facts, Halted, Kept, Later, Outcome, Skipped, Stage
+from gateway.lifecycle import (
+    Done,
+    Facts,
+    Halted,
+    Kept,
+    Later,
+    Outcome,
+    Said,
+    Skipped,
+    Stage,
+    event_body,
+)
 from gateway.store.documents import WaitingArrival
 from gateway.store.pool import Connection, Pool
 from gateway.store.tasks import Claim
 from schemas.finding import Finding, Severity
-from signing.chain import GENESIS, instant, link
+from signing.chain import GENESIS, link
 
 DUPLICATE_RULE = "HOUSE-NUMBER-USED"
 """Rule id of the finding for an invoice number that is already taken."""
@@ -247,7 +258,8 @@ def _chain(
 ) -> list[_Event]:
     events = []
     for offset, (at, stage, outcome, facts, keep) in enumerate(said, start=1):
-        body = event_body(document_id, version + offset, at, stage, outcome, facts, [entry_of(kept) for kept in keep])
+        entries = tuple(entry_of(kept) for kept in keep)
+        body = event_body(document_id, version + offset, Said(at, stage, outcome, facts, entries))
         digest = link(prior, body)
         events.append(_Event(version + offset, at, stage, outcome, facts, keep, prior, digest))
         prior = digest
@@ -257,27 +269,6 @@ def _chain(
 def entry_of(kept: Kept) -> tuple[str, str]:
     """Role and hash of a kept content, as the event's hash covers them."""
     return str(kept.role), sha256(kept.data).hexdigest()
-
-
-def event_body(  # noqa: PLR0913 - the members of one event, all of them
-    document_id: UUID,
-    seq: int,
-    at: datetime,
-    stage: str,
-    outcome: str,
-    facts: Facts,
-    entries: Sequence[tuple[str, str]],
-) -> Mapping[str, Any]:
-    """What an event's hash covers."""
-    return {
-        "document": str(document_id),
-        "seq": seq,
-        "at": instant(at),
-        "stage": str(stage),
-        "outcome": outcome,
-        "facts": facts,
-        "entries": sorted([role, digest] for role, digest in entries),
-    }
 
 
 async def _append(connection: Connection, claim: Claim, events: Sequence[_Event]) -> None:
@@ -348,7 +339,8 @@ async def _claim_number(
         claim.document_id,
     )
     first = await connection.fetchval(
-        "select document_id from invoice_number where seller = $1 and number = $2 and type_code = $3 and issue_year = $4",
+        "select document_id from invoice_number "
+        "where seller = $1 and number = $2 and type_code = $3 and issue_year = $4",
         seller,
         number,
         type_code,
@@ -414,8 +406,9 @@ async def _project(
         """
         update document set stage = $2, halted = $3, waits_for = $4, status = coalesce($5, status),
             facts = facts || $6, updated_at = $7, version = version + $8, head = coalesce($9, head),
-            number = coalesce($10, number), type_code = coalesce($11, type_code), issue_date = coalesce($12, issue_date),
-            seller = coalesce($13, seller), buyer = coalesce($14, buyer), currency = coalesce($15, currency),
+            number = coalesce($10, number), type_code = coalesce($11, type_code),
+            issue_date = coalesce($12, issue_date), seller = coalesce($13, seller), buyer = coalesce($14, buyer),
+            currency = coalesce($15, currency),
             total = coalesce($16, total), amount_due = coalesce($17, amount_due), due_date = coalesce($18, due_date),
             buyer_scheme = coalesce($19, buyer_scheme), buyer_address = coalesce($20, buyer_address)
         where document_id = $1

@@ -36,7 +36,8 @@ async def record(
     """
     made = await connection.fetchval(
         """
-        insert into payment (account_id, payment_id, document_id, amount, currency, paid_on, reference, recorded_at, key)
+        insert into payment (account_id, payment_id, document_id, amount, currency, paid_on, reference, recorded_at,
+                             key)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing returning payment_id
         """,
         account_id,

@@ -1,0 +1,34 @@
+"""`estafette platform`: the simulated approved platform, a program of its own for first runs, demos and tests."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from adapters.platform import server
+
+from gateway.commands import logs
+from gateway.settings import Settings
+
+
+def add(commands: Any) -> None:
+    """Tell the command line about it."""
+    it: argparse.ArgumentParser = commands.add_parser(
+        "platform",
+        help="run the simulated approved platform (demos and tests only)",
+        description="Serve the sender's part of AFNOR XP Z12-013 Flow Service 1.3.0 and play buyers whose behaviour is "
+        "chosen by their SIREN. It is no approved platform and says so in each answer.",
+    )
+    it.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    it.add_argument("--port", type=int, default=8330, help="port to listen on, 0 for a free one")
+    it.add_argument("--data", type=Path, default=Path("estafette-platform"), help="its data folder")
+    it.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Serve until told to stop."""
+    logs.configure(settings)
+    asyncio.run(server.run(options.host, options.port, options.data))
+    return 0

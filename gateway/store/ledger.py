@@ -1,0 +1,124 @@
+"""Reads for the audit: what was accepted against what became of it, and every chain from its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from gateway.store.pool import Pool
+
+PAGE = 200
+"""Documents read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Accepted = delivered + pending + halted, in count and, per currency, in the sum of the totals (BT-112)."""
+
+    accepted: int
+    """Documents whose first event says that they were received."""
+    archived: int
+    """Of them, those whose submission is an archive entry."""
+    delivered: int
+    """With a receipt of a network, and not halted before it."""
+    pending: int
+    """With a next task, not delivered yet."""
+    halted: int
+    """Ended before delivery, visibly."""
+    amounts: Mapping[str, tuple[Decimal, Decimal]]
+    """Per currency: the sum over all documents, and the sum over delivered, pending and halted ones taken apart."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is missing and nothing is there twice."""
+        return self.accepted == self.archived == self.delivered + self.pending + self.halted and all(
+            whole == parts for whole, parts in self.amounts.values()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """One document as the database holds it: its row, its events, its entries, its contents."""
+
+    document: Mapping[str, Any]
+    events: tuple[Mapping[str, Any], ...]
+    entries: tuple[Mapping[str, Any], ...]
+
+
+async def reconcile(pool: Pool, account_id: UUID) -> Reconciliation:
+    """Count one account's documents from the journal and from the projections, apart."""
+    async with pool.account(account_id) as connection:
+        accepted = await connection.fetchval("select count(*) from event where seq = 1 and stage = 'received'")
+        archived = await connection.fetchval(
+            "select count(distinct document_id) from entry where seq = 1 and role = 'submission'"
+        )
+        parts = await connection.fetch(
+            """
+            select case when exists (select from delivery v where v.document_id = d.document_id
+                                     and v.network_id is not null) then 'delivered'
+                        when d.halted is not null then 'halted'
+                        when exists (select from task t where t.document_id = d.document_id) then 'pending'
+                        else 'lost' end as part,
+                   d.currency, count(*) as documents, sum(d.total) as total
+            from document d group by part, d.currency
+            """
+        )
+        whole = await connection.fetch(
+            "select currency, sum(total) as total from document where total is not null group by currency"
+        )
+    counts = {name: sum(row["documents"] for row in parts if row["part"] == name) for name in
+              ("delivered", "pending", "halted")}  # fmt: skip
+    sums: dict[str, Decimal] = {}
+    for row in parts:
+        if row["part"] != "lost" and row["total"] is not None:
+            sums[row["currency"]] = sums.get(row["currency"], Decimal(0)) + row["total"]
+    amounts = {row["currency"]: (row["total"], sums.get(row["currency"], Decimal(0))) for row in whole}
+    return Reconciliation(accepted, archived, counts["delivered"], counts["pending"], counts["halted"], amounts)
+
+
+async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
+    """Every document of an account with all that its chain is made of, page by page."""
+    after: UUID | None = None
+    while True:
+        async with pool.account(account_id) as connection:
+            rows = await connection.fetch(
+                """
+                select document_id, version, head from document
+                where $1::uuid is null or document_id > $1 order by document_id limit $2
+                """,
+                after,
+                PAGE,
+            )
+            if not rows:
+                return
+            ids = [row["document_id"] for row in rows]
+            events = await connection.fetch(
+                "select document_id, seq, at, stage, outcome, facts, prior, hash from event "
+                "where document_id = any($1) order by document_id, seq",
+                ids,
+            )
+            entries = await connection.fetch(
+                "select document_id, seq, role, sha256 from entry where document_id = any($1)", ids
+            )
+        for row in rows:
+            identifier = row["document_id"]
+            yield Trail(
+                dict(row),
+                tuple(dict(event) for event in events if event["document_id"] == identifier),
+                tuple(dict(entry) for entry in entries if entry["document_id"] == identifier),
+            )
+        after = ids[-1]
+
+
+async def damaged_contents(pool: Pool, account_id: UUID) -> tuple[int, tuple[str, ...]]:
+    """Recompute the hash of every kept content in the database's own bytes; how many there are, which do not match."""
+    async with pool.account(account_id) as connection:
+        total = await connection.fetchval("select count(*) from content where data is not null")
+        rows = await connection.fetch(
+            "select encode(sha256, 'hex') as sha256 from content "
+            "where data is not null and (sha256(data) <> sha256 or length(data) <> size)"
+        )
+    return total, tuple(row["sha256"] for row in rows)
