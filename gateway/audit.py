@@ -55,7 +55,7 @@ async def audit(pool: Pool) -> list[AccountAudit]:
 
 
 def check_trail(trail: Trail) -> list[str]:
-    """What is wrong with one document's chain: a gap, a hash that does not follow, a head that is not the last event."""
+    """What is wrong with one document's chain: a gap, a hash that does not follow, a head that is not its end."""
     identifier = trail.document["document_id"]
     kept: dict[int, list[tuple[str, str]]] = {}
     for entry in trail.entries:

@@ -49,8 +49,11 @@ class Gateway:
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[Pool]:
-    """The database of the settings, started if it is the embedded one, migrated, checked. Raises Misconfigured."""
+async def database(settings: Settings, *, attach: bool = False) -> AsyncIterator[Pool]:
+    """The database of the settings, started if it is the embedded one, migrated, checked. Raises Misconfigured.
+
+    With `attach`, an embedded one that a gateway on this machine already runs is used as it runs.
+    """
     if settings.database_url:
         password = read_secret(settings.database_password_file) if settings.database_password_file else None
         pool = await connect(settings.database_url, password=password, max_size=settings.pool_size)
@@ -58,7 +61,7 @@ async def database(settings: Settings) -> AsyncIterator[Pool]:
             await migrate.apply(pool)
             yield pool
         return
-    async with Cluster(settings.data) as cluster:
+    async with Cluster(settings.data, attach=attach) as cluster:
         pool = await connect(cluster, max_size=settings.pool_size)
         async with _closing(pool):
             await migrate.apply(pool)
@@ -66,7 +69,9 @@ async def database(settings: Settings) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    settings: Settings, environment: Mapping[str, str], *, attach: bool = False
+) -> AsyncIterator[Gateway]:
     """Everything a gateway needs, given back at the end. Raises Misconfigured with every complaint."""
     networks, problems = catalogue.build(environment, _now)
     if problems:
@@ -74,7 +79,7 @@ async def open_gateway(settings: Settings, environment: Mapping[str, str]) -> As
             "the settings cannot be used:\n  "
             + "\n  ".join(f"{problem.setting}: {problem.says}" for problem in problems)
         )
-    async with database(settings) as pool, _networks(networks):
+    async with database(settings, attach=attach) as pool, _networks(networks):
         pepper = read_pepper(settings)
         await accounts.check_pepper(pool, pepper, _now())
         compute = Compute(max(1, settings.workers), settings.compute_seconds)

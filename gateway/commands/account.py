@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     create = actions.add_parser(
         "create",
         help="open an account and print its client_id, client_secret and api_key",
-        description="Open an account for a legal entity. The client_secret and the api_key are printed now, never again.",
+        description="Open an account for a legal entity. The client_secret and the api_key are printed once.",
     )
     create.add_argument("name", help="name of the company")
     create.add_argument("--siren", required=True, help="its SIREN, nine digits")
