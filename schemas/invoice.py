@@ -61,7 +61,7 @@ def _party(seller: str, buyer: str = "") -> Mapping[str, str]:
 class Identifier:
     """An identifier and the scheme that gives it meaning (an ICD or EAS code, a UNTDID 1153 code); "" for none."""
 
-    value: Text
+    value: Text = ""
     scheme: Code = ""
 
 
@@ -69,7 +69,7 @@ class Identifier:
 class Classification:
     """BT-158: a code for what the item is, the list it comes from (UNTDID 7143) and the version of that list."""
 
-    value: Text
+    value: Text = ""
     scheme: Code = ""
     version: Text = ""
 

@@ -1,0 +1,666 @@
+"""OASIS UBL 2.1 invoice and credit note: the table of EN 16931-3-2, and the two formats made of it.
+
+The two documents differ in a few names and in the order of some elements; `_table` builds both. Tag names and order
+are the schema's; field names are those of `schemas.invoice`. Where the document is cut differently from the model, the
+functions above the table say how. What UBL forces on us:
+
+- a payment means needs a code: where the model has none, "1" (instrument not defined, UNTDID 4461) is written;
+- a credit note has its due date (BT-9) inside a payment means: without payment, one with code 1 holds it;
+- an order reference needs a number: where the model has a sales order only, "NA" is written, and read as none;
+- a gross price without discount is written with a discount of zero, and a discount of zero is read as none;
+- the subject of a note (BT-21) is written in front of its text, as #PMT#text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from schemas.binding import Binding, Codec, Context, Fixed, Group, Leaf, Node, Scope, Syntax, View, iso_date
+from schemas.format import Format
+from schemas.invoice import (
+    Amount,
+    Card,
+    Code,
+    CreditTransfer,
+    Date,
+    DirectDebit,
+    Identifier,
+    Invoice,
+    Line,
+    Note,
+    Party,
+    Payee,
+    Text,
+    UnitPrice,
+    VatBreakdown,
+    term,
+)
+
+# ruff: noqa: RUF009 -- term() is dataclasses.field with the metadata of the norm, not a call that makes a default
+
+CREDIT_NOTE_TYPES = frozenset(("81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"))
+"""BT-3 codes that EN 16931 allows in a UBL credit note only (UNTDID 1001)."""
+
+_UNDEFINED_MEANS = "1"
+_NO_ORDER = "NA"
+_SUBJECT = re.compile(r"#([A-Z0-9]{2,3})#(.*)", re.DOTALL)
+
+
+def _syntax(document: str) -> Syntax:
+    oasis = "urn:oasis:names:specification:ubl:schema:xsd"
+    return Syntax(
+        namespaces={
+            "": f"{oasis}:{document}-2",
+            "cac": f"{oasis}:CommonAggregateComponents-2",
+            "cbc": f"{oasis}:CommonBasicComponents-2",
+        },
+        date=Codec(iso_date, lambda day: day.isoformat()),
+        currency_path="cbc:DocumentCurrencyCode",
+        currency_attribute="currencyID",
+        amounts_carry_currency=True,
+    )
+
+
+_has = _syntax("Invoice").has
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Note:
+    """cbc:Note: the subject code and the text in one."""
+
+    text: Text = term("BT-22", "")
+
+
+def _merge_note(scope: Scope, found: Scope, _context: Context) -> bool:
+    match = _SUBJECT.fullmatch(found["text"])
+    note = Note(text=match[2], subject=match[1]) if match else Note(text=found["text"])
+    scope.setdefault("notes", []).append(note)
+    return True
+
+
+def _spread_notes(invoice: Invoice, _root: Invoice) -> Iterator[_Note]:
+    for note in invoice.notes:
+        yield _Note(text=f"#{note.subject}#{note.text}" if note.subject else note.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """cac:OrderReference: its ID is mandatory even when only the sales order is known."""
+
+    purchase_order: Text = term("BT-13", "")
+    sales_order: Text = term("BT-14", "")
+
+
+def _merge_order(scope: Scope, found: Scope, _context: Context) -> bool:
+    if "sales_order" in found and found.get("purchase_order") == _NO_ORDER:
+        del found["purchase_order"]
+    scope.update(found)
+    return True
+
+
+def _spread_order(invoice: Invoice, _root: Invoice) -> Iterator[_Order]:
+    order = invoice.purchase_order or (_NO_ORDER if invoice.sales_order else "")
+    yield _Order(purchase_order=order, sales_order=invoice.sales_order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Identification:
+    """cac:PartyIdentification: an identifier of the party, or (scheme SEPA) the creditor identifier BT-90."""
+
+    id: Identifier | None = term("BT-29", "", default=None)
+
+
+def _merge_id(scope: Scope, found: Scope, context: Context) -> bool:
+    identifier: Identifier = found["id"]
+    if identifier.scheme != "SEPA":
+        scope.setdefault("ids", []).append(identifier)
+        return True
+    debit = context.root.setdefault("payment", {}).setdefault("direct_debit", {})
+    return bool(debit.setdefault("creditor", identifier.value) == identifier.value)
+
+
+def _spread_ids(party: Party | Payee, _root: Invoice) -> Iterator[_Identification]:
+    for identifier in party.ids:
+        yield _Identification(id=identifier)
+
+
+def _creditor(invoice: Invoice) -> Iterator[_Identification]:
+    if invoice.payment and invoice.payment.direct_debit and invoice.payment.direct_debit.creditor:
+        yield _Identification(id=Identifier(invoice.payment.direct_debit.creditor, "SEPA"))
+
+
+def _spread_seller_ids(party: Party, root: Invoice) -> Iterator[_Identification]:
+    yield from _spread_ids(party, root)
+    if root.payee is None:
+        yield from _creditor(root)
+
+
+def _spread_payee_ids(payee: Payee, root: Invoice) -> Iterator[_Identification]:
+    yield from _spread_ids(payee, root)
+    yield from _creditor(root)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    """cac:PaymentMeans: one per account to pay into, each repeating BT-81, BT-82 and BT-83."""
+
+    means_code: Code = term("BT-81", "")
+    means_text: Text = term("BT-82", "")
+    due_date: Date | None = term("BT-9", "", default=None)
+    remittance: Text = term("BT-83", "")
+    card: Card | None = term("BG-18", "", default=None)
+    transfer: CreditTransfer | None = term("BG-17", "", default=None)
+    direct_debit: DirectDebit | None = term("BG-19", "", default=None)
+
+
+def _merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
+    held = True
+    if due := found.pop("due_date", None):
+        held = bool(scope.setdefault("due_date", due) == due)
+        if found == {"means_code": _UNDEFINED_MEANS}:
+            return held
+    if not found:
+        return held
+    payment = scope.setdefault("payment", {})
+    if "means_code" in payment and found.get("means_code") != payment["means_code"]:
+        return False
+    if transfer := found.pop("transfer", None):
+        payment.setdefault("transfers", []).append(CreditTransfer(**transfer))
+    for name, value in found.pop("direct_debit", {}).items():
+        held = payment.setdefault("direct_debit", {}).setdefault(name, value) == value and held
+    for name, value in found.items():
+        held = payment.setdefault(name, value) == value and held
+    return held
+
+
+def _spread_means(invoice: Invoice, _root: Invoice) -> Iterator[_Means]:
+    payment = invoice.payment
+    if payment is None:
+        if invoice.due_date:
+            yield _Means(means_code=_UNDEFINED_MEANS, due_date=invoice.due_date)
+        return
+    code = payment.means_code or _UNDEFINED_MEANS
+    yield _Means(
+        means_code=code,
+        means_text=payment.means_text,
+        due_date=invoice.due_date,
+        remittance=payment.remittance,
+        card=payment.card,
+        transfer=payment.transfers[0] if payment.transfers else None,
+        direct_debit=payment.direct_debit,
+    )
+    for transfer in payment.transfers[1:]:
+        yield _Means(means_code=code, means_text=payment.means_text, remittance=payment.remittance, transfer=transfer)
+
+
+def _spread_means_of_invoice(invoice: Invoice, root: Invoice) -> Iterator[_Means]:
+    return _spread_means(invoice, root) if invoice.payment else iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TaxTotal:
+    """cac:TaxTotal: BT-110 and the breakdown in the invoice currency; BT-111 in the VAT accounting currency."""
+
+    amount: Amount | None = term("BT-110", "", default=None)
+    currency: Code = term("BT-5", "")
+    breakdown: tuple[VatBreakdown, ...] = term("BG-23", "", "0..n", ())
+
+
+def _merge_tax_total(scope: Scope, found: Scope, context: Context) -> bool:
+    totals, amount = scope.setdefault("totals", {}), found.get("amount")
+    breakdown, currency = found.get("breakdown", []), found.get("currency", context.currency)
+    if currency == context.currency and "vat" not in totals:
+        if amount is not None:
+            totals["vat"] = amount
+        if breakdown:
+            scope.setdefault("vat_breakdown", []).extend(breakdown)
+        return True
+    if currency == context.root.get("tax_currency") and "vat_in_tax_currency" not in totals and amount is not None:
+        totals["vat_in_tax_currency"] = amount
+        return not breakdown
+    return False
+
+
+def _spread_tax_total(invoice: Invoice, _root: Invoice) -> Iterator[_TaxTotal]:
+    yield _TaxTotal(amount=invoice.totals.vat, currency=invoice.currency, breakdown=invoice.vat_breakdown)
+    yield _TaxTotal(amount=invoice.totals.vat_in_tax_currency, currency=invoice.tax_currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Discount:
+    """cac:AllowanceCharge of a price: the discount, which is mandatory, and the gross price."""
+
+    discount: UnitPrice | None = term("BT-147", "", default=None)
+    gross: UnitPrice | None = term("BT-148", "", default=None)
+
+
+def _merge_discount(scope: Scope, found: Scope, _context: Context) -> bool:
+    if "gross" in found and found.get("discount") == 0:
+        del found["discount"]
+    price = scope.setdefault("price", {})
+    return all(price.setdefault(name, value) == value for name, value in found.items())
+
+
+def _spread_discount(line: Line, _root: Invoice) -> Iterator[_Discount]:
+    price = line.price
+    if price.gross is not None or price.discount is not None:
+        yield _Discount(discount=price.discount if price.discount is not None else Decimal(0), gross=price.gross)
+
+
+def _amount(tag: str, path: str) -> Leaf:
+    """An amount that names a currency of its own."""
+    return Leaf(tag, path, {"currencyID": "currency"})
+
+
+_VAT = Fixed("cac:TaxScheme/cbc:ID", "VAT")
+
+_ADDRESS = (
+    Leaf("cbc:StreetName", "line1"),
+    Leaf("cbc:AdditionalStreetName", "line2"),
+    Leaf("cbc:CityName", "city"),
+    Leaf("cbc:PostalZone", "post_code"),
+    Leaf("cbc:CountrySubentity", "subdivision"),
+    Leaf("cac:AddressLine/cbc:Line", "line3"),
+    Leaf("cac:Country/cbc:IdentificationCode", "country"),
+)
+
+_VAT_ID = Group(
+    "cac:PartyTaxScheme",
+    (Leaf("cbc:CompanyID", "vat_id"), _VAT),
+    when=_has("cac:TaxScheme/cbc:ID", "VAT"),
+)
+
+
+def _identification(spread: Callable[[Any, Invoice], Iterator[_Identification]]) -> View:
+    return View(Group("cac:PartyIdentification", (Leaf("cbc:ID", "id"),)), _Identification, _merge_id, spread)
+
+
+def _party(identification: View) -> tuple[Node, ...]:
+    return (
+        Leaf("cbc:EndpointID", "endpoint"),
+        identification,
+        Leaf("cac:PartyName/cbc:Name", "trading_name"),
+        Group("cac:PostalAddress", _ADDRESS, "address"),
+        _VAT_ID,
+        Group("cac:PartyTaxScheme", (Leaf("cbc:CompanyID", "tax_id"), Fixed("cac:TaxScheme/cbc:ID", "TAX"))),
+        Group(
+            "cac:PartyLegalEntity",
+            (
+                Leaf("cbc:RegistrationName", "name"),
+                Leaf("cbc:CompanyID", "legal_id"),
+                Leaf("cbc:CompanyLegalForm", "legal_information"),
+            ),
+        ),
+        Group(
+            "cac:Contact",
+            (Leaf("cbc:Name", "name"), Leaf("cbc:Telephone", "phone"), Leaf("cbc:ElectronicMail", "email")),
+            "contact",
+        ),
+    )
+
+
+_ALLOWANCE_VAT = Group("cac:TaxCategory", (Leaf("cbc:ID", "vat_category"), Leaf("cbc:Percent", "vat_rate"), _VAT))
+
+
+def _allowance(into: str, charge: bool, tax: tuple[Node, ...]) -> Group:
+    """An allowance or a charge: twins told apart by their indicator."""
+    spellings = ("true", "1") if charge else ("false", "0")
+    return Group(
+        "cac:AllowanceCharge",
+        (
+            Fixed("cbc:ChargeIndicator", spellings[0], spellings[1:]),
+            Leaf("cbc:AllowanceChargeReasonCode", "reason_code"),
+            Leaf("cbc:AllowanceChargeReason", "reason"),
+            Leaf("cbc:MultiplierFactorNumeric", "percentage"),
+            Leaf("cbc:Amount", "amount"),
+            Leaf("cbc:BaseAmount", "base"),
+            *tax,
+        ),
+        into,
+        when=_has("cbc:ChargeIndicator", *spellings),
+    )
+
+
+_ALLOWANCES = (_allowance("allowances", False, (_ALLOWANCE_VAT,)), _allowance("charges", True, (_ALLOWANCE_VAT,)))
+
+_ITEM = Group(
+    "cac:Item",
+    (
+        Leaf("cbc:Description", "item.description"),
+        Leaf("cbc:Name", "item.name"),
+        Leaf("cac:BuyersItemIdentification/cbc:ID", "item.buyer_id"),
+        Leaf("cac:SellersItemIdentification/cbc:ID", "item.seller_id"),
+        Leaf("cac:StandardItemIdentification/cbc:ID", "item.standard_id"),
+        Leaf("cac:OriginCountry/cbc:IdentificationCode", "item.origin"),
+        Group(
+            "cac:CommodityClassification",
+            (Leaf("cbc:ItemClassificationCode", "value", {"listID": "scheme", "listVersionID": "version"}),),
+            "item.classifications",
+        ),
+        Group(
+            "cac:ClassifiedTaxCategory",
+            (Leaf("cbc:ID", "vat.category"), Leaf("cbc:Percent", "vat.rate"), _VAT),
+        ),
+        Group(
+            "cac:AdditionalItemProperty",
+            (Leaf("cbc:Name", "name"), Leaf("cbc:Value", "value")),
+            "item.attributes",
+        ),
+    ),
+    required=True,
+)
+
+_PRICE = Group(
+    "cac:Price",
+    (
+        Leaf("cbc:PriceAmount", "price.net"),
+        Leaf("cbc:BaseQuantity", "price.base_quantity", {"unitCode": "price.base_unit"}),
+        View(
+            Group(
+                "cac:AllowanceCharge",
+                (
+                    Fixed("cbc:ChargeIndicator", "false", ("0",)),
+                    Leaf("cbc:Amount", "discount"),
+                    Leaf("cbc:BaseAmount", "gross"),
+                ),
+            ),
+            _Discount,
+            _merge_discount,
+            _spread_discount,
+        ),
+    ),
+)
+
+
+def _line(document: str, quantity: str) -> Group:
+    return Group(
+        f"cac:{document}Line",
+        (
+            Leaf("cbc:ID", "id"),
+            Leaf("cbc:Note", "note"),
+            Leaf(f"cbc:{quantity}", "quantity", {"unitCode": "unit"}),
+            Leaf("cbc:LineExtensionAmount", "net_amount"),
+            Leaf("cbc:AccountingCost", "accounting_reference"),
+            Group("cac:InvoicePeriod", (Leaf("cbc:StartDate", "start"), Leaf("cbc:EndDate", "end")), "period"),
+            Leaf("cac:OrderLineReference/cbc:LineID", "order_line"),
+            Group(
+                "cac:DocumentReference",
+                (Leaf("cbc:ID", "object_id"), Fixed("cbc:DocumentTypeCode", "130")),
+                when=_has("cbc:DocumentTypeCode", "130"),
+            ),
+            _allowance("allowances", False, ()),
+            _allowance("charges", True, ()),
+            _ITEM,
+            _PRICE,
+        ),
+        "lines",
+    )
+
+
+def _reference(kind: str, path: str) -> Leaf:
+    return Leaf(f"cac:{kind}/cbc:ID", path)
+
+
+def _additional(credit: bool) -> tuple[Node, ...]:
+    """cac:AdditionalDocumentReference: BT-18, in a credit note also BT-11, and the supporting documents BG-24."""
+    project = Group(
+        "cac:AdditionalDocumentReference",
+        (Leaf("cbc:ID", "project"), Fixed("cbc:DocumentTypeCode", "50")),
+        when=_has("cbc:DocumentTypeCode", "50"),
+    )
+    return (
+        Group(
+            "cac:AdditionalDocumentReference",
+            (Leaf("cbc:ID", "object_id"), Fixed("cbc:DocumentTypeCode", "130")),
+            when=_has("cbc:DocumentTypeCode", "130"),
+        ),
+        *((project,) if credit else ()),
+        Group(
+            "cac:AdditionalDocumentReference",
+            (
+                Leaf("cbc:ID", "id"),
+                Fixed("cbc:DocumentTypeCode", "916", written=False),
+                Leaf("cbc:DocumentDescription", "description"),
+                Group(
+                    "cac:Attachment",
+                    (
+                        Leaf(
+                            "cbc:EmbeddedDocumentBinaryObject",
+                            "content",
+                            {"mimeCode": "media_type", "filename": "filename"},
+                        ),
+                        Leaf("cac:ExternalReference/cbc:URI", "url"),
+                    ),
+                ),
+            ),
+            "attachments",
+        ),
+    )
+
+
+def _references(credit: bool) -> tuple[Node, ...]:
+    contract, tender = (
+        _reference("ContractDocumentReference", "contract"),
+        _reference("OriginatorDocumentReference", "tender"),
+    )
+    preceding = Group(
+        "cac:BillingReference",
+        (
+            Group(
+                "cac:InvoiceDocumentReference",
+                (Leaf("cbc:ID", "number"), Leaf("cbc:IssueDate", "issue_date")),
+            ),
+        ),
+        "preceding",
+    )
+    return (
+        View(
+            Group(
+                "cac:OrderReference",
+                (Leaf("cbc:ID", "purchase_order"), Leaf("cbc:SalesOrderID", "sales_order")),
+            ),
+            _Order,
+            _merge_order,
+            _spread_order,
+        ),
+        preceding,
+        _reference("DespatchDocumentReference", "despatch_advice"),
+        _reference("ReceiptDocumentReference", "receiving_advice"),
+        *((contract, *_additional(credit), tender) if credit else (tender, contract, *_additional(credit))),
+        *(() if credit else (_reference("ProjectReference", "project"),)),
+    )
+
+
+_PARTIES: tuple[Node, ...] = (
+    Group(
+        "cac:AccountingSupplierParty/cac:Party", _party(_identification(_spread_seller_ids)), "seller", required=True
+    ),
+    Group("cac:AccountingCustomerParty/cac:Party", _party(_identification(_spread_ids)), "buyer", required=True),
+    Group(
+        "cac:PayeeParty",
+        (
+            _identification(_spread_payee_ids),
+            Leaf("cac:PartyName/cbc:Name", "name"),
+            Leaf("cac:PartyLegalEntity/cbc:CompanyID", "legal_id"),
+        ),
+        "payee",
+    ),
+    Group(
+        "cac:TaxRepresentativeParty",
+        (Leaf("cac:PartyName/cbc:Name", "name"), Group("cac:PostalAddress", _ADDRESS, "address"), _VAT_ID),
+        "tax_representative",
+    ),
+    Group(
+        "cac:Delivery",
+        (
+            Leaf("cbc:ActualDeliveryDate", "delivery.date"),
+            Group(
+                "cac:DeliveryLocation",
+                (
+                    Leaf("cbc:ID", "delivery.location_id"),
+                    Group("cac:Address", _ADDRESS, "delivery.address"),
+                ),
+            ),
+            Leaf("cac:DeliveryParty/cac:PartyName/cbc:Name", "delivery.name"),
+        ),
+    ),
+)
+
+
+def _payment_means(credit: bool) -> View:
+    return View(
+        Group(
+            "cac:PaymentMeans",
+            (
+                Leaf("cbc:PaymentMeansCode", "means_code", {"name": "means_text"}),
+                *((Leaf("cbc:PaymentDueDate", "due_date"),) if credit else ()),
+                Leaf("cbc:PaymentID", "remittance"),
+                Group(
+                    "cac:CardAccount",
+                    (
+                        Leaf("cbc:PrimaryAccountNumberID", "card.number"),
+                        Fixed("cbc:NetworkID", "NA"),
+                        Leaf("cbc:HolderName", "card.holder"),
+                    ),
+                ),
+                Group(
+                    "cac:PayeeFinancialAccount",
+                    (
+                        Leaf("cbc:ID", "transfer.account"),
+                        Leaf("cbc:Name", "transfer.name"),
+                        Leaf("cac:FinancialInstitutionBranch/cbc:ID", "transfer.bank"),
+                    ),
+                ),
+                Group(
+                    "cac:PaymentMandate",
+                    (
+                        Leaf("cbc:ID", "direct_debit.mandate"),
+                        Leaf("cac:PayerFinancialAccount/cbc:ID", "direct_debit.account"),
+                    ),
+                ),
+            ),
+        ),
+        _Means,
+        _merge_means,
+        _spread_means if credit else _spread_means_of_invoice,
+    )
+
+
+_TAX_TOTAL = View(
+    Group(
+        "cac:TaxTotal",
+        (
+            _amount("cbc:TaxAmount", "amount"),
+            Group(
+                "cac:TaxSubtotal",
+                (
+                    Leaf("cbc:TaxableAmount", "taxable_amount"),
+                    Leaf("cbc:TaxAmount", "tax_amount"),
+                    Group(
+                        "cac:TaxCategory",
+                        (
+                            Leaf("cbc:ID", "category"),
+                            Leaf("cbc:Percent", "rate"),
+                            Leaf("cbc:TaxExemptionReasonCode", "exemption_code"),
+                            Leaf("cbc:TaxExemptionReason", "exemption_reason"),
+                            _VAT,
+                        ),
+                    ),
+                ),
+                "breakdown",
+            ),
+        ),
+    ),
+    _TaxTotal,
+    _merge_tax_total,
+    _spread_tax_total,
+)
+
+_TOTALS = Group(
+    "cac:LegalMonetaryTotal",
+    (
+        Leaf("cbc:LineExtensionAmount", "totals.lines"),
+        Leaf("cbc:TaxExclusiveAmount", "totals.without_vat"),
+        Leaf("cbc:TaxInclusiveAmount", "totals.with_vat"),
+        Leaf("cbc:AllowanceTotalAmount", "totals.allowances"),
+        Leaf("cbc:ChargeTotalAmount", "totals.charges"),
+        Leaf("cbc:PrepaidAmount", "totals.paid"),
+        Leaf("cbc:PayableRoundingAmount", "totals.rounding"),
+        Leaf("cbc:PayableAmount", "totals.due"),
+    ),
+    required=True,
+)
+
+
+def _table(credit: bool) -> tuple[Node, ...]:
+    """The table of a credit note or of an invoice, in the order of its schema."""
+    tax_point, notes = (
+        Leaf("cbc:TaxPointDate", "tax_point_date"),
+        View(Leaf("cbc:Note", "text"), _Note, _merge_note, _spread_notes),
+    )
+    start: tuple[Node, ...] = (
+        Leaf("cbc:DueDate", "due_date"),
+        Leaf("cbc:InvoiceTypeCode", "type_code"),
+        notes,
+        tax_point,
+    )
+    if credit:
+        start = (tax_point, Leaf("cbc:CreditNoteTypeCode", "type_code"), notes)
+    return (
+        Fixed("cbc:UBLVersionID", "2.1", written=False),
+        Leaf("cbc:CustomizationID", "profile"),
+        Leaf("cbc:ProfileID", "process"),
+        Leaf("cbc:ID", "number"),
+        Leaf("cbc:IssueDate", "issue_date"),
+        *start,
+        Leaf("cbc:DocumentCurrencyCode", "currency"),
+        Leaf("cbc:TaxCurrencyCode", "tax_currency"),
+        Leaf("cbc:AccountingCost", "accounting_reference"),
+        Leaf("cbc:BuyerReference", "buyer_reference"),
+        Group(
+            "cac:InvoicePeriod",
+            (
+                Leaf("cbc:StartDate", "delivery.period.start"),
+                Leaf("cbc:EndDate", "delivery.period.end"),
+                Leaf("cbc:DescriptionCode", "tax_point_code"),
+            ),
+        ),
+        *_references(credit),
+        *_PARTIES,
+        _payment_means(credit),
+        Leaf("cac:PaymentTerms/cbc:Note", "payment_terms"),
+        *_ALLOWANCES,
+        _TAX_TOTAL,
+        _TOTALS,
+        _line("CreditNote", "CreditedQuantity") if credit else _line("Invoice", "InvoicedQuantity"),
+    )
+
+
+_INVOICE = Binding(_syntax("Invoice"), "Invoice", _table(credit=False))
+_CREDIT_NOTE = Binding(_syntax("CreditNote"), "CreditNote", _table(credit=True))
+
+INVOICE = Format(
+    name="ubl-invoice",
+    title="OASIS UBL 2.1 invoice",
+    media_type="application/xml",
+    root=(_syntax("Invoice").namespaces[""], "Invoice"),
+    read=_INVOICE.read,
+    write=_INVOICE.write,
+)
+CREDIT_NOTE = Format(
+    name="ubl-creditnote",
+    title="OASIS UBL 2.1 credit note",
+    media_type="application/xml",
+    root=(_syntax("CreditNote").namespaces[""], "CreditNote"),
+    read=_CREDIT_NOTE.read,
+    write=_CREDIT_NOTE.write,
+)
+
+
+def format_for(type_code: str) -> Format:
+    """The UBL document that an invoice of this type (BT-3) is written as."""
+    return CREDIT_NOTE if type_code in CREDIT_NOTE_TYPES else INVOICE
