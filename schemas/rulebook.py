@@ -21,7 +21,6 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from lxml import etree
 
@@ -164,16 +163,11 @@ def _finding(rules: Rules, assertion: saxon.Assertion, tree: etree._ElementTree)
         layer=rules.layer,
         says=text,
         path=assertion.location if element is None else xml.path_of(element, attribute),
-        line=None if element is None else _line(element),
+        line=None if element is None else xml.line_of(element),
     )
 
 
-def _line(element: etree._Element) -> int | None:
-    line: Any = element.sourceline  # the stubs say Ellipsis
-    return int(line) if line else None
-
-
-_LABEL = re.compile(r"^[\s\[(]*(?P<id>[A-Za-z][\w./-]*\d[\w./-]*)[\s\])]*\s*[-:.–]*\s*")
+_LABEL = re.compile(r"^[\s\[(]*(?P<id>[A-Za-z][\w./-]*\d[\w./-]*)(?:[^:]{0,20}\s:\s|[\s\])]*[-:.–]*\s*)")
 
 
 def _clean(text: str, rule: str) -> str:

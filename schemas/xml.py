@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from lxml import etree
 
@@ -120,6 +121,18 @@ def name_of(element: etree._Element) -> tuple[str, str]:
     return name.namespace or "", name.localname
 
 
+def line_of(element: etree._Element) -> int | None:
+    """The line of an element in the bytes it was parsed from, from 1; None when it was not parsed."""
+    line: Any = element.sourceline  # the stubs say Ellipsis
+    return int(line) if line else None
+
+
+def select(query: etree.XPath, tree: etree._ElementTree) -> list[etree._Element]:
+    """The elements a compiled XPath finds, in document order; nothing else it finds."""
+    found = query(tree)
+    return [node for node in found if isinstance(node, etree._Element)] if isinstance(found, list) else []
+
+
 def path_of(element: etree._Element, attribute: str = "") -> str:
     """The XPath of an element (or of its attribute), prefixes from PREFIXES; twins are told apart by their place."""
     steps: list[str] = []
@@ -211,9 +224,8 @@ def _check_tree(tree: etree._ElementTree) -> None:
     )
     findings = []
     for query, rule, says in reasons:
-        found = query(tree)
-        if isinstance(found, list) and found:
-            line = getattr(found[0], "sourceline", None)
-            findings.append(Finding(rule, Severity.FATAL, "xml", says, line=line))
+        found = select(query, tree)
+        if found:
+            findings.append(Finding(rule, Severity.FATAL, "xml", says, line=line_of(found[0])))
     if findings:
         raise Unreadable(findings)

@@ -16,7 +16,7 @@ import xmlschema
 from lxml import etree
 
 from schemas.finding import Finding, Severity
-from schemas.xml import path_of
+from schemas.xml import line_of, path_of
 
 BREACHES_LIMIT = 200
 """Breaches told of one document; one wrong element near the top can make thousands of others wrong."""
@@ -80,7 +80,7 @@ def _breach(error: Any, tree: etree._ElementTree) -> Finding:
         "xsd",
         says[:500],
         path=path_of(element),
-        line=element.sourceline,
+        line=line_of(element),
         found=found,
         expected=wanted,
     )

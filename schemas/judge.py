@@ -1,0 +1,154 @@
+"""The one verdict on a document: recognised, well-formed, its XSD, its official rules, the house's own.
+
+This is what the API, the command line and the line all call, so that no two of them can judge differently. It is pure
+and its arguments and answer cross process borders; the official rules make it slow and tie it to one thread per process
+(`schemas.saxon`), so the gateway runs it in worker processes.
+
+After a failed XSD the rule layers are reported as skipped, with the reason. The base rules and BR-FR are both run,
+because a caller wants all the findings at once and neither needs the other. The verdict is
+- invalid, when a rule is broken by a finding that is fatal;
+- unjudged, when none is known to be broken and a layer that had to run could not;
+- valid otherwise.
+
+A JSON invoice is written as CII and judged as such: it is that XML that will be sealed. Its findings point into the
+generated XML by path and by business term; they have no line, because no line of what was submitted is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from lxml import etree
+
+from schemas import explain, json_form, rulebook
+from schemas.catalogue import FACTURX, FORMATS, JSON, Recognised, chain, opened, profile_of
+from schemas.finding import FINDINGS_LIMIT, Finding, Layer, LayerVerdict, Report, Severity, Verdict
+from schemas.invoice import Invoice
+from schemas.rulebook import ENGINE
+from schemas.rulebooks import house
+from schemas.xml import Unreadable, parse, serialise
+
+_WRAPPINGS = {JSON: "json", FACTURX: "pdf"}
+
+
+def judge(data: bytes, *, french: bool = False, folder: str | None = None) -> Report:
+    """What all layers say about a document in any form the catalogue takes.
+
+    `french` adds BR-FR-Flux2, the rules between French businesses. `folder` is the operator's folder of artefacts,
+    which goes before the installed package. Raises nothing on account of the document.
+    """
+    try:
+        document = opened(data)
+    except Unreadable as unreadable:
+        return _unreadable(unreadable.findings, Recognised("", ""))
+    if document.tree is not None:
+        return _judged(document.recognised, document.tree, french, folder)
+    try:
+        invoice = json_form.read(data)
+        tree = parse(FORMATS["cii"].write(invoice))
+    except Unreadable as unreadable:
+        return _unreadable(unreadable.findings, document.recognised)
+    return _judged(replace(document.recognised, profile=profile_of(tree)), tree, french, folder, invoice)
+
+
+def warm(folder: str | None = None) -> None:
+    """Load, once per process, what nearly every document needs: the schemas and rules of EN 16931 and BR-FR."""
+    for syntax in ("cii", "ubl-invoice"):
+        for rules in chain(syntax, "urn:cen.eu:en16931:2017", french=True):
+            rulebook.prepare(rules, folder)
+
+
+def _judged(
+    recognised: Recognised,
+    tree: etree._ElementTree,
+    french: bool,
+    folder: str | None,
+    invoice: Invoice | None = None,
+) -> Report:
+    """1. XSD; 2. where it holds, the official rules and the house's; 3. what the findings mean to a person."""
+    wrapping = _WRAPPINGS.get(recognised.format)
+    layers = [Layer(name, "", LayerVerdict.PASSED) for name in (wrapping, "xml") if name]
+    findings: list[Finding] = []
+    xsd, *others = chain(recognised.syntax, recognised.profile, french)
+    # 1.
+    layer, said = rulebook.apply(xsd, tree, b"", folder)
+    layers.append(layer)
+    findings.extend(said)
+    # 2.
+    if layer.verdict is LayerVerdict.PASSED:
+        clean = serialise(tree)
+        for rules in others:
+            layer, said = rulebook.apply(rules, tree, clean, folder)
+            layers.append(layer)
+            findings.extend(said)
+        layer, said = house.apply(tree)
+        layers.append(layer)
+        findings.extend(said)
+    else:
+        names = [*(rules.layer for rules in others), house.NAME]
+        layers.extend(Layer(name, "", LayerVerdict.SKIPPED, _after(layer)) for name in names)
+    # 3.
+    told = _told(findings, recognised, invoice)
+    if recognised.format == JSON:
+        told = [replace(finding, line=None) for finding in told]
+    return _report(recognised, layers, told)
+
+
+def _after(layer: Layer) -> str:
+    state = "failed" if layer.verdict is LayerVerdict.FAILED else "could not be judged"
+    return f"the layer {layer.name} {state}"
+
+
+def _unreadable(findings: tuple[Finding, ...], recognised: Recognised) -> Report:
+    """The report on what could not even be read."""
+    name = findings[0].layer if findings else "xml"
+    layers = (
+        Layer(name, "", LayerVerdict.FAILED),
+        Layer("xsd", "", LayerVerdict.SKIPPED, f"the layer {name} failed"),
+    )
+    return _report(recognised, layers, _told(findings, recognised, None))
+
+
+def _report(recognised: Recognised, layers: Iterable[Layer], findings: list[Finding]) -> Report:
+    """Findings in the order of layers, as many as a report keeps; fatal ones are never the ones left out."""
+    fatal = [finding for finding in findings if finding.severity is Severity.FATAL]
+    if any(not finding.rule.startswith(ENGINE) for finding in fatal):
+        verdict = Verdict.INVALID
+    else:
+        verdict = Verdict.UNJUDGED if fatal else Verdict.VALID
+    kept = findings
+    if len(findings) > FINDINGS_LIMIT:
+        kept = (fatal + [finding for finding in findings if finding.severity is not Severity.FATAL])[:FINDINGS_LIMIT]
+    return Report(verdict, recognised.format, recognised.profile, tuple(layers), tuple(kept), len(findings) - len(kept))
+
+
+def _told(findings: Iterable[Finding], recognised: Recognised, invoice: Invoice | None) -> list[Finding]:
+    """The findings with their business terms, what was found and expected, and what to do."""
+    told = []
+    for finding in findings:
+        if finding.rule in explain.SUMS and invoice is None:
+            invoice = _read(recognised)
+        found, expected = finding.found, finding.expected
+        if invoice is not None and (compared := explain.compare(finding.rule, invoice)):
+            found, expected = compared
+        told.append(
+            replace(
+                finding,
+                terms=finding.terms or explain.terms_of(finding.rule, finding.says),
+                found=found,
+                expected=expected,
+                fix=finding.fix or explain.fix_of(finding.rule),
+            )
+        )
+    return told
+
+
+def _read(recognised: Recognised) -> Invoice | None:
+    """The invoice in our model, for the sums; None where it cannot be read, which other findings tell."""
+    if recognised.xml is None:
+        return None
+    try:
+        return FORMATS[recognised.syntax].read(recognised.xml).invoice
+    except Unreadable:
+        return None

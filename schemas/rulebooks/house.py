@@ -1,0 +1,130 @@
+"""What no official rule checks: whether the numbers that people retype carry the right check digits.
+
+A wrong check digit is a slip of the hand in most cases, but registers have made exceptions, so these are warnings and
+never refuse a document. The length and shape of the same numbers is the business of the official rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lxml import etree
+from stdnum import iban
+from stdnum.eu import vat
+from stdnum.fr import siren, siret
+
+from schemas.finding import Finding, Layer, LayerVerdict, Severity
+from schemas.xml import PREFIXES, line_of, path_of, select
+
+NAME = "house"
+
+_SPACES = {prefix: namespace for namespace, prefix in PREFIXES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One kind of number: where it stands in CII and UBL, its shape, and its check digits."""
+
+    rule: str
+    where: etree.XPath
+    shape: re.Pattern[str]
+    holds: Callable[[str], bool]
+    terms: tuple[str, ...]
+    """The terms as seller, buyer, payee, tax representative, place of delivery, elsewhere; empty: no such term."""
+    says: str
+
+
+def _at(*paths: str) -> etree.XPath:
+    return etree.XPath(" | ".join(paths), namespaces=_SPACES)
+
+
+_EU = "|".join(sorted(code.upper() for code in vat.MEMBER_STATES - {"gr"} | {"el"}))
+
+_CHECKS = (
+    _Check(
+        "HOUSE-SIREN",
+        _at("//ram:*[@schemeID='0002']", "//cbc:CompanyID[@schemeID='0002']", "//cbc:ID[@schemeID='0002']"),
+        re.compile(r"[0-9]{9}"),
+        lambda text: bool(siren.is_valid(text)),
+        ("BT-30", "BT-47", "BT-61", "", "", ""),
+        "The check digit of this SIREN is wrong.",
+    ),
+    _Check(
+        "HOUSE-SIRET",
+        _at("//ram:*[@schemeID='0009']", "//cbc:ID[@schemeID='0009']"),
+        re.compile(r"[0-9]{14}"),
+        lambda text: bool(siret.is_valid(text)),
+        ("BT-29", "BT-46", "BT-60", "", "BT-71", ""),
+        "The check digit of this SIRET is wrong.",
+    ),
+    _Check(
+        "HOUSE-VAT",
+        _at("//ram:ID[@schemeID='VA']", "//cac:PartyTaxScheme[cac:TaxScheme/cbc:ID='VAT']/cbc:CompanyID"),
+        re.compile(rf"(?:{_EU})[0-9A-Z+*]{{2,13}}"),
+        lambda text: bool(vat.is_valid(text)),
+        ("BT-31", "BT-48", "", "BT-63", "", ""),
+        "This is no VAT number of the country it begins with: its length or its check digits are wrong.",
+    ),
+    _Check(
+        "HOUSE-IBAN",
+        _at(
+            "//ram:PayeePartyCreditorFinancialAccount/ram:IBANID",
+            "//ram:PayerPartyDebtorFinancialAccount/ram:IBANID",
+            "//cac:PayeeFinancialAccount/cbc:ID",
+            "//cac:PayerFinancialAccount/cbc:ID",
+        ),
+        re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}"),
+        lambda text: bool(iban.is_valid(text, check_country=False)),
+        ("", "", "", "", "", "BT-84"),
+        "The check digits of this IBAN are wrong.",
+    ),
+)
+
+_PARTIES = {
+    "SellerTradeParty": 0,
+    "BuyerTradeParty": 1,
+    "PayeeTradeParty": 2,
+    "SellerTaxRepresentativeTradeParty": 3,
+    "ShipToTradeParty": 4,
+    "AccountingSupplierParty": 0,
+    "AccountingCustomerParty": 1,
+    "PayeeParty": 2,
+    "TaxRepresentativeParty": 3,
+    "DeliveryLocation": 4,
+    "PayerPartyDebtorFinancialAccount": 6,
+    "PayerFinancialAccount": 6,
+}
+
+
+def apply(tree: etree._ElementTree) -> tuple[Layer, tuple[Finding, ...]]:
+    """The house rules on an invoice in CII or UBL; warnings only, so the layer always passes."""
+    return Layer(NAME, "", LayerVerdict.PASSED), tuple(_warnings(tree))
+
+
+def _warnings(tree: etree._ElementTree) -> Iterator[Finding]:
+    for check in _CHECKS:
+        for element in select(check.where, tree):
+            number = re.sub(r"\s", "", element.text or "")
+            if check.shape.fullmatch(number) and not check.holds(number):
+                yield Finding(
+                    check.rule,
+                    Severity.WARNING,
+                    NAME,
+                    check.says,
+                    terms=_terms(check, element),
+                    path=path_of(element),
+                    line=line_of(element),
+                    found=number,
+                )
+
+
+def _terms(check: _Check, element: etree._Element) -> tuple[str, ...]:
+    """The business term of a number, told by the party it stands in; none where the norm has no term for it."""
+    for ancestor in element.iterancestors():
+        place = _PARTIES.get(etree.QName(ancestor).localname)
+        if place is not None:
+            term = check.terms[place] if place < len(check.terms) else "BT-91"
+            return (term,) if term else ()
+    return (check.terms[-1],) if check.terms[-1] else ()
