@@ -8,12 +8,8 @@ syntax rules each say one thing. What belongs to no family has no explanation: N
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
-
-from schemas.invoice import Invoice
 
 SEPARATOR = "→"
 """In the table below: what is demanded, then what to do."""
@@ -496,15 +492,16 @@ _IC_DEMANDS = {
     ),
     "12": (("BT-80",), ("the country of delivery is given", "le pays de livraison est donné")),
 }
-_VAT_RULE = re.compile(r"BR-(AE|AF|AG|IC|IG|IP|[SZEGO])-(\d\d)")
+_VAT_FIX = ("Correct it, or choose another VAT category.", "Corrigez-le ou choisissez une autre catégorie de TVA.")
+_VAT_RULE = re.compile(r"BR-(AE|AF|AG|IC|IG|IP|[SZEGO])-(\d\d)(?:rev|ini)?")
 _TERM = re.compile(r"\b(?:BT|BG|EXT-FR-FE(?:-BG)?)-\d+(?:-\d+)?\b")
 
 
 def explain(rule: str) -> Explanation | None:
     """What a rule means; BR-FR-03_BT-9, an id with a place in it, is explained as BR-FR-03. None: we cannot say."""
     texts, families = _texts(_TABLE), _texts(_FAMILIES)
-    number = re.split(r"_|-(?=LEGALID|GLOBALID|Value|EXT)", rule)[0]
-    found = texts.get(rule) or texts.get(number) or _vat(rule)
+    number = _number(rule)
+    found = texts.get(number) or _vat(number)
     if found is None:
         start = max((start for start in families if rule.startswith(start)), key=len, default=None)
         found = families[start] if start else None
@@ -517,7 +514,8 @@ def terms_of(rule: str, text: str = "") -> tuple[str, ...]:
     """The business terms a rule concerns: from its text, else from its id, else from our table; each once, in order."""
     named = _TERM.findall(text) or _TERM.findall(rule.replace("_", " "))
     if not named:
-        known = _texts(_TABLE).get(rule) or _texts(_TABLE).get(rule.partition("_")[0]) or _vat(rule)
+        number = _number(rule)
+        known = _texts(_TABLE).get(number) or _vat(number)
         named = list(known.terms) if known else []
     return tuple(dict.fromkeys(named))
 
@@ -526,6 +524,11 @@ def fix_of(rule: str) -> str | None:
     """What to do about a broken rule, in one English sentence; None where we cannot say."""
     known = explain(rule)
     return (known.fix_english or None) if known else None
+
+
+def _number(rule: str) -> str:
+    """The rule behind an id that adds a place (BR-FR-03_BT-9) or an extension (BR-FXEXT-CO-10) to it."""
+    return re.split(r"_|-(?=LEGALID|GLOBALID|Value|EXT)", rule.replace("-FXEXT-", "-"))[0]
 
 
 def _vat(rule: str) -> Explanation | None:
@@ -539,7 +542,8 @@ def _vat(rule: str) -> Explanation | None:
         return None
     terms, (english, french) = demands[match[2]]
     category = _CATEGORIES[letters]
-    return Explanation(rule, terms, f"VAT, {category[0]}: {english}.", f"TVA, {category[1]} : {french}.")
+    demand, exigence = f"VAT, {category[0]}: {english}.", f"TVA, {category[1]} : {french}."
+    return Explanation(rule, terms, demand, exigence, *_VAT_FIX)
 
 
 @lru_cache(maxsize=2)
@@ -553,39 +557,3 @@ def _texts(table: str) -> dict[str, Explanation]:
         dit, _, remede = french.partition(SEPARATOR)
         read[rule] = Explanation(rule, tuple(terms), says.strip(), dit.strip(), fix.strip(), remede.strip())
     return read
-
-
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
-    return sum((amount for amount in amounts if amount is not None), Decimal(0))
-
-
-def _or_zero(amount: Decimal | None) -> Decimal:
-    return Decimal(0) if amount is None else amount
-
-
-SUMS: dict[str, Callable[[Invoice], tuple[Decimal | None, Decimal]]] = {
-    "BR-CO-10": lambda i: (i.totals.lines, _sum(line.net_amount for line in i.lines)),
-    "BR-CO-11": lambda i: (i.totals.allowances, _sum(each.amount for each in i.allowances)),
-    "BR-CO-12": lambda i: (i.totals.charges, _sum(each.amount for each in i.charges)),
-    "BR-CO-13": lambda i: (
-        i.totals.without_vat,
-        _or_zero(i.totals.lines) - _or_zero(i.totals.allowances) + _or_zero(i.totals.charges),
-    ),
-    "BR-CO-14": lambda i: (i.totals.vat, _sum(each.tax_amount for each in i.vat_breakdown)),
-    "BR-CO-15": lambda i: (i.totals.with_vat, _or_zero(i.totals.without_vat) + _or_zero(i.totals.vat)),
-    "BR-CO-16": lambda i: (
-        i.totals.due,
-        _or_zero(i.totals.with_vat) - _or_zero(i.totals.paid) + _or_zero(i.totals.rounding),
-    ),
-}
-"""The sums of the norm: rule → what the invoice says, and what its own parts add up to."""
-
-
-def compare(rule: str, invoice: Invoice) -> tuple[str | None, str] | None:
-    """For a rule that is a sum: what the invoice says, and what its own parts give; None where they do not differ."""
-    if rule not in SUMS:
-        return None
-    found, expected = SUMS[rule](invoice)
-    if found == expected:
-        return None
-    return (None if found is None else str(found)), str(expected)

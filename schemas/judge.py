@@ -16,8 +16,9 @@ generated XML by path and by business term; they have no line, because no line o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from decimal import Decimal
 
 from lxml import etree
 
@@ -127,10 +128,10 @@ def _told(findings: Iterable[Finding], recognised: Recognised, invoice: Invoice 
     """The findings with their business terms, what was found and expected, and what to do."""
     told = []
     for finding in findings:
-        if finding.rule in explain.SUMS and invoice is None:
+        if finding.rule in _SUMS and invoice is None:
             invoice = _read(recognised)
         found, expected = finding.found, finding.expected
-        if invoice is not None and (compared := explain.compare(finding.rule, invoice)):
+        if invoice is not None and (compared := _compared(finding.rule, invoice)):
             found, expected = compared
         told.append(
             replace(
@@ -152,3 +153,39 @@ def _read(recognised: Recognised) -> Invoice | None:
         return FORMATS[recognised.syntax].read(recognised.xml).invoice
     except Unreadable:
         return None
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
+    return sum((amount for amount in amounts if amount is not None), Decimal(0))
+
+
+def _or_zero(amount: Decimal | None) -> Decimal:
+    return Decimal(0) if amount is None else amount
+
+
+_SUMS: dict[str, Callable[[Invoice], tuple[Decimal | None, Decimal]]] = {
+    "BR-CO-10": lambda i: (i.totals.lines, _sum(line.net_amount for line in i.lines)),
+    "BR-CO-11": lambda i: (i.totals.allowances, _sum(each.amount for each in i.allowances)),
+    "BR-CO-12": lambda i: (i.totals.charges, _sum(each.amount for each in i.charges)),
+    "BR-CO-13": lambda i: (
+        i.totals.without_vat,
+        _or_zero(i.totals.lines) - _or_zero(i.totals.allowances) + _or_zero(i.totals.charges),
+    ),
+    "BR-CO-14": lambda i: (i.totals.vat, _sum(each.tax_amount for each in i.vat_breakdown)),
+    "BR-CO-15": lambda i: (i.totals.with_vat, _or_zero(i.totals.without_vat) + _or_zero(i.totals.vat)),
+    "BR-CO-16": lambda i: (
+        i.totals.due,
+        _or_zero(i.totals.with_vat) - _or_zero(i.totals.paid) + _or_zero(i.totals.rounding),
+    ),
+}
+"""The sums of the norm: rule → what the invoice says, and what its own parts add up to."""
+
+
+def _compared(rule: str, invoice: Invoice) -> tuple[str | None, str] | None:
+    """For a rule that is a sum: what the invoice says, and what its own parts give; None where they do not differ."""
+    if rule not in _SUMS:
+        return None
+    found, expected = _SUMS[rule](invoice)
+    if found == expected:
+        return None
+    return (None if found is None else str(found)), str(expected)
