@@ -1,4 +1,4 @@
-"""Worker processes: pure work off the loop, a death or an overrun is told and survived, no child outlives its parent."""
+"""Worker processes: pure work off the loop; a death or an overrun is told and survived; no orphans."""
 
 import asyncio
 import os

@@ -1,0 +1,302 @@
+"""`estafette demo`: the main job, shown. Four invoices through a gateway and a simulated approved platform.
+
+Both start as programs of their own, each on a free port of loopback with its own data folder. Three invoices go in
+(JSON, CII, UBL), come out as Factur-X, are delivered once and get their statuses back; one is paid; a fourth, broken, is
+refused with all its findings. Everything the demo does, it does over HTTP, as any business software would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gateway.commands import demo_invoices
+from gateway.settings import Settings
+
+MARK = ".estafette-demo"
+"""A file that says that a folder was made by the demo and may be made anew."""
+
+PATIENCE = 90.0
+"""Seconds that any one step of the demo may take before it is called a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach the demo's gateway."""
+
+    url: str
+    client_id: str
+    client_secret: str
+    api_key: str
+
+
+class Failed(Exception):
+    """The demo did not show what it should."""
+
+
+def add(commands: Any) -> None:
+    """Tell the command line about it."""
+    it: argparse.ArgumentParser = commands.add_parser(
+        "demo",
+        help="show the main job: four invoices through a gateway and a simulated platform",
+        description="Start a gateway and a simulated approved platform on loopback, send four invoices through them and "
+        "print what became of each. The folder is made anew each time; only one that the demo made is removed.",
+    )
+    it.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for results and data folders")
+    it.add_argument("--stay", action="store_true", help="keep both running afterwards, until Ctrl-C, to play with them")
+    it.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Show it; 0 when everything came out as it should, 1 when not."""
+    try:
+        asyncio.run(_demo(options.out.resolve(), settings.language, stay=options.stay))
+    except Failed as failed:
+        print(f"\nThe demo failed: {failed}", file=sys.stderr)
+        print(f"Logs: {options.out}/gateway.log, {options.out}/platform.log", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _demo(out: Path, language: str, *, stay: bool) -> None:
+    started = time.monotonic()
+    _fresh(out)
+    print("Estafette demo: a gateway and a simulated approved platform (it is not a real one) on this machine\n")
+    async with _platform(out) as platform, _gateway(out, platform, language) as access:
+        print(f"  gateway   {access.url}   data in {_short(out / 'gateway')}")
+        print(f"  platform  {platform['url']}   data in {_short(out / 'platform')}\n")
+        async with _session(access) as session:
+            await _show(session, out)
+        print(f"Done in {time.monotonic() - started:.1f} s. Files to open: {_short(out / 'documents')}/")
+        print(f"\nTo go on playing:  estafette demo --stay   then, while it runs (API page: {access.url}/docs)\n")
+        print(f"  curl -H 'Authorization: Bearer {access.api_key}' {access.url}/v1/documents")
+        print(f"  client_id {access.client_id}   client_secret {access.client_secret}")
+        if stay:
+            print("\nBoth keep running. Ctrl-C ends them.", flush=True)
+            await asyncio.Event().wait()
+
+
+async def _show(session: aiohttp.ClientSession, out: Path) -> None:
+    """Submit, follow, pay, print."""
+    (out / "documents").mkdir()
+    invoices = demo_invoices.invoices()
+    submitted = [(invoice, await _submit(session, invoice)) for invoice in invoices]
+    for invoice, identifier in submitted:
+        await _until(session, identifier, demo_invoices.GOAL)
+        print(f"  in  {invoice.title}")
+        await _save(session, invoice, identifier, out / "documents")
+    paid = submitted[0][1]
+    await _pay(session, paid)
+    await _until(session, paid, "settled")
+    refused = await _refused(session, demo_invoices.broken())
+    print()
+    for invoice, identifier in submitted:
+        await _timeline(session, invoice.title, identifier)
+    _findings(refused)
+
+
+async def _submit(session: aiohttp.ClientSession, invoice: demo_invoices.Sample) -> str:
+    headers = {"Content-Type": invoice.media_type, "Idempotency-Key": invoice.number}
+    async with session.post("/v1/documents", data=invoice.data, headers=headers) as answer:
+        body = await answer.json()
+        if answer.status != 202:
+            raise Failed(f"{invoice.title} was not accepted: {json.dumps(body, ensure_ascii=False)[:2000]}")
+        return str(body["id"])
+
+
+async def _refused(session: aiohttp.ClientSession, invoice: demo_invoices.Sample) -> Mapping[str, Any]:
+    headers = {"Content-Type": invoice.media_type, "Prefer": "wait=60"}
+    async with session.post("/v1/documents", data=invoice.data, headers=headers) as answer:
+        problem: Mapping[str, Any] = await answer.json()
+        if answer.status != 422 or not problem.get("findings"):
+            raise Failed(f"the broken invoice was answered {answer.status}, not refused")
+        return problem
+
+
+async def _until(session: aiohttp.ClientSession, identifier: str, goal: str) -> Mapping[str, Any]:
+    """Poll a document until it stands at a stage or shows a status."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        document = await _get(session, f"/v1/documents/{identifier}")
+        if goal in (document["stage"], document.get("status")):
+            return document
+        if document.get("halted"):
+            raise Failed(f"document {identifier} halted: {document['halted']}")
+        await asyncio.sleep(0.2)
+    raise Failed(f"document {identifier} did not come to {goal!r} in {PATIENCE:.0f} s")
+
+
+async def _pay(session: aiohttp.ClientSession, identifier: str) -> None:
+    document = await _get(session, f"/v1/documents/{identifier}")
+    payment = {
+        "amount": document["amount_due"],
+        "currency": document["currency"],
+        "paid_on": document["created_at"][:10],
+        "reference": document["number"],
+    }
+    headers = {"Idempotency-Key": f"payment-{document['number']}"}
+    async with session.post(f"/v1/documents/{identifier}/payments", json=payment, headers=headers) as answer:
+        if answer.status not in (200, 201, 202):
+            raise Failed(f"the payment was answered {answer.status}")
+
+
+async def _save(session: aiohttp.ClientSession, invoice: demo_invoices.Sample, identifier: str, folder: Path) -> None:
+    for form, suffix in (
+        ("original", "pdf"),
+        ("cii", "cii.xml"),
+        ("ubl", "ubl.xml"),
+        ("json", "json"),
+        ("report", "report.json"),
+    ):
+        async with session.get(f"/v1/documents/{identifier}/content", params={"as": form}) as answer:
+            if answer.status != 200:
+                raise Failed(f"the {form} of {invoice.number} was answered {answer.status}: {await answer.text()}")
+            (folder / f"{invoice.number}.{suffix}").write_bytes(await answer.read())
+
+
+async def _timeline(session: aiohttp.ClientSession, title: str, identifier: str) -> None:
+    events = (await _get(session, f"/v1/documents/{identifier}/events"))["events"]
+    print(f"{title}   document {identifier}")
+    for event in events:
+        facts = event["facts"]
+        what = event["stage"] if event["outcome"] in ("done", "skipped", "halted") else event["outcome"]
+        detail = _detail(event["outcome"], facts)
+        print(f"  {event['at'][11:23]}  {what:<13} {detail}")
+    print()
+
+
+def _detail(outcome: str, facts: Mapping[str, Any]) -> str:
+    if outcome == "status":
+        code = f"{facts['code']} " if "code" in facts else ""
+        return f"{code}{facts['status'].replace('_', ' ')} (said by {facts['source']})"
+    if outcome == "payment":
+        return f"paid on {facts['paid_on']}"
+    shown = [str(facts[name]) for name in ("verdict", "format", "reason", "network_id") if name in facts]
+    return ("skipped: " if outcome == "skipped" else "") + "; ".join(shown)
+
+
+def _findings(problem: Mapping[str, Any]) -> None:
+    print(f"The broken one was refused (HTTP 422, {problem['title']}), with all its findings:")
+    for finding in problem["findings"]:
+        terms = ", ".join(finding.get("terms", ())) or "-"
+        print(f"  {finding['rule']:<24} {terms:<14} {finding.get('path', '')}  {finding['says'][:110]}")
+    print()
+
+
+async def _get(session: aiohttp.ClientSession, path: str) -> dict[str, Any]:
+    async with session.get(path) as answer:
+        body: dict[str, Any] = await answer.json()
+        if answer.status != 200:
+            raise Failed(f"GET {path} was answered {answer.status}: {body.get('detail', body)}")
+        return body
+
+
+@asynccontextmanager
+async def _session(access: Access) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session with an access token, got by client credentials as any client would."""
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    async with aiohttp.ClientSession(access.url, timeout=timeout) as session:
+        form = {"grant_type": "client_credentials"}
+        login = aiohttp.BasicAuth(access.client_id, access.client_secret)
+        async with session.post("/oauth2/token", data=form, auth=login) as answer:
+            if answer.status != 200:
+                raise Failed(f"no access token: {answer.status}")
+            token = (await answer.json())["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(access.url, headers=headers, timeout=timeout) as session:
+        yield session
+
+
+@asynccontextmanager
+async def _platform(out: Path) -> AsyncIterator[Mapping[str, str]]:
+    data = out / "platform"
+    arguments = ("platform", "--port", "0", "--data", str(data))
+    async with _program(arguments, out / "platform.log", dict(os.environ), "http://") as url:
+        credentials = json.loads((data / "credentials.json").read_text(encoding="utf-8"))
+        secret = out / "platform-secret"
+        secret.touch(mode=0o600)
+        secret.write_text(credentials["client_secret"], encoding="utf-8")
+        yield {"url": url, "client_id": credentials["client_id"], "secret_file": str(secret)}
+
+
+@asynccontextmanager
+async def _gateway(out: Path, platform: Mapping[str, str], language: str) -> AsyncIterator[Access]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ESTAFETTE_")} | {
+        "ESTAFETTE_DATA": str(out / "gateway"),
+        "ESTAFETTE_PORT": "0",
+        "ESTAFETTE_LANGUAGE": language,
+        "ESTAFETTE_POLL_SECONDS": "1",
+        "ESTAFETTE_AFNOR_URL": f"{platform['url']}/afnor-flow",
+        "ESTAFETTE_AFNOR_TOKEN_URL": f"{platform['url']}/oauth2/token",
+        "ESTAFETTE_AFNOR_CLIENT_ID": platform["client_id"],
+        "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": platform["secret_file"],
+        "ESTAFETTE_EGRESS_ALLOW": platform["url"].removeprefix("http://"),
+    }
+    async with _program(("serve",), out / "gateway.log", environment, "http://") as url:
+        create = ("account", "create", demo_invoices.SELLER, "--siren", demo_invoices.SELLER_SIREN, "--format", "json")
+        account = json.loads(await _once(create, environment))
+        yield Access(url, account["client_id"], account["client_secret"], account["api_key"])
+
+
+@asynccontextmanager
+async def _program(
+    arguments: tuple[str, ...], log: Path, environment: Mapping[str, str], before: str
+) -> AsyncIterator[str]:
+    """Run `estafette …` until the block ends; yields the address it says it listens on."""
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", *arguments, stdout=asyncio.subprocess.PIPE, stderr=file, env=environment
+        )
+        try:
+            assert process.stdout is not None
+            line = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode()
+            if before not in line:
+                raise Failed(f"`estafette {arguments[0]}` did not start; {log.name} says why")
+            yield before + line.split(before, 1)[1].split()[0]
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                try:
+                    await asyncio.wait_for(process.wait(), 30)
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
+
+
+async def _once(arguments: tuple[str, ...], environment: Mapping[str, str]) -> str:
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, "-m", "gateway", *arguments)
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=environment)
+    said, complaint = await asyncio.wait_for(process.communicate(), PATIENCE)
+    if process.returncode:
+        raise Failed(f"`estafette {arguments[0]}`: {complaint.decode(errors='replace')[-1500:]}")
+    return said.decode()
+
+
+def _fresh(out: Path) -> None:
+    """An empty folder for this run; one that the demo did not make is left alone."""
+    if out.exists() and any(out.iterdir()):
+        if not (out / MARK).exists():
+            raise Failed(f"{out} is not empty and was not made by the demo; name another folder with --out")
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARK).touch()
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

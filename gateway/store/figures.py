@@ -1,0 +1,36 @@
+"""Figures of the whole installation that belong to no account: what is due, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway.lifecycle import Stage
+from gateway.store.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Tasks whose time has come."""
+
+    due: Mapping[Stage, int]
+    """How many, by the stage to run; stages without any are left out."""
+    oldest: timedelta
+    """How long the longest overdue one has been due; zero when there is none."""
+
+
+async def backlog(pool: Pool, now: datetime) -> Backlog:
+    """What is due now; cheap as long as the line keeps up, because it reads the index of due tasks only."""
+    async with pool.worker() as connection:
+        rows = await connection.fetch(
+            "select stage, count(*) as tasks, min(due) as oldest from task where due <= $1 group by stage", now
+        )
+    oldest = min((row["oldest"] for row in rows), default=now)
+    return Backlog({Stage(row["stage"]): row["tasks"] for row in rows}, now - oldest)
+
+
+async def answers(pool: Pool) -> None:
+    """Ask the database for anything at all. Raises Busy when it does not answer."""
+    async with pool.worker() as connection:
+        await connection.fetchval("select 1")

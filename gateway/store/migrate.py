@@ -1,0 +1,109 @@
+"""The schema: plain SQL files in their order, each applied once, in one transaction, under a lock.
+
+Not pogo-core: it takes no lock (four starts at once gave three errors) and hashes names, not contents; what would be
+left of it is the loop below. A file that was applied and changed since, one that is missing, or a database that is
+newer than this code stop the start with a clear message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import Misconfigured
+from gateway.store.pool import Connection, Pool
+
+FOLDER = Path(__file__).parent / "migrations"
+
+ROLES = ("estafette_app", "estafette_worker")
+"""Roles of the whole server: they own nothing and cannot log in; a transaction takes one."""
+
+_LOCK = 727_274
+_PATIENCE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file."""
+
+    name: str
+    sql: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its content."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def files(folder: Path = FOLDER) -> tuple[Migration, ...]:
+    """The migrations of this code, in order."""
+    return tuple(Migration(path.stem, path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9]*.sql")))
+
+
+async def apply(pool: Pool, folder: Path = FOLDER) -> list[str]:
+    """Bring the database to this code's schema; the names that were applied now. Raises Misconfigured."""
+    async with pool.owner() as connection:
+        await _lock(connection)
+        try:
+            await connection.execute(
+                "create table if not exists migration (name text primary key, sha256 text not null, "
+                "applied_at timestamptz not null default now())"
+            )
+            await _roles(connection)
+            waiting = await _waiting(connection, files(folder))
+            for migration in waiting:
+                async with connection.transaction():
+                    await connection.execute(migration.sql, timeout=None)
+                    await connection.execute(
+                        "insert into migration (name, sha256) values ($1, $2)", migration.name, migration.digest
+                    )
+            return [migration.name for migration in waiting]
+        finally:
+            await connection.execute("select pg_advisory_unlock($1)", _LOCK)
+
+
+async def current(pool: Pool, folder: Path = FOLDER) -> bool:
+    """Whether the database has exactly this code's schema."""
+    async with pool.owner() as connection:
+        known = {row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from migration")}
+    return known == {migration.name: migration.digest for migration in files(folder)}
+
+
+async def _lock(connection: Connection) -> None:
+    """Polled, not waited for: a waiter's snapshot would block an index that is built concurrently."""
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    while not await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK):
+        if asyncio.get_running_loop().time() > deadline:
+            raise Misconfigured("another gateway has been migrating the database for two minutes; look at it first")
+        await asyncio.sleep(0.05)
+
+
+async def _roles(connection: Connection) -> None:
+    """Roles belong to the server, not to the database: another database's start may make them at the same time."""
+    for role in ROLES:
+        await connection.execute(
+            f"""
+            do $$ begin
+                if not exists (select from pg_roles where rolname = '{role}') then create role {role} nologin; end if;
+                execute format('grant {role} to %I', current_user);
+            exception when duplicate_object or unique_violation then null;
+            end $$
+            """
+        )
+
+
+async def _waiting(connection: Connection, known: tuple[Migration, ...]) -> list[Migration]:
+    applied = {row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from migration")}
+    names = {migration.name for migration in known}
+    if newer := sorted(set(applied) - names):
+        raise Misconfigured(
+            f"the database is newer than this gateway: it knows {', '.join(newer)}; install that release"
+        )
+    if changed := [m.name for m in known if m.name in applied and applied[m.name] != m.digest]:
+        raise Misconfigured(f"the migration {', '.join(changed)} was applied and its file has changed since")
+    waiting = [migration for migration in known if migration.name not in applied]
+    if applied and waiting and waiting[0].name < max(applied):
+        raise Misconfigured(f"the migration {waiting[0].name} comes before one that was applied already")
+    return waiting

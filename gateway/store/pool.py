@@ -1,0 +1,169 @@
+"""The only way to the tables: a transaction in the name of one account, of the worker, or of a credential.
+
+Each opens a transaction, takes the role with the least rights and names the account inside it, so that row-level
+security holds whatever the query says and nothing of it survives the transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from gateway.errors import Busy, Misconfigured
+from gateway.store.embedded import Cluster
+
+Connection: TypeAlias = Any
+"""A connection of asyncpg inside a transaction (the driver brings no types)."""
+
+OLDEST_SERVER = 160000
+"""PostgreSQL 16."""
+
+WAIT = 30.0
+"""Seconds to wait for a free connection, and for one statement."""
+
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DiskFullError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+)
+
+
+class Pool:
+    """Connections to one database."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def account(self, account_id: UUID) -> AsyncIterator[Connection]:
+        """A transaction that sees one account's rows. Raises Busy when the database is away."""
+        async with self._transaction("estafette_app", account=str(account_id)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def credential(self, public_id: str) -> AsyncIterator[Connection]:
+        """A transaction that sees the one credential or token that is presented, before its account is known."""
+        async with self._transaction("estafette_app", credential=public_id) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Connection]:
+        """A transaction that sees the tasks of all accounts, and what belongs to none."""
+        async with self._transaction("estafette_worker") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def owner(self) -> AsyncIterator[Connection]:
+        """A connection of the owner, outside any transaction: for migrations and for looking at the catalogue."""
+        with _translated():
+            async with self._pool.acquire(timeout=WAIT) as connection:
+                yield connection
+
+    async def answers(self) -> bool:
+        """Whether the database answers now."""
+        try:
+            async with self.worker() as connection:
+                return bool(await connection.fetchval("select true"))
+        except Busy:
+            return False
+
+    async def close(self) -> None:
+        """Give the connections back; those that hang are cut."""
+        try:
+            async with asyncio.timeout(10):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def _transaction(self, role: str, *, account: str = "", credential: str = "") -> AsyncIterator[Connection]:
+        with _translated():
+            async with self._pool.acquire(timeout=WAIT) as connection, connection.transaction():
+                await connection.execute(
+                    "select set_config('role', $1, true), set_config('estafette.account', $2, true), "
+                    "set_config('estafette.credential', $3, true)",
+                    role,
+                    account,
+                    credential,
+                )
+                yield connection
+
+
+async def connect(
+    server: Cluster | str,
+    *,
+    database: str | None = None,
+    password: str | None = None,
+    max_size: int = 20,
+    unsafe_no_fsync: bool = False,
+) -> Pool:
+    """Open a pool on the embedded cluster or on the server of a URL. Raises Misconfigured when it cannot be trusted."""
+    arguments: dict[str, Any] = (
+        {"dsn": server} if isinstance(server, str) else server.connection(database or "postgres")
+    )
+    if isinstance(server, str) and database is not None:
+        arguments["database"] = database
+    if password is not None:
+        arguments["password"] = password
+    unsafe = unsafe_no_fsync or (isinstance(server, Cluster) and server.unsafe_no_fsync)
+    try:
+        pool = await asyncpg.create_pool(
+            **arguments, min_size=1, max_size=max_size, command_timeout=WAIT, init=_prepare,
+            server_settings={"application_name": "estafette", "timezone": "UTC"},
+        )  # fmt: skip
+    except (asyncpg.PostgresError, OSError, TimeoutError) as unable:
+        raise Misconfigured(f"the database cannot be reached: {unable}") from unable
+    try:
+        async with pool.acquire() as connection:
+            await _trust(connection, unsafe=unsafe)
+    except BaseException:
+        pool.terminate()
+        raise
+    return Pool(pool)
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+async def _trust(connection: asyncpg.Connection, *, unsafe: bool) -> None:
+    """Refuse a server that is too old, or that may lose what it said it has (RELIABILITY T52)."""
+    complaints = []
+    if connection.get_server_version().major * 10_000 < OLDEST_SERVER:
+        complaints.append("PostgreSQL 16 or later is needed")
+    if not unsafe:
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            value = await connection.fetchval("select current_setting($1)", name)
+            if value == "off":
+                complaints.append(f"{name} is off: what is acknowledged could be lost; switch it on")
+    if complaints:
+        raise Misconfigured("the database cannot be used:\n  " + "\n  ".join(complaints))
+
+
+class _translated:
+    """The driver's ways of saying that the database is away become Busy; nothing of the driver crosses this page."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        closed = isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+        if closed or isinstance(error, _AWAY):
+            raise Busy("the database is away for now", timedelta(seconds=2)) from error

@@ -1,0 +1,115 @@
+"""What all tests share: a real PostgreSQL, a fresh database for each test, a clock that can be set."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+import uvloop
+from hypothesis import HealthCheck, settings
+
+from gateway.clock import SettableClock
+from gateway.store import migrate
+from gateway.store.embedded import Cluster
+from gateway.store.pool import Pool, connect
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+STANDARDS = Path(__file__).resolve().parents[2] / "shared" / "standards"
+
+settings.register_profile("estafette", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("estafette")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests over documents that do not stand beside the checkout are skipped, and say so."""
+    if not CORPUS.is_dir():
+        skip = pytest.mark.skip(reason="no corpus beside this checkout (../shared/corpus)")
+        for item in items:
+            if item.get_closest_marker("corpus"):
+                item.add_marker(skip)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server and the name of its migrated template database."""
+
+    server: Cluster | str
+    template: str
+
+    async def pool(self, database: str) -> Pool:
+        """A pool on one of its databases."""
+        return await connect(self.server, database=database, max_size=8, unsafe_no_fsync=True)
+
+    async def command(self, sql: str) -> None:
+        """One statement outside any transaction."""
+        arguments = {"dsn": self.server} if isinstance(self.server, str) else self.server.connection()
+        connection = await asyncpg.connect(**arguments)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The server named by ESTAFETTE_TEST_DATABASE_URL, or an embedded one of this test process."""
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    url = os.environ.get("ESTAFETTE_TEST_DATABASE_URL")
+    folder = Path(tempfile.mkdtemp(prefix="estafette-test-"))
+    folder.chmod(0o755)
+    cluster = None if url else Cluster(folder, unsafe_no_fsync=True, connections=200)
+    try:
+        if cluster:
+            runner.run(cluster.start())
+        template = f"estafette_template_{os.getpid()}"
+        made = Server(url or cluster, template)  # type: ignore[arg-type]
+        runner.run(made.command(f"create database {template}"))
+
+        async def migrated() -> None:
+            pool = await made.pool(template)
+            await migrate.apply(pool)
+            await pool.close()
+
+        runner.run(migrated())
+        yield made
+        runner.run(made.command(f"drop database {template} with (force)"))
+    finally:
+        if cluster:
+            runner.run(cluster.stop())
+        runner.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def database(server: Server) -> AsyncIterator[str]:
+    """A fresh, migrated database for one test."""
+    name = f"estafette_test_{os.getpid()}_{next(_numbers)}"
+    await server.command(f"create database {name} template {server.template}")
+    yield name
+    await server.command(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def pool(server: Server, database: str) -> AsyncIterator[Pool]:
+    """A pool on the test's own database."""
+    opened = await server.pool(database)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    """A clock that stands at noon of 24 November 2026 until it is moved."""
+    return SettableClock(datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
