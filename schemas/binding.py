@@ -28,7 +28,7 @@ from lxml import etree
 from schemas.finding import Finding, Severity
 from schemas.format import Reading
 from schemas.invoice import Identifier, Invoice, Shape, id_of, shapes
-from schemas.xml import Unreadable, name_of, parse, refusal
+from schemas.xml import Unreadable, line_of, name_of, parse, path_of, refusal
 
 Scope: TypeAlias = dict[str, Any]
 """What has been read for one group so far: field → value, dict (a group that is still open) or list."""
@@ -420,6 +420,8 @@ class Binding:
                 if text := writer(scope, root):
                     parts.append(text)
                     live = live or counts
+            if len(parts) == 1:
+                return f"{opening[:-1]}/>" if live else ""
             parts.append(closing)
             return "".join(parts) if live else ""
 
@@ -442,19 +444,23 @@ class Binding:
         shape, term = _locate(place.cls, place.group, leaf.path)
         path = f"{place.path}/{leaf.tag}"
         codec = leaf.codec or (self._syntax.date if shape.kind == "date" else _CODECS[shape.kind])
-        read = _leaf_reader(leaf, shape, codec, self._attributes(leaf, shape, path), (path, term))
+        read = _leaf_reader(leaf, shape, codec, self._attributes(leaf, shape, place), (path, term))
         return _Compiled(leaf.tag, None, read, self._leaf_writer(leaf, shape, codec, place.depth), True)
 
-    def _attributes(self, leaf: Leaf, shape: Shape, path: str) -> Callable[[etree._Element, Scope, Context], None]:
+    def _attributes(self, leaf: Leaf, shape: Shape, place: _Place) -> Callable[[etree._Element, Scope, Context], None]:
         """Takes the attributes of a leaf that hold a field, and notes those that say what the model does not hold."""
+        path = f"{place.path}/{leaf.tag}"
         quiet = {*leaf.ignored, *(("schemeID",) if shape.kind == "identifier" else ())}
+        texts = {name for name, at in leaf.attributes.items() if _locate(place.cls, "", at)[0].kind == "text"}
         money = self._syntax.currency_attribute if shape.kind in ("amount", "price") else ""
 
         def take(element: etree._Element, scope: Scope, context: Context) -> None:
             for raw, text in element.items():
-                name, value = str(raw), str(text).strip()
-                if name in quiet or not value:
+                name, value = str(raw), str(text)
+                if name in quiet or not value.strip():
                     continue
+                if name not in texts:
+                    value = value.strip()
                 if name in leaf.attributes:
                     known = _put(scope, leaf.attributes[name], value)
                 elif name in leaf.fixed:
@@ -519,7 +525,7 @@ def _leaf_reader(
         try:
             value = decode(text)
         except ValueError as error:
-            context.findings.append(_unreadable(element, path, term, error))
+            context.findings.append(_unreadable(element, term, error))
             return
         if schemed:
             value = Identifier(value, (element.get("schemeID") or "").strip())
@@ -533,15 +539,15 @@ def _leaf_reader(
     return read
 
 
-def _unreadable(element: etree._Element, path: str, term: str, error: ValueError) -> Finding:
+def _unreadable(element: etree._Element, term: str, error: ValueError) -> Finding:
     return Finding(
         rule="XML-VALUE",
         severity=Severity.FATAL,
         layer="xml",
         says="The value cannot be read.",
         terms=(term,) if term else (),
-        path=path,
-        line=getattr(element, "sourceline", None),
+        path=path_of(element),
+        line=line_of(element),
         found=(element.text or "").strip()[:100],
         expected=str(error),
     )
