@@ -28,8 +28,6 @@ JSON = "json"
 FACTURX = "facturx"
 PDF_LIMIT = 50_000_000
 """Bytes of one PDF."""
-JSON_LIMIT = 20_000_000
-"""Bytes of one JSON invoice."""
 
 _ROOTS = {format.root: format.name for format in FORMATS.values()}
 _CONTEXT = {"cii": "rsm:ExchangedDocumentContext/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID"}
@@ -92,10 +90,9 @@ def opened(data: bytes, media_type: str | None = None) -> Opened:
     _hold_against(media_type, kind)
     match kind:
         case "JSON":
-            _limit(data, JSON_LIMIT, kind)
             return Opened(Recognised(JSON, _profile_of_json(json_form.loads(data))), None)
         case "PDF":
-            _limit(data, PDF_LIMIT, kind)
+            _limit(data)
             attached = pdfa.extract(data).xml
             tree = parse(attached)
             if _format_of(tree) != "cii":
@@ -161,10 +158,9 @@ def _hold_against(media_type: str | None, kind: str) -> None:
     raise refusal("MEDIA-TYPE", says, layer="format")
 
 
-def _limit(data: bytes, limit: int, kind: str) -> None:
-    if len(data) > limit:
-        says = f"The {kind} is {len(data)} bytes long; at most {limit} are read."
-        raise refusal(f"{kind}-SIZE", says, layer=kind.lower())
+def _limit(data: bytes) -> None:
+    if len(data) > PDF_LIMIT:
+        raise refusal("PDF-SIZE", f"The PDF is {len(data)} bytes long; at most {PDF_LIMIT} are read.", layer="pdf")
 
 
 def _format_of(tree: etree._ElementTree) -> str:

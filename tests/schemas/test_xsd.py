@@ -1,0 +1,96 @@
+"""The XSD gate: what it refuses is told with line, path and what was expected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schemas import rulebook, xml, xsd
+from schemas.catalogue import FORMATS, chain
+from schemas.finding import LayerVerdict
+from schemas.rulebooks import en16931, facturx
+from tests.schemas.sample_invoice import invoice
+
+
+def _file(syntax: str) -> str:
+    return rulebook.find(chain(syntax, invoice().profile, french=False)[0].artefact).path
+
+
+@pytest.mark.parametrize("syntax", sorted(FORMATS))
+def test_our_invoice_passes(syntax: str) -> None:
+    assert xsd.check(_file(syntax), xml.parse(FORMATS[syntax].write(invoice()))) == ()
+
+
+def test_a_wrong_order_is_told_with_its_place() -> None:
+    data = FORMATS["cii"].write(invoice()).decode()
+    assert "<ram:CountryID>" in data
+    head, tail = data.split("<ram:CountryID>FR</ram:CountryID>", 1)
+    place = head.rindex("<ram:PostcodeCode>")
+    broken = head[:place] + "<ram:CountryID>FR</ram:CountryID>" + head[place:] + tail
+    findings = xsd.check(_file("cii"), xml.parse(broken.encode()))
+    assert findings
+    assert findings[0].rule == "XSD"
+    assert findings[0].path.endswith("ram:SellerTradeParty/ram:PostalTradeAddress/ram:PostcodeCode")
+    assert findings[0].line == broken[: broken.index("<ram:PostcodeCode>")].count("\n") + 1
+    assert findings[0].found == "ram:PostcodeCode"
+
+
+def test_a_missing_element_says_what_was_expected() -> None:
+    data = FORMATS["ubl-invoice"].write(invoice()).decode()
+    start, end = data.index("<cac:LegalMonetaryTotal>"), data.index("</cac:LegalMonetaryTotal>")
+    broken = data[:start] + data[end + len("</cac:LegalMonetaryTotal>") :]
+    findings = xsd.check(_file("ubl-invoice"), xml.parse(broken.encode()))
+    assert "cac:LegalMonetaryTotal" in (findings[0].expected or "")
+    assert findings[0].path == "/ubl:Invoice/cac:InvoiceLine"
+
+
+def test_a_wrong_value_says_what_was_found() -> None:
+    data = FORMATS["ubl-invoice"].write(invoice()).replace(b"2026-10-01", b"2026-02-31")
+    (finding,) = xsd.check(_file("ubl-invoice"), xml.parse(data))
+    assert finding.found == "2026-02-31"
+    assert finding.path == "/ubl:Invoice/cbc:IssueDate"
+
+
+def test_an_unknown_root_is_refused() -> None:
+    (finding,) = xsd.check(_file("cii"), xml.parse(b"<a/>"))
+    assert finding.line == 1
+
+
+def test_breaches_are_counted_out() -> None:
+    many = b"<a/>" * 1000
+    data = (
+        FORMATS["cii"].write(invoice()).replace(b"</ram:SpecifiedTradeProduct>", many + b"</ram:SpecifiedTradeProduct>")
+    )
+    assert 1 <= len(xsd.check(_file("cii"), xml.parse(data))) <= xsd.BREACHES_LIMIT
+
+
+def test_a_broken_schema_judges_nothing(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.xsd"
+    broken.write_text("<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:nothing/></xs:schema>")
+    with pytest.raises(xsd.Unusable):
+        xsd.check(str(broken), xml.parse(b"<a/>"))
+    rules = en16931.INVOICE_XSD
+    there = tmp_path / rules.artefact.file
+    there.parent.mkdir(parents=True)
+    there.write_text("no schema")
+    layer, (finding,) = rulebook.apply(rules, xml.parse(b"<a/>"), b"", str(tmp_path))
+    assert layer.verdict is LayerVerdict.SKIPPED
+    assert finding.rule == "ENGINE-UNUSABLE"
+
+
+def test_a_missing_schema_judges_nothing() -> None:
+    artefact = replace(facturx.D22B.artefact, file="nowhere/nothing.xsd")
+    layer, (finding,) = rulebook.apply(replace(facturx.D22B, artefact=artefact), xml.parse(b"<a/>"), b"")
+    assert layer.verdict is LayerVerdict.SKIPPED
+    assert "could not be judged" in layer.reason
+    assert finding.rule == "ENGINE-MISSING"
+
+
+def test_the_edition_names_the_bytes() -> None:
+    assert rulebook.find(facturx.D22B.artefact).edition.startswith("UN/CEFACT CII D22B (")
+    assert facturx.D22B.artefact.in_force(facturx.D22B.artefact.since)
+    assert not replace(facturx.D22B.artefact, until=facturx.D22B.artefact.since).in_force(
+        facturx.D22B.artefact.since.replace(year=2100)
+    )
