@@ -11,7 +11,8 @@ because a caller wants all the findings at once and neither needs the other. The
 - valid otherwise.
 
 A JSON invoice is written as CII and judged as such: it is that XML that will be sealed. Its findings point into the
-generated XML by path and by business term; they have no line, because no line of what was submitted is meant.
+generated XML by path and by business term; they have no line, because no line of what was submitted is meant. Of a PDF
+the XML it carries is judged, and paths and lines point into that.
 """
 
 from __future__ import annotations

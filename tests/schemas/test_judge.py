@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import pickle
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pikepdf
 import pytest
 
 from schemas import explain, json_form
@@ -199,6 +201,44 @@ def test_unreadable_json_is_told_whole() -> None:
     assert (report.verdict, report.format) == (Verdict.INVALID, "json")
     assert len(report.findings) > 1
     assert _layers(report)["xsd"] is LayerVerdict.SKIPPED
+
+
+def _pdf(attached: bytes, name: str = "factur-x.xml") -> bytes:
+    pdf = pikepdf.new()
+    pdf.add_blank_page()
+    file = pikepdf.AttachedFileSpec(pdf, attached, filename=name, mime_type="text/xml")
+    file.relationship = pikepdf.Name("/Alternative")
+    pdf.attachments[name] = file
+    pdf.Root.AF = pdf.make_indirect(pikepdf.Array([file.obj]))
+    written = io.BytesIO()
+    pdf.save(written)
+    return written.getvalue()
+
+
+def test_of_a_pdf_its_xml_is_judged() -> None:
+    report = judge(_pdf(FORMATS["cii"].write(invoice())), french=True)
+    assert (report.verdict, report.format, report.profile) == (Verdict.VALID, "facturx", invoice().profile)
+    assert list(_layers(report)) == ["pdf", "xml", "xsd", "facturx", "br-fr", "house"]
+    data = FORMATS["cii"].write(SUMS["BR-CO-15"][0](invoice()))
+    assert judge(_pdf(data)).findings == judge(data).findings
+
+
+@pytest.mark.parametrize(
+    ("attached", "rule"),
+    [
+        (b"<a/>", "FORMAT-UNKNOWN"),
+        ((ATTACKS / "entity-bomb.xml").read_bytes(), "XML-DOCTYPE"),
+        (FORMATS["ubl-invoice"].write(invoice()), "FORMAT-UNKNOWN"),
+    ],
+    ids=["nothing known", "bomb", "ubl"],
+)
+def test_what_a_pdf_carries_comes_through_the_same_door(attached: bytes, rule: str) -> None:
+    assert set(_fatal(judge(_pdf(attached)))) == {rule}
+
+
+def test_a_pdf_without_an_invoice_is_refused() -> None:
+    (finding,) = judge(_pdf(b"plain", "notes.txt")).findings
+    assert finding.rule.startswith("PDF-")
 
 
 HOUSE: dict[str, tuple[Break, str]] = {
