@@ -7,7 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -269,7 +269,7 @@ async def feed(connection: Connection, after: str | None, limit: int) -> FeedPag
     The order is (transaction, position): a sequence alone, or an id below the horizon, misses events of transactions
     that commit late (measured: RELIABILITY T13). Everything before `cursor` is complete and final. Raises Malformed.
     """
-    transaction, position = (int(part) for part in _split(after, 2)) if after else (0, 0)
+    transaction, position = (_number(part) for part in _split(after, 2)) if after else (0, 0)
     rows = await connection.fetch(
         """
         select document_id, seq, at, stage, outcome, facts, prior, hash,
@@ -336,12 +336,18 @@ def _split(cursor: str, count: int) -> list[str]:
     return parts
 
 
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Malformed("the cursor is not one that we gave")
+    return int(text)
+
+
 def _instant(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text)
-    except ValueError as unreadable:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as unreadable:
         raise Malformed("the cursor is not one that we gave") from unreadable
 
 

@@ -28,9 +28,3 @@ async def backlog(pool: Pool, now: datetime) -> Backlog:
         )
     oldest = min((row["oldest"] for row in rows), default=now)
     return Backlog({Stage(row["stage"]): row["tasks"] for row in rows}, now - oldest)
-
-
-async def answers(pool: Pool) -> None:
-    """Ask the database for anything at all. Raises Busy when it does not answer."""
-    async with pool.worker() as connection:
-        await connection.fetchval("select 1")

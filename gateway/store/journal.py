@@ -7,6 +7,7 @@ committed before; what is sent is decided and committed before. Events are appen
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +25,7 @@ from gateway.lifecycle import (
     Kept,
     Later,
     Outcome,
+    Role,
     Said,
     Skipped,
     Stage,
@@ -32,7 +34,7 @@ from gateway.lifecycle import (
 from gateway.store.documents import WaitingArrival
 from gateway.store.pool import Connection, Pool
 from gateway.store.tasks import Claim
-from schemas.finding import Finding, Severity
+from schemas.finding import FINDINGS_LIMIT, Finding, Layer, LayerVerdict, Report, Severity, Verdict
 from signing.chain import GENESIS, link
 
 DUPLICATE_RULE = "HOUSE-NUMBER-USED"
@@ -229,11 +231,45 @@ def _said(step: Step) -> list[tuple[datetime, Stage, str, Facts, tuple[Kept, ...
         case Later(news=news):
             end = []
         case Halted(reason=reason, findings=findings, facts=facts, keep=keep, news=news):
-            end = [("halted", {**facts, "reason": reason, **_named(findings)}, keep)]
+            end = [("halted", {**facts, "reason": reason, **_named(findings)}, _reported(findings, keep))]
     return [
         *((step.at, step.stage, item.kind, item.facts, item.keep) for item in news),
         *((step.at, step.stage, outcome, facts, keep) for outcome, facts, keep in end),
     ]
+
+
+def _reported(findings: Sequence[Finding], keep: tuple[Kept, ...]) -> tuple[Kept, ...]:
+    """What a halt keeps: where it has findings and brings no report, one is written, so that their texts stay."""
+    if not findings or any(kept.role is Role.REPORT for kept in keep):
+        return keep
+    names = dict.fromkeys(finding.layer for finding in findings)
+    report = Report(
+        Verdict.INVALID,
+        layers=tuple(Layer(name, "", LayerVerdict.FAILED) for name in names),
+        findings=tuple(findings[:FINDINGS_LIMIT]),
+        uncounted=max(0, len(findings) - FINDINGS_LIMIT),
+    )
+    return (*keep, _report(report.as_json()))
+
+
+def _refusing(keep: Sequence[Kept], finding: Finding) -> tuple[Kept, ...]:
+    """The same contents, with one more finding in their report."""
+    report: dict[str, Any] = {"verdict": "", "format": "", "profile": "", "layers": [], "findings": []}
+    for kept in keep:
+        if kept.role is Role.REPORT:
+            report = json.loads(kept.data)
+    layers = [layer for layer in report["layers"] if layer["name"] != finding.layer]
+    failed = Layer(finding.layer, "", LayerVerdict.FAILED).as_json()
+    report |= {
+        "verdict": str(Verdict.INVALID),
+        "layers": [*layers, failed],
+        "findings": [finding.as_json(), *report["findings"]],
+    }
+    return (*(kept for kept in keep if kept.role is not Role.REPORT), _report(report))
+
+
+def _report(members: Mapping[str, Any]) -> Kept:
+    return Kept(Role.REPORT, "application/json", json.dumps(members, ensure_ascii=False).encode())
 
 
 def _named(findings: Sequence[Finding]) -> dict[str, Any]:
@@ -350,22 +386,21 @@ async def _claim_number(
         return steps
     done = steps[place].outcome
     assert isinstance(done, Done)
+    finding = Finding(
+        rule=DUPLICATE_RULE,
+        severity=Severity.FATAL,
+        layer="house",
+        says="This seller has already issued a valid document of this type and year under this number.",
+        terms=("BT-1", "BT-2", "BT-3"),
+        found=number,
+        expected="a number that is not used yet",
+        fix=f"Look at document {first}; if this is another invoice, give it its own number.",
+    )
     refusal = Halted(
         "the invoice number is already used",
-        (
-            Finding(
-                rule=DUPLICATE_RULE,
-                severity=Severity.FATAL,
-                layer="house",
-                says="This seller has already issued a valid document of this type and year under this number.",
-                terms=("BT-1", "BT-2", "BT-3"),
-                found=number,
-                expected="a number that is not used yet",
-                fix=f"Look at document {first}; if this is another invoice, give it its own number.",
-            ),
-        ),
+        (finding,),
         facts={**done.facts, "first": str(first)},
-        keep=done.keep,
+        keep=_refusing(done.keep, finding),
     )
     return [*steps[:place], replace(steps[place], outcome=refusal)]
 

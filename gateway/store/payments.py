@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from gateway.errors import Conflict
+from gateway.errors import KeyReused
 from gateway.store import tasks
 from gateway.store.documents import Payment
 from gateway.store.pool import Connection
@@ -32,7 +32,7 @@ async def record(
 ) -> tuple[Payment, bool]:
     """Keep a payment once per key and wake its document; tells whether it was there already.
 
-    Raises Conflict when the key names another payment or another document.
+    Raises KeyReused when the key names another payment or another document.
     """
     made = await connection.fetchval(
         """
@@ -63,7 +63,7 @@ async def record(
         reported.paid_on,
         reported.reference,
     ):
-        raise Conflict("this Idempotency-Key names another payment")
+        raise KeyReused("this Idempotency-Key names another payment; a new payment needs a new key")
     if made is not None:
         await tasks.wake(connection, document_id, now)
     return kept, made is None

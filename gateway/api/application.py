@@ -1,0 +1,101 @@
+"""The HTTP API: the application, and its route table with every address on one page.
+
+`openapi.yaml` is its contract; a test holds the two against each other. Documents are never parsed on the event loop,
+request bodies are never decompressed, and every address but those marked open has a guard (`auth`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from gateway.api import (
+    accounts,
+    contents,
+    description,
+    documents,
+    feed,
+    health,
+    metrics,
+    oauth,
+    payments,
+    problems,
+    validations,
+)
+from gateway.api.auth import Route, guarded
+from gateway.api.feed import FEED, Feed
+from gateway.api.keys import CLOSING, PEPPER, RESOURCES, RING, SETTINGS
+from gateway.api.limits import LIMITS, Limits
+from gateway.api.metrics import METRICS, Metrics
+from gateway.resources import Resources
+from gateway.settings import Settings
+from gateway.stages.receive import SIZE_LIMIT
+from gateway.store.accounts import Scope
+
+OPEN = None
+"""No credential is asked for."""
+
+ROUTES: tuple[Route, ...] = (
+    Route("POST", "/v1/documents", documents.submit, Scope.SUBMIT),
+    Route("GET", "/v1/documents", documents.listed, Scope.READ),
+    Route("GET", "/v1/documents/{id}", documents.read, Scope.READ),
+    Route("GET", "/v1/documents/{id}/events", documents.events, Scope.READ),
+    Route("GET", "/v1/documents/{id}/report", documents.report, Scope.READ),
+    Route("GET", "/v1/documents/{id}/content", contents.content, Scope.READ),
+    Route("POST", "/v1/documents/{id}/payments", payments.record, Scope.SUBMIT),
+    Route("GET", "/v1/documents/{id}/payments", payments.listed, Scope.READ),
+    Route("GET", "/v1/events", feed.events, Scope.READ),
+    Route("POST", "/v1/validations", validations.validate, Scope.SUBMIT),
+    Route("GET", "/v1/account", accounts.read, Scope.READ),
+    Route("POST", "/v1/account/participants", accounts.add_participant, Scope.ADMIN),
+    Route("POST", "/v1/account/credentials", accounts.issue_credential, Scope.ADMIN),
+    Route("DELETE", "/v1/account/credentials/{public_id}", accounts.revoke_credential, Scope.ADMIN),
+    Route("POST", "/oauth2/token", oauth.token, OPEN),
+    Route("GET", "/health/live", health.live, OPEN),
+    Route("GET", "/health/ready", health.ready, OPEN),
+    Route("GET", "/metrics", metrics.metrics, OPEN),
+    Route("GET", "/problems/{name}", problems.explain, OPEN),
+    Route("GET", "/openapi.json", description.as_json, OPEN),
+    Route("GET", "/openapi.yaml", description.as_yaml, OPEN),
+    Route("GET", "/docs", description.page, OPEN),
+    Route("GET", "/docs/page.js", description.part("page.js"), OPEN),
+    Route("GET", "/docs/page.css", description.part("page.css"), OPEN),
+)
+
+_HTTP = {"auto_decompress": False, "keepalive_timeout": 75.0, "max_line_size": 8_190, "max_field_size": 8_190}
+"""How aiohttp reads requests: bodies as they come, heads within limits."""
+
+_ENVELOPE = 1024 * 1024
+"""Bytes that a multipart body may add to its submission, as far as aiohttp counts; `bodies` counts closer."""
+
+
+def create(resources: Resources, settings: Settings, *, ring: Callable[[], None], pepper: bytes) -> web.Application:
+    """The application over open resources. `ring` tells the worker that something was admitted."""
+    application = web.Application(
+        middlewares=[metrics.measured, problems.problems],
+        client_max_size=SIZE_LIMIT + _ENVELOPE,
+        handler_args=_HTTP,
+    )
+    application[RESOURCES] = resources
+    application[SETTINGS] = settings
+    application[RING] = ring
+    application[PEPPER] = pepper
+    application[LIMITS] = Limits(settings)
+    application[METRICS] = Metrics()
+    application[FEED] = Feed(resources.pool)
+    application[CLOSING] = asyncio.Event()
+    application.on_shutdown.append(_let_go)
+    for route in ROUTES:
+        handler = guarded(route)
+        application.router.add_route(route.method, route.path, handler)
+        if route.method == "GET":
+            application.router.add_route("HEAD", route.path, handler)
+    return application
+
+
+async def _let_go(application: web.Application) -> None:
+    """The gateway stops: whoever waits is answered now."""
+    application[CLOSING].set()
+    await application[FEED].close()

@@ -1,0 +1,57 @@
+"""Reading the members of a small JSON body: every fault is gathered and told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from gateway.errors import Malformed
+from schemas.finding import Finding, Severity
+
+T = TypeVar("T")
+
+
+class Fields:
+    """The members of one JSON object, and what is wrong with them so far."""
+
+    def __init__(self, members: Mapping[str, Any], known: Collection[str]) -> None:
+        """`known`: the members there may be."""
+        self._members = members
+        self._findings = [
+            self._finding(name, "There is no such member.", expected=", ".join(sorted(known)))
+            for name in members
+            if name not in known
+        ]
+
+    def take(self, name: str, read: Callable[[Any], T], *, expected: str, default: T | None = None) -> T | None:
+        """A member as `read` makes it, which raises ValueError; None when it is wrong, which `check` tells."""
+        if name not in self._members:
+            if default is None:
+                self._findings.append(self._finding(name, "This member is missing.", expected=expected))
+            return default
+        try:
+            return read(self._members[name])
+        except ValueError:
+            self._findings.append(self._finding(name, "This member has a wrong value.", expected=expected))
+            return None
+
+    def check(self) -> None:
+        """Raises Malformed when anything is wrong."""
+        if self._findings:
+            raise Malformed("members of the body are wrong", self._findings)
+
+    @staticmethod
+    def _finding(name: str, says: str, *, expected: str) -> Finding:
+        path = "/" + name[:100].replace("~", "~0").replace("/", "~1")
+        return Finding("JSON", Severity.FATAL, "json", says, path=path, expected=expected)
+
+
+def text(least: int, most: int) -> Callable[[Any], str]:
+    """A reader of text of so many printable characters."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not least <= len(value) <= most or not value.isprintable():
+            raise ValueError
+        return value
+
+    return read

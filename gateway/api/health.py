@@ -1,0 +1,54 @@
+"""Alive and ready, for whoever starts, stops and balances gateways. Both are open to everybody and tell no secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from aiohttp import web
+
+from gateway.api import shapes
+from gateway.api.keys import CLOSING, RESOURCES
+from gateway.compute import Interrupted
+from gateway.errors import GatewayError
+from gateway.resources import Resources
+from gateway.store import migrate
+
+PATIENCE = 5.0
+"""Seconds a part has to answer."""
+
+
+async def live(request: web.Request) -> web.Response:
+    """The event loop turns."""
+    return shapes.answer({"alive": True})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Whether requests should come here: the database answers and is current, the worker processes work."""
+    resources = request.app[RESOURCES]
+    parts = {
+        "database": await _database(resources),
+        "workers": await _workers(resources),
+        "stopping": "no" if not request.app[CLOSING].is_set() else "the gateway is stopping",
+    }
+    fit = parts == {"database": "ok", "workers": "ok", "stopping": "no"}
+    return shapes.answer({"ready": fit, **parts}, status=200 if fit else 503, headers={"Cache-Control": "no-store"})
+
+
+async def _database(resources: Resources) -> str:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            current = await migrate.current(resources.pool)
+    except (GatewayError, TimeoutError):
+        return "the database does not answer"
+    return "ok" if current else "the database is not migrated to this release"
+
+
+async def _workers(resources: Resources) -> str:
+    """A worker process answers: none is hung for longer than that."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await resources.compute(os.getpid)
+    except (Interrupted, TimeoutError):
+        return "the worker processes do not answer"
+    return "ok"

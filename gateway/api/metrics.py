@@ -1,0 +1,98 @@
+"""Metrics for Prometheus: how the API is used and how far the line is behind. Nothing of any account is in them.
+
+The registry belongs to the application, so that two applications in one process do not count into each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from gateway.api.keys import RESOURCES
+from gateway.api.problems import TRACE, Handler
+from gateway.lifecycle import Stage
+from gateway.store import figures
+
+log = logging.getLogger(__name__)
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SILENT = ("/health/live", "/health/ready", "/metrics")
+"""Asked every few seconds by machines; not worth a log line each."""
+
+
+class Metrics:
+    """The counters of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "estafette_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "estafette_request_seconds",
+            "Seconds from the head of a request to its answer, waiting included.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.submissions = Counter(
+            "estafette_submissions",
+            "Submissions by answer: admitted, replayed, or the name of the problem.",
+            ("answer",),
+            registry=self.registry,
+        )
+        self.due = Gauge(
+            "estafette_tasks_due",
+            "Documents whose next stage is due, by that stage.",
+            ("stage",),
+            registry=self.registry,
+        )
+        self.oldest = Gauge(
+            "estafette_task_oldest_due_seconds",
+            "How long the longest overdue task has been due; 0 when none is.",
+            registry=self.registry,
+        )
+
+    def render(self, backlog: figures.Backlog) -> bytes:
+        """The exposition text, with what the database says now."""
+        for stage in Stage:
+            self.due.labels(stage).set(backlog.due.get(stage, 0))
+        self.oldest.set(backlog.oldest.total_seconds())
+        return generate_latest(self.registry)
+
+
+METRICS = web.AppKey("metrics", Metrics)
+
+
+@web.middleware
+async def measured(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count and log each request, by its route and never by its address."""
+    started = time.perf_counter()
+    status = 499
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "none"
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        took = time.perf_counter() - started
+        counters = request.app[METRICS]
+        counters.requests.labels(request.method if resource else "other", route, str(status)).inc()
+        counters.seconds.labels(route).observe(took)
+        if route not in _SILENT:
+            told = {"method": request.method, "route": route, "status": status, "ms": round(took * 1000, 1)}
+            log.info("request", extra={**told, "trace": request.get(TRACE, "")})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """The metrics of this process, and the backlog of the installation."""
+    resources = request.app[RESOURCES]
+    backlog = await figures.backlog(resources.pool, resources.clock.now())
+    body = request.app[METRICS].render(backlog)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
