@@ -113,3 +113,12 @@ async def pool(server: Server, database: str) -> AsyncIterator[Pool]:
 def clock() -> SettableClock:
     """A clock that stands at noon of 24 November 2026 until it is moved."""
     return SettableClock(datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that the database's own account can reach (a test's usual folder is closed to it)."""
+    folder = Path(tempfile.mkdtemp(prefix="estafette-cluster-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,8 @@
 """`estafette demo`: the main job, shown. Four invoices through a gateway and a simulated approved platform.
 
 Both start as programs of their own, each on a free port of loopback with its own data folder. Three invoices go in
-(JSON, CII, UBL), come out as Factur-X, are delivered once and get their statuses back; one is paid; a fourth, broken, is
-refused with all its findings. Everything the demo does, it does over HTTP, as any business software would.
+(JSON, CII, UBL), come out as Factur-X, are delivered once and get their statuses back; one is paid; a fourth, broken,
+is refused with all its findings. Everything the demo does, it does over HTTP, as any business software would.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import aiohttp
 
 from gateway.commands import demo_invoices
 from gateway.settings import Settings
+from gateway.store.embedded import discard
 
 MARK = ".estafette-demo"
 """A file that says that a folder was made by the demo and may be made anew."""
@@ -51,8 +52,8 @@ def add(commands: Any) -> None:
     it: argparse.ArgumentParser = commands.add_parser(
         "demo",
         help="show the main job: four invoices through a gateway and a simulated platform",
-        description="Start a gateway and a simulated approved platform on loopback, send four invoices through them and "
-        "print what became of each. The folder is made anew each time; only one that the demo made is removed.",
+        description="Start a gateway and a simulated approved platform on loopback, send four invoices through them "
+        "and print what became of each. The folder is made anew each time; only one that the demo made is removed.",
     )
     it.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for results and data folders")
     it.add_argument("--stay", action="store_true", help="keep both running afterwards, until Ctrl-C, to play with them")
@@ -290,6 +291,7 @@ def _fresh(out: Path) -> None:
     if out.exists() and any(out.iterdir()):
         if not (out / MARK).exists():
             raise Failed(f"{out} is not empty and was not made by the demo; name another folder with --out")
+        discard(out / "gateway")
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARK).touch()

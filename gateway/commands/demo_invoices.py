@@ -109,7 +109,7 @@ def invoice(number: str, buyer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _line(identifier: str, name: str, quantity: str, unit: str, price: str, rate: str) -> dict[str, Any]:  # noqa: PLR0913
+def _line(identifier: str, name: str, quantity: str, unit: str, price: str, rate: str) -> dict[str, Any]:
     return {
         "id": identifier,
         "quantity": quantity,

@@ -21,6 +21,7 @@ import importlib.util
 import logging
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import sys
@@ -50,6 +51,9 @@ STOP_PATIENCE = 20.0
 
 SOCKET_NAME_LIMIT = 100
 """Bytes of a socket's path, a little below what the kernel takes."""
+
+ELSEWHERE = "postgres-home"
+"""A file of the data folder that names where the cluster lies when it could not lie there."""
 
 LOG_LIMIT = 10 * 1024 * 1024
 """Bytes after which the server's log is set aside at start; one older one is kept."""
@@ -104,7 +108,10 @@ class Cluster:
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._identity = _identity()
-        self._home = _home(self._data, self._identity)
+        try:
+            self._home = _home(self._data, self._identity)
+        except OSError as unable:
+            raise Misconfigured(f"the data folder {self._data.name} cannot be used: {unable.strerror}") from unable
         self._folder = self._home / "postgres"
         self._sockets = _socket_folder(self._home)
         self.on_restart: Callable[[], None] | None = None
@@ -123,6 +130,11 @@ class Cluster:
     def process_id(self) -> int | None:
         """The id of the server's process when this cluster runs it."""
         return self._process.pid if self._process else None
+
+    @property
+    def folder(self) -> Path:
+        """Where the server keeps its files."""
+        return self._folder
 
     @property
     def attached(self) -> bool:
@@ -333,16 +345,30 @@ def _identity() -> _Identity:
 def _home(data: Path, identity: _Identity) -> Path:
     """Where the cluster lies: the data folder, unless the server's account cannot get there.
 
-    Then a folder of its own in the system's place for variable data, named after the data folder; the parents of the
-    data folder stay as closed as they were.
+    Then a folder of its own in the system's place for variable data, whose name the data folder keeps; the parents of
+    the data folder stay as closed as they were.
     """
+    kept = data / ELSEWHERE
+    if kept.exists():
+        return Path(kept.read_text(encoding="utf-8").strip())
     if identity.user is None or _passable(data, identity):
         return data
-    name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
     for place in (Path("/var/lib"), Path(tempfile.gettempdir())):
-        if os.access(place, os.W_OK) and _passable(place / name, identity):
-            return place / "estafette" / name
+        if os.access(place, os.W_OK) and _passable(place / "estafette", identity):
+            home = place / "estafette" / secrets.token_hex(8)
+            home.parent.mkdir(mode=0o711, exist_ok=True)
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept.write_text(f"{home}\n", encoding="utf-8")
+            return home
     raise Misconfigured(f"the account of the database cannot reach the data folder {data.name}; choose another one")
+
+
+def discard(data: Path) -> None:
+    """Remove a data folder and its cluster, wherever it lies; for what was made to be thrown away."""
+    kept = data / ELSEWHERE
+    if kept.exists():
+        shutil.rmtree(kept.read_text(encoding="utf-8").strip(), ignore_errors=True)
+    shutil.rmtree(data, ignore_errors=True)
 
 
 def _passable(path: Path, identity: _Identity) -> bool:

@@ -1,10 +1,10 @@
 """Kill the gateway at random points while clients submit, and count what is lost (RELIABILITY T1).
 
 Four clients submit invoices under load and retry each with the same Idempotency-Key until it is acknowledged. The
-gateway is killed with SIGKILL at random moments, also while it starts; now and then its PostgreSQL is killed too. At the
-end it runs undisturbed until nothing is pending. Then: every acknowledged document exists; each was delivered exactly
-once after deduplication by consignment id; the SHA-256 accepted, archived and delivered is the same; every chain holds
-and the books balance.
+gateway is killed with SIGKILL at random moments; now and then its PostgreSQL is killed too. At the end it runs
+undisturbed until nothing is pending. Then: every acknowledged document exists; each was delivered exactly once after
+deduplication by consignment id; the SHA-256 accepted, archived and delivered is the same; every chain holds and the
+books balance.
 
     python -m tests.bench.kill --kills 1000
 """
@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -132,9 +134,6 @@ async def _insist(session: aiohttp.ClientSession, url: str, tally: Tally, name: 
 
 def _kill_database(data: Path) -> bool:
     """SIGKILL to the postmaster of the embedded cluster, by the id in its own file."""
-    import os
-    import signal
-
     try:
         process = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(process, signal.SIGKILL)

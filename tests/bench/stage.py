@@ -1,4 +1,4 @@
-"""The stage on which whole programs are tried: a gateway and a simulated platform as processes, each with its own data."""
+"""The stage on which whole programs are tried: a gateway and a simulated platform, each with its own data."""
 
 from __future__ import annotations
 

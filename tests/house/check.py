@@ -1,4 +1,4 @@
-"""`make check`: the one command that is the truth. Format, lint, types, import contracts, tests with coverage, clean tree."""
+"""`make check`, the one command that is the truth: format, lint, types, contracts, tests with coverage, clean tree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint", (str(BIN / "ruff"), "check", "--quiet", ".")),
     ("types", (str(BIN / "mypy"), "--no-error-summary")),
     ("import contracts", (str(BIN / "lint-imports"), "--no-timing")),
-    ("tests", (sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=", "--durations=15")),
+    ("tests", (sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=",
+               "--durations=15")),
     ("coverage", (str(BIN / "coverage"), "report", "--include=schemas/*,gateway/*", f"--fail-under={COVERAGE}",
                   "--skip-covered", "--sort=cover")),
     ("clean tree", ("git", "diff", "--exit-code", "--stat")),
