@@ -47,7 +47,7 @@ class Compute:
         pool = self._pool
         try:
             future = asyncio.get_running_loop().run_in_executor(pool, _call, function, args, kwargs)
-            return await asyncio.wait_for(future, self._timeout)  # type: ignore[return-value]
+            return await asyncio.wait_for(future, self._timeout)
         except BrokenProcessPool as broken:
             self._replace(pool)
             raise Interrupted("a worker process died") from broken

@@ -187,6 +187,8 @@ class Cluster:
                     break
         self._process = None
         if self._lock is not None:
+            if not self._sockets.is_relative_to(self._home):
+                shutil.rmtree(self._sockets, ignore_errors=True)
             os.close(self._lock)
             self._lock = None
 
@@ -418,17 +420,16 @@ def _runs(recorded: Path, folder: Path) -> bool:
         process = int(recorded.read_text().split("\n", 1)[0])
     except (ValueError, OSError):
         return False
-    if sys.platform == "linux":
-        try:
-            command = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            return False
-        return str(folder).encode() in command
+    if not Path("/proc/self/cmdline").exists():
+        with suppress(OSError):
+            os.kill(process, 0)
+            return True
+        return False
     try:
-        os.kill(process, 0)
+        command = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return True
+    return str(folder).encode() in command
 
 
 def _why(what: str, said: str) -> str:

@@ -24,6 +24,7 @@ from gateway.lifecycle import (
     Halted,
     Kept,
     Later,
+    News,
     Outcome,
     Role,
     Said,
@@ -223,19 +224,17 @@ async def _insert_document(connection: Connection, submission: Submission, first
 
 def _said(step: Step) -> list[tuple[datetime, Stage, str, Facts, tuple[Kept, ...]]]:
     """The events that one step makes: its news, then how it ended. A Later without news makes none."""
+    news = () if isinstance(step.outcome, Skipped) else step.outcome.news
+    said = [(step.at, step.stage, item.kind, item.facts, item.keep) for item in news]
     match step.outcome:
-        case Done(facts=facts, keep=keep, news=news):
-            end = [("done", facts, keep)]
+        case Done(facts=facts, keep=keep):
+            said.append((step.at, step.stage, "done", facts, keep))
         case Skipped(reason=reason, facts=facts, keep=keep):
-            news, end = (), [("skipped", {**facts, "reason": reason}, keep)]
-        case Later(news=news):
-            end = []
-        case Halted(reason=reason, findings=findings, facts=facts, keep=keep, news=news):
-            end = [("halted", {**facts, "reason": reason, **_named(findings)}, _reported(findings, keep))]
-    return [
-        *((step.at, step.stage, item.kind, item.facts, item.keep) for item in news),
-        *((step.at, step.stage, outcome, facts, keep) for outcome, facts, keep in end),
-    ]
+            said.append((step.at, step.stage, "skipped", {**facts, "reason": reason}, keep))
+        case Halted(reason=reason, findings=findings, facts=facts, keep=keep):
+            facts = {**facts, "reason": reason, **_named(findings)}
+            said.append((step.at, step.stage, "halted", facts, _reported(findings, keep)))
+    return said
 
 
 def _reported(findings: Sequence[Finding], keep: tuple[Kept, ...]) -> tuple[Kept, ...]:
