@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench bench-line bench-kill serve lock docker-check clean
@@ -10,11 +11,11 @@ READY := $(VENV)/.ready
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(READY): requirements.lock pyproject.toml
+$(READY): tests/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Estafette needs Python 3.11 or later; set PYTHON=/path/to/python3.11")'
 	@echo "Setting up $(VENV) (once; most of it is downloads)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -40,8 +41,9 @@ bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 serve: $(READY)  ## Run the gateway
 	@$(BIN)/estafette serve
 
-lock:  ## Renew requirements.lock (needs uv)
-	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev -o requirements.lock pyproject.toml
+lock:  ## Renew the two lock files (needs uv)
+	uv pip compile --upgrade $(LOCK) -o requirements.lock pyproject.toml
+	uv pip compile --upgrade $(LOCK) --group dev -c requirements.lock -o tests/requirements.lock pyproject.toml
 
 docker-check: $(READY)  ## Run the Dockerfile's own steps in a bare Debian root and start the gateway in it
 	@$(BIN)/python -m tests.house.docker
