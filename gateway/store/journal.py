@@ -518,7 +518,7 @@ async def _next(
         tried = any(news.kind == "attempt" for news in last.outcome.news)
         await connection.execute(
             """
-            update task set due = case when woken then $2 else $3 end, leased_until = null,
+            update task set due = case when woken then $2::timestamptz else $3::timestamptz end, leased_until = null,
                 attempts = case when $4 then attempts else 0 end
             where document_id = $1
             """,
