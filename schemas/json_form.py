@@ -7,7 +7,8 @@ YYYY-MM-DD, control characters.
 
 Friendly where nothing is guessed: amounts may be left out and are calculated (`schemas.totals`), or given and are
 checked; an identifier without scheme may be a plain text. These are filled in: type_code 380, the EN 16931 profile,
-line ids 1, 2, 3…, unit C62 (one), VAT category S where a rate above 0 stands without one.
+line ids 1, 2, 3…, unit C62 (one), VAT category S where a rate above 0 stands without one,
+the media type of an attachment by the ending of its filename.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.finding import Finding, Severity
-from schemas.invoice import Identifier, Invoice, Line, LineVat, Shape, id_of, shapes, term_at
+from schemas.invoice import Attachment, Invoice, Line, LineVat, Shape, id_of, shapes, term_at
 from schemas.totals import complete
 from schemas.xml import Unreadable, refusal
 
@@ -47,6 +48,15 @@ ONE = "C62"
 INVOICE_TYPE = "380"
 """UNTDID 1001: commercial invoice."""
 
+_MEDIA_TYPES = {
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "ods": "application/vnd.oasis.opendocument.spreadsheet",
+}
 _SCHEMA_ID = "urn:estafette:schema:invoice"
 _OPTIONAL = frozenset(
     {"BT-3", "BT-24", "BT-126", "BT-130", "BT-151", "BT-95", "BT-102", "BT-131", "BT-92", "BT-99", "BT-136"}
@@ -126,6 +136,8 @@ def read(data: bytes) -> Invoice:
             _finding(one, value) for one in error.errors(include_url=False, include_context=True)
         ) from None
     completion = complete(_fill(_from_form(form, Invoice)))
+    if nameless := tuple(_untyped(completion.invoice)):
+        raise Unreadable((*nameless, *completion.findings))
     if any(finding.severity is Severity.FATAL for finding in completion.findings):
         raise Unreadable(completion.findings)
     return completion.invoice
@@ -274,7 +286,7 @@ def _model(cls: Any, group: str) -> type[pydantic.BaseModel]:
     members: dict[str, Any] = {}
     for one in fields(cls):
         shape, term = shapes(cls)[one.name], id_of(one, group)
-        required = cls is Identifier and one.name == "value"
+        required = not one.metadata and one.name == "value"  # an identifier or a classification
         required |= one.metadata.get("cardinality", "").startswith("1") and term not in _OPTIONAL
         about = " ".join(part for part in (term, one.metadata.get("name", "")) if part)
         members[one.name] = (
@@ -345,8 +357,24 @@ def _fill(invoice: Invoice) -> Invoice:
         profile=invoice.profile or EN16931,
         lines=tuple(_fill_line(line, number) for number, line in enumerate(invoice.lines, start=1)),
         allowances=tuple(replace(x, vat_category=_category(x.vat_category, x.vat_rate)) for x in invoice.allowances),
+        attachments=tuple(map(_fill_attachment, invoice.attachments)),
         charges=tuple(replace(x, vat_category=_category(x.vat_category, x.vat_rate)) for x in invoice.charges),
     )
+
+
+def _fill_attachment(attachment: Attachment) -> Attachment:
+    if attachment.content is None or attachment.media_type:
+        return attachment
+    return replace(attachment, media_type=_MEDIA_TYPES.get(attachment.filename.lower().rpartition(".")[2], ""))
+
+
+def _untyped(invoice: Invoice) -> Iterator[Finding]:
+    """Attached documents need a media type; EN 16931 allows the six of _MEDIA_TYPES."""
+    for at, attachment in enumerate(invoice.attachments):
+        if attachment.content is not None and not attachment.media_type:
+            says, fix = "An attached document needs its media type.", "Add media_type, or a filename that tells it."
+            path = pointer(("attachments", at, "media_type"))
+            yield Finding("JSON-MISSING", Severity.FATAL, "json", says, ("BT-125-1",), path, fix=fix)
 
 
 def _fill_line(line: Line, number: int) -> Line:

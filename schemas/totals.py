@@ -6,7 +6,8 @@ amounts and needs no rounding. VAT is calculated on the taxable amount of each c
 
 `complete` fills what is absent and keeps what is given; a given amount that differs by a cent is a finding, all at
 once. It also fills what follows without doubt: a base amount for a percentage, rate 0 for categories that have no
-other, the only possible exemption code of categories AE, K, G and O, the net price from gross price and discount.
+other, the only possible exemption code of categories AE, K, G and O, of net price, gross price and discount the
+one that the others give.
 
 BT-114, decided: when the amount due (BT-115) is given, the rounding amount is not, and the two differ by at most
 0.05, the difference is by its very definition the rounding amount. It is filled in, and an INFO finding says so. No
@@ -104,7 +105,9 @@ class _Work:
 
     def _price(self, price: Price, path: str) -> Price:
         if price.gross is None:
-            return price
+            if price.net is None or price.discount is None:
+                return price
+            return replace(price, gross=price.net + price.discount)
         net = price.gross - (price.discount or 0)
         if price.net is None:
             return replace(price, net=net)

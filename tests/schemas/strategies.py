@@ -6,7 +6,7 @@ Left out is only what a syntax cannot tell apart, and each exclusion says what.
 from __future__ import annotations
 
 import datetime
-from dataclasses import MISSING, fields, replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,17 +16,13 @@ from schemas.invoice import (
     AllowanceOrCharge,
     Attachment,
     DirectDebit,
-    Identifier,
     Invoice,
     Line,
     LineAllowanceOrCharge,
-    Note,
     Party,
     Payee,
-    Payment,
     Price,
     Totals,
-    VatBreakdown,
     id_of,
     shapes,
 )
@@ -60,7 +56,7 @@ def values(draw: st.DrawFn, cls: Any, group: str) -> Any:
     found: dict[str, Any] = {}
     for one in fields(cls):
         shape, term = shapes(cls)[one.name], id_of(one, group)
-        mandatory = one.metadata.get("cardinality", "").startswith("1") or one.default is MISSING
+        mandatory = one.metadata.get("cardinality", "").startswith("1") or one.name == "value"
         if shape.kind in VALUES:
             value = st.just(CODES[term]) if term in CODES else VALUES[shape.kind]
         else:
@@ -73,18 +69,19 @@ def values(draw: st.DrawFn, cls: Any, group: str) -> Any:
 
 
 def _representable(value: Any) -> Any:
-    """What XML can tell: a unit only on a quantity, a file name only on a file, at least one field in a group."""
+    """What XML can tell: a unit only on a quantity, a file name only on a file, a discount only of a price."""
     match value:
-        case Identifier():
-            return Identifier(value.value or "1", value.scheme)
-        case Price(base_quantity=None):
-            return replace(value, base_unit="")
+        case Price():
+            discount = value.discount if value.gross is not None else None
+            return replace(
+                value, discount=discount, base_unit=value.base_unit if value.base_quantity is not None else ""
+            )
         case Attachment(content=None):
             return replace(value, media_type="", filename="")
+        case Attachment():
+            return replace(value, media_type=value.media_type or "text/csv")
         case Party() | Payee():  # CII writes identifiers without scheme first
             return replace(value, ids=tuple(sorted(value.ids, key=lambda one: bool(one.scheme))))
-        case Note(subject=""):
-            return value
         case Invoice():
             return _consistent(value)
         case _:
@@ -160,7 +157,3 @@ def _plain_line(line: Line) -> Line:
     return replace(
         line, price=price, vat=vat, net_amount=None, allowances=without(line.allowances), charges=without(line.charges)
     )
-
-
-BREAKDOWN = VatBreakdown(category="S", rate=Decimal(20), taxable_amount=Decimal("100.00"), tax_amount=Decimal("20.00"))
-MINIMAL = Payment(means_code="30")

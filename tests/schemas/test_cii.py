@@ -93,7 +93,7 @@ def test_a_second_payment_means_of_another_kind_is_told() -> None:
     """BG-16 stands once; what it cannot hold is named, not dropped."""
     written = FORMAT.write(sample("invoice-simple"))
     means = written[written.index(b"<ram:SpecifiedTradeSettlementPaymentMeans>") :]
-    means = means[: means.index(b"</ram:SpecifiedTradeSettlementPaymentMeans>") + 42]
+    means = means[: means.index(b"<ram:ApplicableTradeTax>")]
     twice = written.replace(means, means + means.replace(b">30<", b">49<"))
     reading = FORMAT.read(twice)
     assert reading.invoice == sample("invoice-simple")
@@ -104,7 +104,7 @@ def test_a_second_payment_means_of_another_kind_is_told() -> None:
 def test_every_valid_document_of_the_corpus_survives(xsd: etree.XMLSchema) -> None:
     """Read, write, XSD, read again: equal. Documents with dates that no calendar has cannot be read, and say so."""
     read = unknown = 0
-    refused: list[str] = []
+    refused: list[tuple[str, set[str]]] = []
     for line in (CORPUS / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         if entry["kind"] != "cii" or entry["label"] != "valid":
@@ -112,8 +112,7 @@ def test_every_valid_document_of_the_corpus_survives(xsd: etree.XMLSchema) -> No
         try:
             reading = FORMAT.read((CORPUS / entry["path"]).read_bytes())
         except Unreadable as error:
-            assert {finding.rule for finding in error.findings} == {"XML-VALUE"}
-            refused.append(entry["path"])
+            refused.append((entry["path"], {finding.rule for finding in error.findings}))
             continue
         written = FORMAT.write(reading.invoice)
         assert xsd.validate(etree.fromstring(written)), (entry["path"], xsd.error_log)
@@ -125,4 +124,4 @@ def test_every_valid_document_of_the_corpus_survives(xsd: etree.XMLSchema) -> No
     print(f"\ncii: {read} read, {unknown} with elements outside EN 16931, {len(refused)} refused")
     assert read >= 177
     assert len(refused) == 6
-    assert all("-date-" in path for path in refused)
+    assert all("-date-" in path and rules == {"XML-VALUE"} for path, rules in refused)
