@@ -6,7 +6,6 @@ They are written once, as JSON; the CII and the UBL are made from it by the same
 from __future__ import annotations
 
 import json
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,8 @@ from schemas import json_form
 from schemas.catalogue import FORMATS
 
 SELLER = "Atelier du Levant SAS"
-SELLER_SIREN = "732829320"
+SELLER_SIREN = "100000108"
+"""Valid by its check digit, in a range that holds no company."""
 
 GOAL = "payment_sent"
 """The status in which the demo's buyers leave an invoice: they accept it and announce their payment."""
@@ -34,33 +34,32 @@ class Sample:
 def invoices() -> tuple[Sample, Sample, Sample]:
     """One invoice as JSON, one as CII, one as UBL."""
     year = _today().year
-    as_json = invoice(
-        f"FA-{year}-0101", _buyer("Boulangerie des Halles SARL", "404833048", "12 place du Marché", "69002", "Lyon")
-    )
+    as_json = invoice(f"FA-{year}-0101", buyer_that_accepts())
     as_cii = invoice(
-        f"FA-{year}-0102", _buyer("Menuiserie Aubrac SAS", "552100554", "3 rue des Tilleuls", "12000", "Rodez")
+        f"FA-{year}-0102", _buyer("Menuiserie Aubrac SAS", "100000363", "3 rue des Tilleuls", "12000 Rodez")
     )
-    as_ubl = invoice(
-        f"FA-{year}-0103", _buyer("Librairie Saint-Pierre SARL", "356000000", "8 quai de Seine", "76000", "Rouen")
-    )
+    as_ubl = invoice(f"FA-{year}-0103", _buyer("Librairie du Quai SARL", "100000371", "8 quai de Seine", "76000 Rouen"))
     return (
         Sample("invoice 1, sent as JSON", as_json["number"], "application/json", _bytes(as_json)),
-        Sample("invoice 2, sent as CII", as_cii["number"], "application/xml", _written(as_cii, "cii")),
-        Sample("invoice 3, sent as UBL", as_ubl["number"], "application/xml", _written(as_ubl, "ubl-invoice")),
+        Sample("invoice 2, sent as CII", as_cii["number"], "application/xml", written(as_cii, "cii")),
+        Sample("invoice 3, sent as UBL", as_ubl["number"], "application/xml", written(as_ubl, "ubl-invoice")),
     )
 
 
 def broken() -> Sample:
-    """An invoice that breaks several rules at once: a wrong SIREN, an unknown VAT rate, a missing note and address."""
-    wrong = invoice(
-        f"FA-{_today().year}-0104", _buyer("Garage du Port SARL", "404833048", "1 quai Ouest", "29200", "Brest")
-    )
-    wrong["seller"]["legal_id"]["value"] = "73282932"
+    """An invoice that breaks several rules at once: SIREN, VAT rate, business process, a note and an address."""
+    wrong = invoice(f"FA-{_today().year}-0104", buyer_that_accepts())
+    wrong["seller"]["legal_id"]["value"] = SELLER_SIREN[:-1]
     wrong["notes"] = [note for note in wrong["notes"] if note["subject"] != "AAB"]
     wrong["process"] = "X9"
     del wrong["buyer"]["endpoint"]
     wrong["lines"][0]["vat"]["rate"] = "17"
     return Sample("invoice 4, broken", wrong["number"], "application/json", _bytes(wrong))
+
+
+def buyer_that_accepts() -> dict[str, Any]:
+    """The buyer whom the simulated platform lets accept and pay."""
+    return _buyer("Boulangerie des Halles SARL", "100000207", "12 place du Marché", "69002 Lyon")
 
 
 def invoice(number: str, buyer: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +84,7 @@ def invoice(number: str, buyer: dict[str, Any]) -> dict[str, Any]:
         "seller": {
             "name": SELLER,
             "legal_id": {"value": SELLER_SIREN, "scheme": "0002"},
-            "vat_id": "FR44732829320",
+            "vat_id": f"FR94{SELLER_SIREN}",
             "endpoint": {"value": SELLER_SIREN, "scheme": "0225"},
             "address": {"line1": "27 rue de la Fonderie", "post_code": "13002", "city": "Marseille", "country": "FR"},
             "contact": {
@@ -120,7 +119,8 @@ def _line(identifier: str, name: str, quantity: str, unit: str, price: str, rate
     }
 
 
-def _buyer(name: str, siren: str, street: str, post_code: str, city: str) -> dict[str, Any]:
+def _buyer(name: str, siren: str, street: str, town: str) -> dict[str, Any]:
+    post_code, city = town.split(" ", 1)
     return {
         "name": name,
         "legal_id": {"value": siren, "scheme": "0002"},
@@ -133,8 +133,9 @@ def _bytes(members: dict[str, Any]) -> bytes:
     return json.dumps(members, ensure_ascii=False, indent=2).encode()
 
 
-def _written(members: dict[str, Any], syntax: str) -> bytes:
-    return FORMATS[syntax].write(json_form.read(_bytes(deepcopy(members))))
+def written(members: dict[str, Any], syntax: str) -> bytes:
+    """The invoice in another syntax, by the writers that serve the conversions."""
+    return FORMATS[syntax].write(json_form.read(_bytes(members)))
 
 
 def _today() -> Any:

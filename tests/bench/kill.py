@@ -28,8 +28,6 @@ from pathlib import Path
 import aiohttp
 
 from gateway.commands import demo_invoices
-from schemas import json_form
-from schemas.catalogue import FORMATS
 from tests.bench.stage import Stage, build
 
 CLIENTS = 4
@@ -104,7 +102,7 @@ async def run(folder: Path, kills: int, seed: int, *, pause: tuple[float, float]
 async def _client(stage: Stage, account: dict[str, str], tally: Tally, stop: asyncio.Event, number: int) -> None:
     """Submit one invoice after the other; the same key and bytes until acknowledged."""
     template = demo_invoices.invoice("NUMBER", demo_invoices.buyer_that_accepts())
-    written = FORMATS["cii"].write(json_form.read(json.dumps(template).encode()))
+    written = demo_invoices.written(template, "cii")
     headers = {"Authorization": f"Bearer {account['api_key']}", "Content-Type": "application/xml"}
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:

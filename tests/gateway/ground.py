@@ -21,9 +21,9 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 async def open_account(
     pool: Pool, name: str = "Atelier", *, french: bool = False, original: str = "facturx"
 ) -> Account:
-    """A new account of SIREN 732829320."""
+    """A new account of SIREN 100000108."""
     return await accounts.create(
-        pool, new_id(NOON), name=name, siren="732829320", french=french, original=original, now=NOON
+        pool, new_id(NOON), name=name, siren="100000108", french=french, original=original, now=NOON
     )
 
 
@@ -32,7 +32,7 @@ def submission(account_id: UUID, data: bytes = b"{}", *, key: str | None = None,
     return Submission(
         account_id=account_id,
         document_id=new_id(at),
-        participant="732829320",
+        participant="100000108",
         format="json",
         kept=(Kept(Role.SUBMISSION, "application/json", data),),
         at=at,
@@ -60,8 +60,8 @@ def parsed(number: str = "F-1", total: str = "120.00") -> Done:
         "number": number,
         "type_code": "380",
         "issue_date": date(2026, 11, 24),
-        "seller": "732829320",
-        "buyer": "404833048",
+        "seller": "100000108",
+        "buyer": "100000207",
         "currency": "EUR",
         "total": Decimal(total),
         "amount_due": Decimal(total),
