@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
 
+from schemas.format import Format
 from schemas.formats.cii import FORMAT as CII
 from schemas.formats.ubl import INVOICE as UBL
 from schemas.invoice import Invoice, Note
@@ -93,3 +99,36 @@ def test_an_empty_invoice_can_be_written_and_read() -> None:
     """Nothing is invented for it either."""
     for format in (CII, UBL):
         assert format.read(format.write(Invoice())).invoice == Invoice()
+
+
+@settings(max_examples=300)
+@given(st.sampled_from([(CII, CII_BYTES), (UBL, UBL_BYTES)]), st.data())
+def test_a_mutilated_document_is_read_or_refused_but_never_breaks_the_reader(
+    case: tuple[Format, bytes], data: st.DataObject
+) -> None:
+    """Elements gone, doubled, emptied or swapped: the answer is an invoice or findings."""
+    format, original = case
+    root = etree.fromstring(original)
+    for _ in range(data.draw(st.integers(1, 4))):
+        elements = list(root.iter())[1:]
+        if not elements:
+            break
+        element = data.draw(st.sampled_from(elements))
+        parent = element.getparent()
+        assert parent is not None
+        match data.draw(st.sampled_from(["remove", "double", "empty", "text", "bare", "move"])):
+            case "remove":
+                parent.remove(element)
+            case "double":
+                parent.append(deepcopy(element))
+            case "empty":
+                element.text = None
+            case "text":
+                element.text = data.draw(st.sampled_from(["x", "-1", "2026-02-30", "#PMT#", "VAT", "EUR", " ", "0"]))
+            case "bare":
+                element.attrib.clear()
+            case _:
+                root.append(element)
+    with contextlib.suppress(Unreadable):
+        invoice = format.read(etree.tostring(root)).invoice
+        assert isinstance(format.write(invoice), bytes)

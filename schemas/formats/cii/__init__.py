@@ -2,33 +2,28 @@
 
 Reads every Factur-X level, XRechnung and plain EN 16931, and writes EN 16931 in the order of the D22B schema. D16B has
 the same namespaces and order. The tag names and their order are the schema's; the field names are those of
-`schemas.invoice`. Where the document is cut differently from the model, the functions above the table say how.
+`schemas.invoice`. Where the document is cut differently from the model, the functions of `views` say how.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 
-from schemas.binding import Binding, Codec, Context, Fixed, Group, Leaf, Node, Scope, Syntax, View
+from schemas.binding import Binding, Codec, Fixed, Group, Leaf, Node, Syntax, View
 from schemas.format import Format
-from schemas.invoice import (
-    Amount,
-    Card,
-    Code,
-    CreditTransfer,
-    Date,
-    Identifier,
-    Invoice,
-    Percentage,
-    Text,
-    VatBreakdown,
-    term,
+from schemas.formats.cii.views import (
+    Means,
+    Tax,
+    TaxTotal,
+    merge_means,
+    merge_tax,
+    merge_tax_total,
+    spread_means,
+    spread_tax,
+    spread_tax_total,
 )
-
-# ruff: noqa: RUF009 -- term() is dataclasses.field with the metadata of the norm, not a call that makes a default
+from schemas.invoice import Identifier
 
 _ROOT = "rsm:CrossIndustryInvoice"
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}")
@@ -87,115 +82,6 @@ def _never(_value: object) -> bool:
 
 def _no_iban(account: str) -> bool:
     return not _iban(account)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tax:
-    """ram:ApplicableTradeTax of the header: one part of the VAT breakdown, and BT-7 and BT-8, which stand in each."""
-
-    taxable_amount: Amount | None = term("BT-116", "", default=None)
-    tax_amount: Amount | None = term("BT-117", "", default=None)
-    category: Code = term("BT-118", "")
-    rate: Percentage | None = term("BT-119", "", default=None)
-    exemption_reason: Text = term("BT-120", "")
-    exemption_code: Code = term("BT-121", "")
-    tax_point_date: Date | None = term("BT-7", "", default=None)
-    tax_point_code: Code = term("BT-8", "")
-
-
-def _merge_tax(scope: Scope, found: Scope, _context: Context) -> bool:
-    held = True
-    for name in ("tax_point_date", "tax_point_code"):
-        if name in found:
-            value = found.pop(name)
-            held = scope.setdefault(name, value) == value and held
-    if found:
-        scope.setdefault("vat_breakdown", []).append(VatBreakdown(**found))
-    return held
-
-
-def _spread_tax(invoice: Invoice, _root: Invoice) -> Iterator[_Tax]:
-    for one in invoice.vat_breakdown:
-        yield _Tax(
-            taxable_amount=one.taxable_amount,
-            tax_amount=one.tax_amount,
-            category=one.category,
-            rate=one.rate,
-            exemption_reason=one.exemption_reason,
-            exemption_code=one.exemption_code,
-            tax_point_date=invoice.tax_point_date,
-            tax_point_code=invoice.tax_point_code,
-        )
-    if not invoice.vat_breakdown and (invoice.tax_point_date or invoice.tax_point_code):
-        yield _Tax(tax_point_date=invoice.tax_point_date, tax_point_code=invoice.tax_point_code)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TaxTotal:
-    """ram:TaxTotalAmount: BT-110 in the invoice currency, BT-111 in the VAT accounting currency."""
-
-    amount: Amount | None = term("BT-110", "", default=None)
-    currency: Code = term("BT-5", "")
-
-
-def _merge_tax_total(scope: Scope, found: Scope, context: Context) -> bool:
-    if "amount" not in found:
-        return True
-    totals = scope.setdefault("totals", {})
-    currency = found.get("currency", context.currency)
-    if currency == context.currency and "vat" not in totals:
-        totals["vat"] = found["amount"]
-        return True
-    if currency == context.root.get("tax_currency") and "vat_in_tax_currency" not in totals:
-        totals["vat_in_tax_currency"] = found["amount"]
-        return True
-    return False
-
-
-def _spread_tax_total(invoice: Invoice, _root: Invoice) -> Iterator[_TaxTotal]:
-    yield _TaxTotal(amount=invoice.totals.vat, currency=invoice.currency)
-    yield _TaxTotal(amount=invoice.totals.vat_in_tax_currency, currency=invoice.tax_currency)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Means:
-    """ram:SpecifiedTradeSettlementPaymentMeans: one per account to pay into, each repeating BT-81 and BT-82."""
-
-    means_code: Code = term("BT-81", "")
-    means_text: Text = term("BT-82", "")
-    card: Card | None = term("BG-18", "", default=None)
-    debited: Text = term("BT-91", "")
-    transfer: CreditTransfer | None = term("BG-17", "", default=None)
-
-
-def _merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
-    payment = scope.setdefault("payment", {})
-    if "means_code" in payment and found.get("means_code") != payment["means_code"]:
-        return False
-    if transfer := found.pop("transfer", None):
-        payment.setdefault("transfers", []).append(CreditTransfer(**transfer))
-    held = True
-    if debited := found.pop("debited", ""):
-        held = payment.setdefault("direct_debit", {}).setdefault("account", debited) == debited
-    for name, value in found.items():
-        held = payment.setdefault(name, value) == value and held
-    return held
-
-
-def _spread_means(invoice: Invoice, _root: Invoice) -> Iterator[_Means]:
-    payment = invoice.payment
-    if payment is None:
-        return
-    debited = payment.direct_debit.account if payment.direct_debit else ""
-    yield _Means(
-        means_code=payment.means_code,
-        means_text=payment.means_text,
-        card=payment.card,
-        debited=debited,
-        transfer=payment.transfers[0] if payment.transfers else None,
-    )
-    for transfer in payment.transfers[1:]:
-        yield _Means(means_code=payment.means_code, means_text=payment.means_text, transfer=transfer)
 
 
 def _document(tag: str, path: str) -> Leaf:
@@ -482,9 +368,9 @@ _PAYMENT_MEANS = View(
             Leaf("ram:PayeeSpecifiedCreditorFinancialInstitution/ram:BICID", "transfer.bank"),
         ),
     ),
-    _Means,
-    _merge_means,
-    _spread_means,
+    Means,
+    merge_means,
+    spread_means,
 )
 
 _TAX = View(
@@ -502,9 +388,9 @@ _TAX = View(
             Leaf("ram:RateApplicablePercent", "rate"),
         ),
     ),
-    _Tax,
-    _merge_tax,
-    _spread_tax,
+    Tax,
+    merge_tax,
+    spread_tax,
 )
 
 _TOTALS = Group(
@@ -516,9 +402,9 @@ _TOTALS = Group(
         Leaf("ram:TaxBasisTotalAmount", "totals.without_vat"),
         View(
             Leaf("ram:TaxTotalAmount", "amount", {"currencyID": "currency"}),
-            _TaxTotal,
-            _merge_tax_total,
-            _spread_tax_total,
+            TaxTotal,
+            merge_tax_total,
+            spread_tax_total,
         ),
         Leaf("ram:RoundingAmount", "totals.rounding"),
         Leaf("ram:GrandTotalAmount", "totals.with_vat"),

@@ -2,7 +2,7 @@
 
 The two documents differ in a few names and in the order of some elements; `_table` builds both. Tag names and order
 are the schema's; field names are those of `schemas.invoice`. Where the document is cut differently from the model, the
-functions above the table say how. What UBL forces on us:
+functions of `views` say how. What UBL forces on us:
 
 - a payment means needs a code: where the model has none, "1" (instrument not defined, UNTDID 4461) is written;
 - a credit note has its due date (BT-9) inside a payment means: without payment, one with code 1 holds it;
@@ -13,41 +13,38 @@ functions above the table say how. What UBL forces on us:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from schemas.binding import Binding, Codec, Context, Fixed, Group, Leaf, Node, Scope, Syntax, View, iso_date
+from schemas.binding import Binding, Codec, Fixed, Group, Leaf, Node, Syntax, View, iso_date
 from schemas.format import Format
-from schemas.invoice import (
-    Amount,
-    Card,
-    Code,
-    CreditTransfer,
-    Date,
-    DirectDebit,
-    Identifier,
-    Invoice,
-    Line,
-    Note,
-    Party,
-    Payee,
-    Text,
-    UnitPrice,
-    VatBreakdown,
-    term,
+from schemas.formats.ubl.views import (
+    Discount,
+    Identification,
+    Means,
+    NoteText,
+    Order,
+    TaxTotal,
+    merge_discount,
+    merge_id,
+    merge_means,
+    merge_note,
+    merge_order,
+    merge_tax_total,
+    spread_discount,
+    spread_ids,
+    spread_means,
+    spread_means_of_invoice,
+    spread_notes,
+    spread_order,
+    spread_payee_ids,
+    spread_seller_ids,
+    spread_tax_total,
 )
-
-# ruff: noqa: RUF009 -- term() is dataclasses.field with the metadata of the norm, not a call that makes a default
+from schemas.invoice import Invoice
 
 CREDIT_NOTE_TYPES = frozenset(("81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"))
 """BT-3 codes that EN 16931 allows in a UBL credit note only (UNTDID 1001)."""
-
-_UNDEFINED_MEANS = "1"
-_NO_ORDER = "NA"
-_SUBJECT = re.compile(r"#([A-Z0-9]{2,3})#(.*)", re.DOTALL)
 
 
 def _syntax(document: str) -> Syntax:
@@ -66,189 +63,6 @@ def _syntax(document: str) -> Syntax:
 
 
 _has = _syntax("Invoice").has
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Note:
-    """cbc:Note: the subject code and the text in one."""
-
-    text: Text = term("BT-22", "")
-
-
-def _merge_note(scope: Scope, found: Scope, _context: Context) -> bool:
-    match = _SUBJECT.fullmatch(found["text"])
-    note = Note(text=match[2], subject=match[1]) if match else Note(text=found["text"])
-    scope.setdefault("notes", []).append(note)
-    return True
-
-
-def _spread_notes(invoice: Invoice, _root: Invoice) -> Iterator[_Note]:
-    for note in invoice.notes:
-        yield _Note(text=f"#{note.subject}#{note.text}" if note.subject else note.text)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Order:
-    """cac:OrderReference: its ID is mandatory even when only the sales order is known."""
-
-    purchase_order: Text = term("BT-13", "")
-    sales_order: Text = term("BT-14", "")
-
-
-def _merge_order(scope: Scope, found: Scope, _context: Context) -> bool:
-    if "sales_order" in found and found.get("purchase_order") == _NO_ORDER:
-        del found["purchase_order"]
-    scope.update(found)
-    return True
-
-
-def _spread_order(invoice: Invoice, _root: Invoice) -> Iterator[_Order]:
-    order = invoice.purchase_order or (_NO_ORDER if invoice.sales_order else "")
-    yield _Order(purchase_order=order, sales_order=invoice.sales_order)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Identification:
-    """cac:PartyIdentification: an identifier of the party, or (scheme SEPA) the creditor identifier BT-90."""
-
-    id: Identifier | None = term("BT-29", "", default=None)
-
-
-def _merge_id(scope: Scope, found: Scope, context: Context) -> bool:
-    identifier: Identifier = found["id"]
-    if identifier.scheme != "SEPA":
-        scope.setdefault("ids", []).append(identifier)
-        return True
-    debit = context.root.setdefault("payment", {}).setdefault("direct_debit", {})
-    return bool(debit.setdefault("creditor", identifier.value) == identifier.value)
-
-
-def _spread_ids(party: Party | Payee, _root: Invoice) -> Iterator[_Identification]:
-    for identifier in party.ids:
-        yield _Identification(id=identifier)
-
-
-def _creditor(invoice: Invoice) -> Iterator[_Identification]:
-    if invoice.payment and invoice.payment.direct_debit and invoice.payment.direct_debit.creditor:
-        yield _Identification(id=Identifier(invoice.payment.direct_debit.creditor, "SEPA"))
-
-
-def _spread_seller_ids(party: Party, root: Invoice) -> Iterator[_Identification]:
-    yield from _spread_ids(party, root)
-    if root.payee is None:
-        yield from _creditor(root)
-
-
-def _spread_payee_ids(payee: Payee, root: Invoice) -> Iterator[_Identification]:
-    yield from _spread_ids(payee, root)
-    yield from _creditor(root)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Means:
-    """cac:PaymentMeans: one per account to pay into, each repeating BT-81, BT-82 and BT-83."""
-
-    means_code: Code = term("BT-81", "")
-    means_text: Text = term("BT-82", "")
-    due_date: Date | None = term("BT-9", "", default=None)
-    remittance: Text = term("BT-83", "")
-    card: Card | None = term("BG-18", "", default=None)
-    transfer: CreditTransfer | None = term("BG-17", "", default=None)
-    direct_debit: DirectDebit | None = term("BG-19", "", default=None)
-
-
-def _merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
-    held = True
-    if due := found.pop("due_date", None):
-        held = bool(scope.setdefault("due_date", due) == due)
-        if found == {"means_code": _UNDEFINED_MEANS}:
-            return held
-    if not found:
-        return held
-    payment = scope.setdefault("payment", {})
-    if "means_code" in payment and found.get("means_code") != payment["means_code"]:
-        return False
-    if transfer := found.pop("transfer", None):
-        payment.setdefault("transfers", []).append(CreditTransfer(**transfer))
-    for name, value in found.pop("direct_debit", {}).items():
-        held = payment.setdefault("direct_debit", {}).setdefault(name, value) == value and held
-    for name, value in found.items():
-        held = payment.setdefault(name, value) == value and held
-    return held
-
-
-def _spread_means(invoice: Invoice, _root: Invoice) -> Iterator[_Means]:
-    payment = invoice.payment
-    if payment is None:
-        if invoice.due_date:
-            yield _Means(means_code=_UNDEFINED_MEANS, due_date=invoice.due_date)
-        return
-    code = payment.means_code or _UNDEFINED_MEANS
-    yield _Means(
-        means_code=code,
-        means_text=payment.means_text,
-        due_date=invoice.due_date,
-        remittance=payment.remittance,
-        card=payment.card,
-        transfer=payment.transfers[0] if payment.transfers else None,
-        direct_debit=payment.direct_debit,
-    )
-    for transfer in payment.transfers[1:]:
-        yield _Means(means_code=code, means_text=payment.means_text, remittance=payment.remittance, transfer=transfer)
-
-
-def _spread_means_of_invoice(invoice: Invoice, root: Invoice) -> Iterator[_Means]:
-    return _spread_means(invoice, root) if invoice.payment else iter(())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TaxTotal:
-    """cac:TaxTotal: BT-110 and the breakdown in the invoice currency; BT-111 in the VAT accounting currency."""
-
-    amount: Amount | None = term("BT-110", "", default=None)
-    currency: Code = term("BT-5", "")
-    breakdown: tuple[VatBreakdown, ...] = term("BG-23", "", "0..n", ())
-
-
-def _merge_tax_total(scope: Scope, found: Scope, context: Context) -> bool:
-    totals, amount = scope.setdefault("totals", {}), found.get("amount")
-    breakdown, currency = found.get("breakdown", []), found.get("currency", context.currency)
-    if currency == context.currency and "vat" not in totals:
-        if amount is not None:
-            totals["vat"] = amount
-        if breakdown:
-            scope.setdefault("vat_breakdown", []).extend(breakdown)
-        return True
-    if currency == context.root.get("tax_currency") and "vat_in_tax_currency" not in totals and amount is not None:
-        totals["vat_in_tax_currency"] = amount
-        return not breakdown
-    return False
-
-
-def _spread_tax_total(invoice: Invoice, _root: Invoice) -> Iterator[_TaxTotal]:
-    yield _TaxTotal(amount=invoice.totals.vat, currency=invoice.currency, breakdown=invoice.vat_breakdown)
-    yield _TaxTotal(amount=invoice.totals.vat_in_tax_currency, currency=invoice.tax_currency)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Discount:
-    """cac:AllowanceCharge of a price: the discount, which is mandatory, and the gross price."""
-
-    discount: UnitPrice | None = term("BT-147", "", default=None)
-    gross: UnitPrice | None = term("BT-148", "", default=None)
-
-
-def _merge_discount(scope: Scope, found: Scope, _context: Context) -> bool:
-    if "gross" in found and found.get("discount") == 0:
-        del found["discount"]
-    price = scope.setdefault("price", {})
-    return all(price.setdefault(name, value) == value for name, value in found.items())
-
-
-def _spread_discount(line: Line, _root: Invoice) -> Iterator[_Discount]:
-    price = line.price
-    if price.gross is not None or price.discount is not None:
-        yield _Discount(discount=price.discount if price.discount is not None else Decimal(0), gross=price.gross)
 
 
 def _amount(tag: str, path: str) -> Leaf:
@@ -275,8 +89,8 @@ _VAT_ID = Group(
 )
 
 
-def _identification(spread: Callable[[Any, Invoice], Iterator[_Identification]]) -> View:
-    return View(Group("cac:PartyIdentification", (Leaf("cbc:ID", "id"),)), _Identification, _merge_id, spread)
+def _identification(spread: Callable[[Any, Invoice], Iterator[Identification]]) -> View:
+    return View(Group("cac:PartyIdentification", (Leaf("cbc:ID", "id"),)), Identification, merge_id, spread)
 
 
 def _party(identification: View) -> tuple[Node, ...]:
@@ -368,9 +182,9 @@ _PRICE = Group(
                     Leaf("cbc:BaseAmount", "gross"),
                 ),
             ),
-            _Discount,
-            _merge_discount,
-            _spread_discount,
+            Discount,
+            merge_discount,
+            spread_discount,
         ),
     ),
 )
@@ -463,9 +277,9 @@ def _references(credit: bool) -> tuple[Node, ...]:
                 "cac:OrderReference",
                 (Leaf("cbc:ID", "purchase_order"), Leaf("cbc:SalesOrderID", "sales_order")),
             ),
-            _Order,
-            _merge_order,
-            _spread_order,
+            Order,
+            merge_order,
+            spread_order,
         ),
         preceding,
         _reference("DespatchDocumentReference", "despatch_advice"),
@@ -476,14 +290,12 @@ def _references(credit: bool) -> tuple[Node, ...]:
 
 
 _PARTIES: tuple[Node, ...] = (
-    Group(
-        "cac:AccountingSupplierParty/cac:Party", _party(_identification(_spread_seller_ids)), "seller", required=True
-    ),
-    Group("cac:AccountingCustomerParty/cac:Party", _party(_identification(_spread_ids)), "buyer", required=True),
+    Group("cac:AccountingSupplierParty/cac:Party", _party(_identification(spread_seller_ids)), "seller", required=True),
+    Group("cac:AccountingCustomerParty/cac:Party", _party(_identification(spread_ids)), "buyer", required=True),
     Group(
         "cac:PayeeParty",
         (
-            _identification(_spread_payee_ids),
+            _identification(spread_payee_ids),
             Leaf("cac:PartyName/cbc:Name", "name"),
             Leaf("cac:PartyLegalEntity/cbc:CompanyID", "legal_id"),
         ),
@@ -544,9 +356,9 @@ def _payment_means(credit: bool) -> View:
                 ),
             ),
         ),
-        _Means,
-        _merge_means,
-        _spread_means if credit else _spread_means_of_invoice,
+        Means,
+        merge_means,
+        spread_means if credit else spread_means_of_invoice,
     )
 
 
@@ -575,9 +387,9 @@ _TAX_TOTAL = View(
             ),
         ),
     ),
-    _TaxTotal,
-    _merge_tax_total,
-    _spread_tax_total,
+    TaxTotal,
+    merge_tax_total,
+    spread_tax_total,
 )
 
 _TOTALS = Group(
@@ -600,7 +412,7 @@ def _table(credit: bool) -> tuple[Node, ...]:
     """The table of a credit note or of an invoice, in the order of its schema."""
     tax_point, notes = (
         Leaf("cbc:TaxPointDate", "tax_point_date"),
-        View(Leaf("cbc:Note", "text"), _Note, _merge_note, _spread_notes),
+        View(Leaf("cbc:Note", "text"), NoteText, merge_note, spread_notes),
     )
     start: tuple[Node, ...] = (
         Leaf("cbc:DueDate", "due_date"),
