@@ -89,9 +89,8 @@ def create(resources: Resources, settings: Settings, *, ring: Callable[[], None]
     application.on_shutdown.append(_let_go)
     for route in ROUTES:
         handler = guarded(route)
-        application.router.add_route(route.method, route.path, handler)
-        if route.method == "GET":
-            application.router.add_route("HEAD", route.path, handler)
+        for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
+            application.router.add_route(method, route.path, handler, expect_handler=problems.expected)
     return application
 
 

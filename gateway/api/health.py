@@ -49,6 +49,6 @@ async def _workers(resources: Resources) -> str:
     try:
         async with asyncio.timeout(PATIENCE):
             await resources.compute(os.getpid)
-    except (Interrupted, TimeoutError):
+    except (Interrupted, TimeoutError, RuntimeError):  # RuntimeError: their pool is closed
         return "the worker processes do not answer"
     return "ok"

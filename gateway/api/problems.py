@@ -133,6 +133,19 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     return response
 
 
+async def expected(request: web.Request) -> web.StreamResponse | None:
+    """Answer `Expect` before the body comes: go on, or why not (the router asks before any middleware)."""
+    request[TRACE] = _trace(request)
+    if request.headers["Expect"].lower() != "100-continue":
+        row = Row(HTTPStatus.EXPECTATION_FAILED, HTTP.name, HTTP.en, HTTP.fr)
+        return _problem(request, row, "BadRequest", "of Expect only 100-continue is known", {}, {})
+    if (request.content_length or 0) > request.client_max_size:
+        return answer(request, TooLarge("the body is larger than anything taken here"))
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0
+    return None
+
+
 async def explain(request: web.Request) -> web.Response:
     """What a type of problem means."""
     row = PROBLEMS.get(request.match_info["name"])
