@@ -26,8 +26,6 @@ FORMATS: Mapping[str, Format] = {format.name: format for format in (cii.FORMAT, 
 
 JSON = "json"
 FACTURX = "facturx"
-PDF_LIMIT = 50_000_000
-"""Bytes of one PDF."""
 
 _ROOTS = {format.root: format.name for format in FORMATS.values()}
 _CONTEXT = {"cii": "rsm:ExchangedDocumentContext/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID"}
@@ -92,7 +90,6 @@ def opened(data: bytes, media_type: str | None = None) -> Opened:
         case "JSON":
             return Opened(Recognised(JSON, _profile_of_json(json_form.loads(data))), None)
         case "PDF":
-            _limit(data)
             attached = pdfa.extract(data).xml
             tree = parse(attached)
             if _format_of(tree) != "cii":
@@ -156,11 +153,6 @@ def _hold_against(media_type: str | None, kind: str) -> None:
         else f"The media type {declared[:100]} is not taken. {_taken()}"
     )
     raise refusal("MEDIA-TYPE", says, layer="format")
-
-
-def _limit(data: bytes) -> None:
-    if len(data) > PDF_LIMIT:
-        raise refusal("PDF-SIZE", f"The PDF is {len(data)} bytes long; at most {PDF_LIMIT} are read.", layer="pdf")
 
 
 def _format_of(tree: etree._ElementTree) -> str:

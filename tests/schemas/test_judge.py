@@ -206,7 +206,9 @@ def test_unreadable_json_is_told_whole() -> None:
 def _pdf(attached: bytes, name: str = "factur-x.xml") -> bytes:
     pdf = pikepdf.new()
     pdf.add_blank_page()
-    file = pikepdf.AttachedFileSpec(pdf, attached, filename=name, mime_type="text/xml")
+    file = pikepdf.AttachedFileSpec(
+        pdf, attached, filename=name, mime_type="text/xml" if name.endswith(".xml") else "text/plain"
+    )
     file.relationship = pikepdf.Name("/Alternative")
     pdf.attachments[name] = file
     pdf.Root.AF = pdf.make_indirect(pikepdf.Array([file.obj]))
