@@ -1,0 +1,55 @@
+"""The hybrid format: a readable PDF/A-3 page that carries its invoice as XML (Factur-X 1.09, ZUGFeRD 2.5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from schemas.formats.facturx import page, pdfa
+from schemas.formats.facturx.pdfa import Embedded
+from schemas.formats.facturx.sheet import CREDIT_NOTES
+from schemas.invoice import Invoice
+from schemas.xml import Unreadable
+
+NAME = "facturx"
+
+
+def build(
+    invoice: Invoice, xml: bytes, *, language: str = "fr", created: datetime, supplied: bytes | None = None
+) -> bytes:
+    """A Factur-X of an invoice: our page, or the caller's own PDF where it can be made PDF/A-3 as it looks.
+
+    Where it cannot, our page is used and the supplied PDF goes along as an attachment. Raises pdfa.NotPdfA when what was
+    made does not pass the check, which is a defect of ours.
+    """
+    kind = "Avoir" if invoice.type_code in CREDIT_NOTES else "Facture"
+    description = {
+        "profile": invoice.profile,
+        "title": f"{kind} {invoice.number}",
+        "author": invoice.seller.name or "-",
+        "created": created,
+        "language": language,
+    }
+    attachments = _attachments(invoice)
+    if supplied is not None:
+        try:
+            return pdfa.wrap(supplied, xml, attachments=attachments, **description)
+        except (Unreadable, pdfa.NotPdfA):
+            attachments = (Embedded("submitted.pdf", "application/pdf", supplied, "Source", "as submitted"), *attachments)
+    return pdfa.attach(
+        page.typeset(invoice, language=language, created=created), xml, attachments=attachments, **description
+    )
+
+
+def _attachments(invoice: Invoice) -> tuple[Embedded, ...]:
+    """The supporting documents (BG-24) that the invoice brings along."""
+    return tuple(
+        Embedded(
+            one.filename or one.id,
+            one.media_type or "application/octet-stream",
+            one.content,
+            "Supplement",
+            one.description or one.id,
+        )
+        for one in invoice.attachments
+        if one.content
+    )
