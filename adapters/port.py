@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from schemas.finding import Finding
@@ -56,6 +57,8 @@ class Consignment:
     """A line for people: kind and number of the document, name of the sender."""
     repeated: bool = False
     """An earlier attempt may have arrived: ask before sending again."""
+    profile: str = ""
+    """Basic, CIUS or Extended-CTC-FR, in the words of XP Z12-013; empty when it is not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,20 @@ class Problem:
 
     setting: str
     says: str
+
+
+def read_secret(path: Path) -> str:
+    """The content of a secret's file without its line end. Raises ValueError with what is wrong."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ValueError(f"the file {path.name} cannot be read as text") from unreadable
+    if mode & 0o007:
+        raise ValueError(f"the file {path.name} can be read by everybody; take that right away (chmod o-rwx)")
+    if not text:
+        raise ValueError(f"the file {path.name} is empty")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

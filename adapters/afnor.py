@@ -1,0 +1,581 @@
+"""Any French approved platform, over AFNOR XP Z12-013 Flow Service 1.3.0: documents out, statuses and verdicts back.
+
+Decisions, each against a failure seen in the field:
+
+- A time-out, a lost connection or a 5xx after sending leaves the outcome unknown, never refused. A repeated consignment
+  is looked up by its trackingId before anything is sent, and what is found is the success of the earlier attempt.
+- "Already there" with the same bytes is success; with other bytes it is a refusal. The bytes are compared by hash, by
+  downloading the original when the platform tells no hash.
+- What is about us (401, 403, a wrong address) or about the moment (429, 5xx) is Unreachable; only what is about the
+  document (400, 409, 413, 415, 422) is Refused.
+- Polling goes back five minutes behind the last flow seen, because `updatedAfter` is strict and platforms publish late.
+  The gateway drops what it has. Flows whose content cannot be had now are left out, and the poll starts no later than
+  the oldest of them until they are had; after three days they are handed over as what is known of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+from adapters import http
+from adapters.port import (
+    Arrival,
+    ArrivalKind,
+    Collected,
+    Consignment,
+    ElectronicAddress,
+    Problem,
+    Receipt,
+    Refused,
+    Route,
+    Unreachable,
+    read_secret,
+)
+from schemas.finding import Finding, Severity
+
+log = logging.getLogger(__name__)
+
+SCHEMES = {
+    "0225": "is an address of the French directory, which every approved platform reaches",
+    "0002": "is a SIREN, which the French directory knows",
+    "0009": "is a SIRET, which the French directory knows",
+}
+"""Schemes of electronic addresses (EAS) that are served, with the reason in words."""
+
+PAGE = 100
+"""Flows asked for at once; the standard's limit."""
+OVERLAP = timedelta(minutes=5)
+"""How far a poll goes back behind the last flow seen."""
+GIVE_UP_AFTER = timedelta(days=3)
+"""A flow whose content could not be had for so long is handed over without it."""
+FILE_LIMIT = 100_000_000
+"""Bytes of a file that is read back, at most; the standard's limit for one flow."""
+STATUS_LIMIT = 20_000_000
+"""Bytes of a status message, at most."""
+JSON_LIMIT = 4_000_000
+DOWNLOADS = 8
+"""Status messages fetched at the same time."""
+STRIKES = 3
+"""Downloads of one page that may fail to connect before the platform is taken to be away."""
+KNOWN_LIMIT = 100_000
+"""Ids of arrivals remembered as stored by the gateway, so that they are not fetched again within the overlap."""
+
+_TAKEN = (200, 201, 202)
+_REFUSALS = (400, 409, 413, 415, 422)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STEP = timedelta(milliseconds=1)
+_ALREADY = "alreadyexist"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to reach one platform."""
+
+    url: str
+    """Base of the Flow Service, up to and without /v1."""
+    token_url: str
+    client_id: str
+    secret_file: Path
+    allow: frozenset[str] = frozenset()
+    """host:port pairs that may be private or speak http."""
+    organization: str = ""
+    """Organization-Id sent with each call; empty: none."""
+    secret_in_form: bool = False
+    """Whether the client's secret goes into the form of the token call; else into its Authorization header, as RFC 6749
+    prefers."""
+    seconds: float = 30.0
+    """Time for one call; a delivery gets twice that."""
+
+
+def from_environment(environment: Mapping[str, str], problems: list[Problem]) -> Settings | None:
+    """Settings from ESTAFETTE_AFNOR_*; None when none is set, or when they cannot be used, as `problems` then tells."""
+    names = ("URL", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET_FILE")
+    given = {name: environment.get(f"ESTAFETTE_AFNOR_{name}", "").strip() for name in names}
+    if not any(given.values()):
+        return None
+    found: list[Problem] = [
+        Problem(f"ESTAFETTE_AFNOR_{name}", "is needed for the platform") for name, value in given.items() if not value
+    ]
+    try:
+        allow = http.allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
+    except ValueError as wrong:
+        allow = frozenset()
+        found.append(Problem("ESTAFETTE_EGRESS_ALLOW", str(wrong)))
+    for name in ("URL", "TOKEN_URL"):
+        if given[name] and (complaint := http.complaint(given[name], allow)):
+            found.append(Problem(f"ESTAFETTE_AFNOR_{name}", complaint))
+    secret_file = Path(given["CLIENT_SECRET_FILE"])
+    if given["CLIENT_SECRET_FILE"]:
+        try:
+            read_secret(secret_file)
+        except ValueError as wrong:
+            found.append(Problem("ESTAFETTE_AFNOR_CLIENT_SECRET_FILE", str(wrong)))
+    login = environment.get("ESTAFETTE_AFNOR_TOKEN_AUTH", "") or "basic"
+    if login not in ("basic", "form"):
+        found.append(Problem("ESTAFETTE_AFNOR_TOKEN_AUTH", "must be basic or form"))
+    seconds = environment.get("ESTAFETTE_AFNOR_SECONDS", "") or "30"
+    if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds) <= 600):
+        found.append(Problem("ESTAFETTE_AFNOR_SECONDS", "must be a whole number from 1 to 600"))
+    problems.extend(found)
+    if found:
+        return None
+    return Settings(
+        url=given["URL"].rstrip("/"),
+        token_url=given["TOKEN_URL"],
+        client_id=given["CLIENT_ID"],
+        secret_file=secret_file,
+        allow=allow,
+        organization=environment.get("ESTAFETTE_AFNOR_ORGANIZATION", "").strip(),
+        secret_in_form=login == "form",
+        seconds=float(seconds),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a poll stands, as the cursor keeps it."""
+
+    since: datetime | None = None
+    """Everything up to here was handed over; None: nothing was."""
+    after: datetime | None = None
+    """Lower bound of the poll under way; None between two polls."""
+    page: str | None = None
+    """The platform's own bookmark within the poll."""
+    high: datetime | None = None
+    """The latest update seen in this poll."""
+    left: datetime | None = None
+    """The earliest update in this poll of a flow whose content could not be had."""
+    mark: str = ""
+    """Changes with each page that brought something, so that a cursor given back proves that page was stored."""
+
+
+class _Left(Exception):
+    """The content of one flow cannot be had now."""
+
+
+class Afnor:
+    """One approved platform, as a network."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._now = now
+        self._client = http.Client(settings.allow)
+        self._token: tuple[str, datetime] | None = None
+        self._token_lock = asyncio.Lock()
+        self._known: dict[str, None] = {}
+        self._handed: tuple[str, tuple[str, ...]] | None = None
+        self._failed: dict[str, None] = {}
+
+    @property
+    def name(self) -> str:
+        """afnor"""
+        return "afnor"
+
+    async def find(self, address: ElectronicAddress) -> Route | None:
+        """French addresses go to the platform, which asks the directory itself when it takes the invoice."""
+        why = SCHEMES.get(address.scheme)
+        if why is None or not address.value:
+            return None
+        return Route(self.name, address, f"the buyer's electronic address {why} (scheme {address.scheme})")
+
+    async def send(self, consignment: Consignment) -> Receipt:
+        """Hand over, once; a repeated consignment is looked for first. Raises Unreachable, Refused."""
+        if consignment.repeated:
+            receipt = await self._earlier(consignment, {})
+            if receipt is not None:
+                return receipt
+        answer = await self._call("POST", "/v1/flows", _parts(consignment), delivers=True)
+        body = _object(answer.body)
+        if answer.status in _TAKEN:
+            if not _id(body):
+                raise Unreachable("the platform took the flow but told no flowId", unknown=True)
+            return self._receipt(body, answer.body, already_there=False)
+        if answer.status in _REFUSALS and _says_already_there(body):
+            receipt = await self._earlier(consignment, body)
+            if receipt is None:
+                raise Unreachable("the platform says it has this content, but shows no such flow", unknown=True)
+            return receipt
+        if answer.status in _REFUSALS:
+            raise _refusal(answer, body)
+        raise self._away(answer, delivers=True)
+
+    async def collect(self, cursor: str | None) -> Collected:
+        """One page of what is new; flows whose content cannot be had are left for the next poll. Raises Unreachable."""
+        self._confirm(cursor)
+        place = _read_cursor(cursor)
+        after = place.after or (place.since - OVERLAP if place.since else _EPOCH)
+        question: dict[str, Any] = {"limit": PAGE, "where": {"updatedAfter": _stamp(after)}}
+        if place.page is not None:
+            question["cursor"] = place.page
+        answer = await self._call("POST", "/v1/flows/search", question)
+        if answer.status in (400, 422) and place.page is not None:
+            log.warning("the platform no longer knows its bookmark; the poll starts again")
+            return Collected((), _write_cursor(_Place(since=place.since, mark=place.mark)), more=True)
+        found = self._results(answer)
+        arrivals, left = await self._arrivals(found)
+        updates = [at for flow in found if (at := _instant(flow.get("updatedAt"))) is not None]
+        seen = _Place(
+            since=place.since,
+            after=after,
+            page=_object(answer.body).get("nextCursor") or None,
+            high=max([*updates, *([place.high] if place.high else [])], default=None),
+            left=min([*left, *([place.left] if place.left else [])], default=None),
+            mark=uuid4().hex[:12] if arrivals else place.mark,
+        )
+        following, more = _onward(seen, full=len(found) >= PAGE, last=max(updates, default=None))
+        text = _write_cursor(following)
+        self._handed = (text, tuple(arrival.network_id for arrival in arrivals))
+        return Collected(arrivals, text, more)
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+    # Sending
+
+    async def _earlier(self, consignment: Consignment, hint: Mapping[str, Any]) -> Receipt | None:
+        """The flow an earlier attempt left, found by trackingId or by the `instance` of an error; None: there is none.
+
+        Raises Unreachable (unknown) when it cannot be asked, Refused when the platform has other bytes under our id.
+        """
+        try:
+            where = {"trackingId": consignment.id}
+            answer = await self._call("POST", "/v1/flows/search", {"limit": PAGE, "where": where})
+            found = [flow for flow in self._results(answer) if flow.get("trackingId") == consignment.id and _id(flow)]
+            found.sort(key=lambda flow: (_verdict(flow) == "Error", str(flow.get("submittedAt", ""))))
+            pointed = str(hint.get("instance") or "").rstrip("/").rpartition("/")[2]
+            if not found and pointed:
+                answer = await self._call("GET", f"/v1/flows/{quote(pointed, safe='')}")
+                found = [_object(answer.body)] if answer.status == 200 and _id(_object(answer.body)) else []
+            if not found:
+                return None
+            same = await self._same_bytes(found[0], consignment)
+        except Unreachable as away:
+            raise Unreachable(away.reason, away.retry_in, unknown=True) from away
+        if not same:
+            log.error("the platform has other content under the id of a consignment")
+            says = "The platform has other content under the id of this consignment."
+            finding = Finding("PLATFORM-OTHER-CONTENT", Severity.FATAL, "network", says, found=_id(found[0]))
+            raise Refused("the platform has other content under this id", (finding,))
+        return self._receipt(found[0], answer.body, already_there=True)
+
+    async def _same_bytes(self, flow: Mapping[str, Any], consignment: Consignment) -> bool:
+        """Whether a flow holds our bytes; where the platform gives no original, our id on the flow is the proof."""
+        told = flow.get("sha256")
+        if isinstance(told, str) and told:
+            return told.lower() == consignment.sha256
+        path = f"/v1/flows/{quote(_id(flow), safe='')}?docType=Original"
+        answer = await self._call("GET", path, limit=FILE_LIMIT + 1)
+        if answer.status == 200:
+            return sha256(answer.body).hexdigest() == consignment.sha256
+        if answer.status == 404:
+            return flow.get("trackingId") == consignment.id
+        raise self._away(answer)
+
+    def _receipt(self, flow: Mapping[str, Any], evidence: bytes, *, already_there: bool) -> Receipt:
+        at = _instant(flow.get("submittedAt")) or self._now()
+        return Receipt(_id(flow), at, evidence, "application/json", already_there)
+
+    # Collecting
+
+    def _confirm(self, cursor: str | None) -> None:
+        """The gateway gave back the cursor of a page: it has stored what that page brought."""
+        if self._handed is None or self._handed[0] != cursor:
+            return
+        self._known |= dict.fromkeys(self._handed[1])
+        self._handed = None
+        while len(self._known) > KNOWN_LIMIT:
+            del self._known[next(iter(self._known))]
+
+    def _results(self, answer: http.Answer) -> list[Mapping[str, Any]]:
+        if answer.status != 200:
+            raise self._away(answer)
+        results = _object(answer.body).get("results")
+        if not isinstance(results, list):
+            raise Unreachable("the platform's search answer has no results")
+        return [flow for flow in results if isinstance(flow, dict)]
+
+    async def _arrivals(self, found: list[Mapping[str, Any]]) -> tuple[list[Arrival], list[datetime]]:
+        """What the flows bring, oldest first, and when those were updated that cannot be had now."""
+        wanted = [flow for flow in found if (key := _key(flow)) is not None and key not in self._known]
+        wanted.sort(key=lambda flow: _id(flow) in self._failed)  # what failed before is tried last
+        gate, strikes = asyncio.Semaphore(DOWNLOADS), 0
+
+        async def one(flow: Mapping[str, Any]) -> Arrival | None:
+            nonlocal strikes
+            async with gate:
+                try:
+                    if strikes >= STRIKES:
+                        raise _Left("the platform is away")
+                    arrival = await self._arrival(flow)
+                except Unreachable as away:
+                    strikes += 1
+                    return self._leave(flow, away.reason)
+                except _Left as reason:
+                    return self._leave(flow, str(reason))
+            self._failed.pop(_id(flow), None)
+            return arrival
+
+        brought = await asyncio.gather(*(one(flow) for flow in wanted))
+        left = [
+            at
+            for flow, arrival in zip(wanted, brought, strict=True)
+            if arrival is None and (at := _instant(flow.get("updatedAt"))) is not None
+        ]
+        return sorted((a for a in brought if a is not None), key=lambda a: (a.at, a.network_id)), left
+
+    def _leave(self, flow: Mapping[str, Any], reason: str) -> Arrival | None:
+        """None for the next poll; after three days what is known of the flow, so that a person sees it."""
+        id, updated = _id(flow), _instant(flow.get("updatedAt"))
+        log.warning("flow %s is left for the next poll: %s", id, reason)
+        self._failed[id] = None
+        while len(self._failed) > KNOWN_LIMIT:
+            del self._failed[next(iter(self._failed))]
+        if updated is not None and self._now() - updated < GIVE_UP_AFTER:
+            return None
+        at = updated or self._now()
+        return Arrival(f"{id}#without-content", ArrivalKind.STATUS, at, "application/json", _dump(flow))
+
+    async def _arrival(self, flow: Mapping[str, Any]) -> Arrival:
+        """One flow as an arrival. Raises Unreachable, _Left."""
+        id, at = _id(flow), _instant(flow.get("updatedAt")) or self._now()
+        if flow.get("flowDirection") == "In":
+            return Arrival(id, ArrivalKind.STATUS, at, "application/xml", await self._content(id))
+        refused = () if _verdict(flow) == "Ok" else _findings(flow)
+        if refused and all(_ALREADY in finding.rule.lower() for finding in refused) and await self._admitted(flow):
+            refused = ()  # a transport duplicate: the same consignment stands there under another flowId
+        return Arrival(
+            network_id=str(_key(flow)),
+            kind=ArrivalKind.ACKNOWLEDGEMENT,
+            at=at,
+            media_type="application/json",
+            data=_dump(flow),
+            consignment=str(flow["trackingId"]),
+            refused=refused,
+        )
+
+    async def _content(self, id: str) -> bytes:
+        """The status message of a flow: the original, or the converted one where the original is absent."""
+        for form in ("Original", "Converted"):
+            answer = await self._call("GET", f"/v1/flows/{quote(id, safe='')}?docType={form}", limit=STATUS_LIMIT)
+            if answer.status == 200 and answer.body:
+                return answer.body
+            if answer.status in (429, 503):
+                raise self._away(answer)
+            if answer.status not in (200, 404):
+                raise _Left(f"{form} is answered with {answer.status}")
+        raise _Left("it has neither an original nor a converted content")
+
+    async def _admitted(self, flow: Mapping[str, Any]) -> bool:
+        """Whether another flow with the same trackingId was not refused."""
+        where = {"trackingId": str(flow["trackingId"])}
+        answer = await self._call("POST", "/v1/flows/search", {"limit": PAGE, "where": where})
+        twins = [twin for twin in self._results(answer) if twin.get("trackingId") == flow["trackingId"]]
+        return any(_id(twin) != _id(flow) and _verdict(twin) != "Error" for twin in twins)
+
+    # Calls
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | tuple[http.Part, ...] | None = None,
+        *,
+        delivers: bool = False,
+        limit: int = JSON_LIMIT,
+    ) -> http.Answer:
+        """One call with a valid token; a token that is refused (401) is renewed once. Raises Unreachable."""
+        headers = {"Accept": "*/*", "Request-Id": str(uuid4())}
+        if self._settings.organization:
+            headers["Organization-Id"] = self._settings.organization
+        data: bytes | tuple[http.Part, ...] = body if isinstance(body, tuple) else b""
+        if isinstance(body, Mapping):
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        url, seconds = f"{self._settings.url}{path}", self._settings.seconds * (2 if delivers else 1)
+        refused: str | None = None
+        for _ in range(2):
+            token = await self._bearer(refused)
+            signed = headers | {"Authorization": f"Bearer {token}"}
+            request = http.Request(method, url, signed, data, delivers=delivers, seconds=seconds, limit=limit)
+            answer = await self._client.send(request)
+            if answer.status != 401:
+                return answer
+            refused = token
+        raise Unreachable("the platform does not accept the access token it gave us")
+
+    async def _bearer(self, refused: str | None) -> str:
+        """A token that has not ended and is not the refused one. Raises Unreachable."""
+        async with self._token_lock:
+            if self._token is not None and self._token[0] != refused and self._now() < self._token[1]:
+                return self._token[0]
+            answer = await self._client.send(await self._token_request())
+            body = _object(answer.body)
+            token, lasts = body.get("access_token"), str(body.get("expires_in", 300))
+            if answer.status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
+                reason = f"the platform gives no access token (answered {answer.status})"
+                raise Unreachable(reason, answer.retry_in(self._now()))
+            seconds = int(lasts) if lasts.isascii() and lasts.isdigit() and len(lasts) < 9 else 300
+            self._token = (token, self._now() + timedelta(seconds=seconds - min(30, seconds // 10)))
+            return token
+
+    async def _token_request(self) -> http.Request:
+        settings = self._settings
+        try:
+            secret = await asyncio.to_thread(read_secret, settings.secret_file)
+        except ValueError as wrong:
+            raise Unreachable(f"the client secret cannot be read: {wrong}") from wrong
+        form = {"grant_type": "client_credentials"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        if settings.secret_in_form:
+            form |= {"client_id": settings.client_id, "client_secret": secret}
+        else:
+            login = f"{quote(settings.client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749, 2.3.1
+            headers["Authorization"] = "Basic " + b64encode(login.encode()).decode()
+        return http.Request("POST", settings.token_url, headers, urlencode(form).encode(), seconds=settings.seconds)
+
+    def _away(self, answer: http.Answer, *, delivers: bool = False) -> Unreachable:
+        """What an answer means that says nothing about the document; after a 5xx it may have been taken anyway."""
+        unknown = delivers and answer.status >= 500 and answer.status != 503
+        code = str(_object(answer.body).get("errorCode") or "")
+        shown = f" ({code})" if code.isascii() and code.isprintable() and 0 < len(code) < 60 else ""
+        retry_in = answer.retry_in(self._now())
+        return Unreachable(f"the platform answered {answer.status}{shown}", retry_in, unknown=unknown)
+
+
+def _onward(seen: _Place, *, full: bool, last: datetime | None) -> tuple[_Place, bool]:
+    """Where to go on after a page, and whether there is another one right now."""
+    if seen.page is not None:
+        return seen, True
+    if full and last is not None and seen.after is not None:
+        # Platforms that still page by date (1.2.0 and before) give no bookmark with a full page.
+        step = last - _STEP
+        return replace(seen, after=step if step > seen.after else max(last, seen.after + _STEP)), True
+    ends = [at for at in (seen.high, seen.left) if at is not None]
+    return _Place(since=min(ends) if ends else seen.since, mark=seen.mark), False
+
+
+def _parts(consignment: Consignment) -> tuple[http.Part, ...]:
+    info = {
+        "trackingId": consignment.id,
+        "name": consignment.name[:255],
+        "flowSyntax": consignment.syntax,
+        "processingRule": "B2B",
+        "sha256": consignment.sha256,
+    } | ({"flowProfile": consignment.profile} if consignment.profile else {})
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in consignment.name)[:255]
+    return (
+        http.Part("flowInfo", json.dumps(info, ensure_ascii=False).encode(), "application/json"),
+        http.Part("file", consignment.data, consignment.media_type, name),
+    )
+
+
+def _refusal(answer: http.Answer, body: Mapping[str, Any]) -> Refused:
+    code = str(body.get("errorCode") or f"HTTP-{answer.status}")[:100]
+    says = str(body.get("errorMessage") or body.get("detail") or body.get("title") or f"answered {answer.status}")[
+        :2000
+    ]
+    details = body.get("details")
+    expected = details[:2000] if isinstance(details, str) and details else None
+    finding = Finding(code, Severity.FATAL, "network", says, expected=expected)
+    return Refused(f"the platform refuses the flow: {code}", (finding,))
+
+
+def _findings(flow: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Why the platform refuses, from the details of its acknowledgement; never empty."""
+    acknowledgement = flow.get("acknowledgement")
+    details = acknowledgement.get("details") if isinstance(acknowledgement, dict) else None
+    found = tuple(
+        Finding(
+            rule=str(detail.get("reasonCode") or "PLATFORM-ERROR")[:100],
+            severity=Severity.WARNING if detail.get("level") == "Warning" else Severity.FATAL,
+            layer="network",
+            says=str(detail.get("reasonMessage") or "The platform gives no reason.")[:2000],
+            path=str(detail.get("item") or "")[:500],
+        )
+        for detail in (details if isinstance(details, list) else [])
+        if isinstance(detail, dict)
+    )
+    return found or (Finding("PLATFORM-ERROR", Severity.FATAL, "network", "The platform gives no reason."),)
+
+
+def _says_already_there(body: Mapping[str, Any]) -> bool:
+    said = " ".join(str(body.get(name) or "") for name in ("errorCode", "details", "type"))
+    return _ALREADY in "".join(c for c in said.lower() if c.isalnum())
+
+
+def _key(flow: Mapping[str, Any]) -> str | None:
+    """The network id of what a flow brings us; None when it brings nothing (yet)."""
+    id, said = _id(flow), _verdict(flow)
+    if not id or said == "Pending":
+        return None
+    if flow.get("flowDirection") == "In":
+        ours = flow.get("flowType") in ("CustomerInvoiceLC", "Undefined", None) and flow.get("flowSyntax") == "CDAR"
+        return id if ours else None
+    tracked = isinstance(flow.get("trackingId"), str) and flow["trackingId"]
+    return f"{id}#ack:{said}" if tracked and said in ("Ok", "Error") else None
+
+
+def _verdict(flow: Mapping[str, Any]) -> str:
+    acknowledgement = flow.get("acknowledgement")
+    return str(acknowledgement.get("status") or "") if isinstance(acknowledgement, dict) else ""
+
+
+def _id(flow: Mapping[str, Any]) -> str:
+    """flowId, as text of at most 200 characters; empty when there is none."""
+    value = flow.get("flowId")
+    return str(value)[:200] if isinstance(value, str | int) else ""
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return None if at is None else at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _dump(flow: Mapping[str, Any]) -> bytes:
+    return json.dumps(flow, ensure_ascii=False, sort_keys=True).encode()
+
+
+def _write_cursor(place: _Place) -> str:
+    values = {name: getattr(place, name) for name in _Place.__slots__}
+    shown = {name: _stamp(v) if isinstance(v, datetime) else v for name, v in values.items() if v}
+    return json.dumps(shown, separators=(",", ":"))
+
+
+def _read_cursor(text: str | None) -> _Place:
+    values = _object((text or "").encode())
+    return _Place(
+        since=_instant(values.get("since")),
+        after=_instant(values.get("after")),
+        page=values.get("page"),
+        high=_instant(values.get("high")),
+        left=_instant(values.get("left")),
+        mark=str(values.get("mark") or ""),
+    )

@@ -1,0 +1,222 @@
+"""E-mail: delivery of last resort, over the operator's own mail server; scheme EM, the invoice attached.
+
+A mail server cannot be asked what it has, so a repeated consignment is sent again under the same Message-ID, by which
+its reader can tell the repetition. A connection lost after DATA is an unknown outcome, never a refusal. Addresses are
+held to a strict grammar without quotes, spaces or line ends, so that nothing in an invoice can write a header.
+
+What goes to a public buyer or is an invoice between French companies must not go by e-mail; that is the route's choice,
+which asks this network only about the buyer's own electronic address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime
+from pathlib import Path
+
+import aiosmtplib
+
+from adapters.port import (
+    Collected,
+    Consignment,
+    ElectronicAddress,
+    Problem,
+    Receipt,
+    Refused,
+    Route,
+    Unreachable,
+    read_secret,
+)
+from schemas.finding import Finding, Severity
+
+log = logging.getLogger(__name__)
+
+SCHEME = "EM"
+"""E-mail in the EAS list."""
+SUBJECT_LIMIT = 200
+ADDRESS_LIMIT = 254
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+_TLS = ("starttls", "tls", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The operator's mail server."""
+
+    host: str
+    port: int
+    sender: str
+    """The From address, also the envelope's."""
+    tls: str = "starttls"
+    """starttls (demanded, never optional), tls (from the first byte) or none."""
+    user: str = ""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    """Certificates of a private authority, PEM; None: those of the machine."""
+    seconds: float = 30.0
+    """Time for each answer of the server."""
+
+
+def from_environment(environment: Mapping[str, str], problems: list[Problem]) -> Settings | None:
+    """Settings from ESTAFETTE_MAIL_*; None when none is set, or when they cannot be used, as `problems` then tells."""
+    names = ("HOST", "PORT", "FROM", "TLS", "USER", "PASSWORD_FILE", "CA_FILE")
+    given = {name: environment.get(f"ESTAFETTE_MAIL_{name}", "").strip() for name in names}
+    if not any(given.values()):
+        return None
+    tls = given["TLS"] or "starttls"
+    port = given["PORT"] or {"starttls": "587", "tls": "465"}.get(tls, "25")
+    found = [
+        Problem(f"ESTAFETTE_MAIL_{name}", says)
+        for wrong, name, says in (
+            (not given["HOST"], "HOST", "is needed for e-mail"),
+            (not is_address(given["FROM"]), "FROM", "must be a plain e-mail address"),
+            (tls not in _TLS, "TLS", f"must be one of {', '.join(_TLS)}"),
+            (not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536), "PORT", "must be a port number"),
+            (bool(given["USER"]) != bool(given["PASSWORD_FILE"]), "USER", "goes together with a PASSWORD_FILE"),
+            (bool(given["USER"]) and tls == "none", "TLS", "must not be none where a password is sent"),
+            (bool(given["CA_FILE"]) and not Path(given["CA_FILE"]).is_file(), "CA_FILE", "is no file"),
+        )
+        if wrong
+    ]
+    password_file = Path(given["PASSWORD_FILE"]) if given["PASSWORD_FILE"] else None
+    if password_file is not None:
+        try:
+            read_secret(password_file)
+        except ValueError as wrong:
+            found.append(Problem("ESTAFETTE_MAIL_PASSWORD_FILE", str(wrong)))
+    problems.extend(found)
+    if found:
+        return None
+    ca_file = Path(given["CA_FILE"]) if given["CA_FILE"] else None
+    return Settings(given["HOST"], int(port), given["FROM"], tls, given["USER"], password_file, ca_file)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an e-mail address of the plain kind: dot-atom, at sign, host name; ASCII, nothing else."""
+    return len(text) <= ADDRESS_LIMIT and _ADDRESS.fullmatch(text) is not None
+
+
+class Mail:
+    """A mail server, as a network."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._now = now
+
+    @property
+    def name(self) -> str:
+        """mail"""
+        return "mail"
+
+    async def find(self, address: ElectronicAddress) -> Route | None:
+        """E-mail addresses (scheme EM) of the plain kind."""
+        if address.scheme != SCHEME or not is_address(address.value):
+            return None
+        return Route(self.name, address, "the buyer's electronic address is an e-mail address (scheme EM)")
+
+    async def send(self, consignment: Consignment) -> Receipt:
+        """Hand over to the mail server, once. Raises Unreachable, Refused."""
+        recipient = consignment.route.address.value
+        if not is_address(recipient):
+            says = "The electronic address is no e-mail address of the plain kind."
+            raise Refused("no e-mail address", (Finding("MAIL-ADDRESS", Severity.FATAL, "network", says, ("BT-49",)),))
+        id = f"<{consignment.id}@{self._settings.sender.rpartition('@')[2]}>"
+        message = _message(consignment, self._settings.sender, id, self._now())
+        said = await self._hand_over(message, recipient)
+        return Receipt(id, self._now(), said.encode(), "text/plain")
+
+    async def collect(self, cursor: str | None) -> Collected:
+        """E-mail brings nothing here."""
+        return Collected((), cursor or "", more=False)
+
+    async def close(self) -> None:
+        """There is nothing to give back: each delivery has a connection of its own."""
+
+    async def _hand_over(self, message: bytes, recipient: str) -> str:
+        """One delivery over one connection; the server's last answer."""
+        client = await self._client()
+        sent = False
+        try:
+            await client.connect()
+            await client.mail(self._settings.sender)
+            await client.rcpt(recipient)
+            sent = True
+            answer = await client.data(message)
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as refused:
+            raise _refused(refused.code, refused.message) from refused
+        except aiosmtplib.SMTPResponseException as other:  # greeting, EHLO, STARTTLS, login: about us, not the document
+            raise Unreachable(f"the mail server answered {other.code}") from other
+        except (aiosmtplib.SMTPException, OSError) as lost:
+            raise Unreachable(f"the mail server: {type(lost).__name__}", unknown=sent) from lost
+        finally:
+            client.close()
+        return f"{answer.code} {answer.message}"
+
+    async def _client(self) -> aiosmtplib.SMTP:
+        settings = self._settings
+        try:
+            secret = settings.password_file
+            password = await asyncio.to_thread(read_secret, secret) if secret is not None else None
+            context = await asyncio.to_thread(_context, settings.ca_file) if settings.tls != "none" else None
+        except (ValueError, OSError) as wrong:
+            raise Unreachable(f"the mail settings cannot be used: {type(wrong).__name__}") from wrong
+        return aiosmtplib.SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            username=settings.user or None,
+            password=password,
+            timeout=settings.seconds,
+            use_tls=settings.tls == "tls",
+            start_tls=settings.tls == "starttls",
+            tls_context=context,
+        )
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+
+
+def _message(consignment: Consignment, sender: str, id: str, at: datetime) -> bytes:
+    """The message, encoded so that every line is ASCII; the same consignment at the same time gives the same bytes."""
+    message = EmailMessage(policy=SMTP_POLICY)
+    message["From"] = sender
+    message["To"] = consignment.route.address.value
+    message["Subject"] = _one_line(consignment.subject)[:SUBJECT_LIMIT]
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = id
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(
+        f"Bonjour,\n\nVeuillez trouver ci-joint : {_one_line(consignment.subject)[:SUBJECT_LIMIT]}.\n\n"
+        f"Please find attached: {_one_line(consignment.name)}.\n",
+        cte="quoted-printable",
+    )
+    kind, _, subtype = consignment.media_type.partition("/")
+    message.add_attachment(consignment.data, maintype=kind, subtype=subtype, filename=_one_line(consignment.name))
+    boundary = f"=_{consignment.sha256[:40]}"
+    message.set_boundary(boundary)
+    return message.as_bytes()
+
+
+def _one_line(text: str) -> str:
+    """A text without line ends and other control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _refused(code: int, said: str) -> Exception:
+    """4xx is the moment's, 5xx is for good."""
+    log.info("the mail server answered %d", code)
+    if 400 <= code < 500:
+        return Unreachable(f"the mail server answered {code}")
+    finding = Finding(f"SMTP-{code}", Severity.FATAL, "network", _one_line(said)[:2000] or f"answered {code}")
+    return Refused(f"the mail server refuses the message ({code})", (finding,))

@@ -1,0 +1,382 @@
+"""The simulated approved platform's server: the sender's operations of XP Z12-013 Flow Service 1.3.0, and its pretence.
+
+Every answer bears X-Estafette-Simulator, so that nobody takes it for a real platform. What it adds to the standard is
+`GET /simulator/deliveries`, which shows tests and demos what was received and how often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import json
+import secrets
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import BodyPartReader, web
+
+from adapters.platform import buyers, flows, ledger, questions, reading
+from schemas.xml import Unreadable
+
+BASE = "/afnor-flow"
+"""Where the Flow Service stands."""
+HEADER = "X-Estafette-Simulator"
+SAYS = "not a real approved platform"
+FILE_LIMIT = 100_000_000
+"""Bytes of one flow's file, as the standard says."""
+REQUEST_LIMIT = FILE_LIMIT + 1_000_000
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How the platform plays; what a test may turn."""
+
+    pace: float = 0.2
+    """Seconds between the statuses of an invoice; half of it until the platform's own verdict."""
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    silence: float = 5.0
+    """Seconds a silent buyer's call stays open before it is cut."""
+    refusals: int = 2
+    """How many times a busy or failing buyer's call is turned away before it is taken."""
+    retry_after: int = 1
+    """Seconds told with a 429."""
+    token_seconds: int = 3600
+    """How long an access token is good for."""
+
+
+@dataclass(slots=True)
+class Platform:
+    """What the handlers share."""
+
+    ledger: ledger.Ledger
+    manners: Manners
+    client: str
+    secret: str
+    tokens: dict[str, datetime] = field(default_factory=dict)
+    """Access token → when it ends. Not kept: after a restart clients ask anew."""
+    turned_away: Counter[str] = field(default_factory=Counter)
+    """Content hash → how often its call was turned away."""
+
+
+PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
+
+
+def create(data: Path, manners: Manners | None = None) -> web.Application:
+    """The application over a data folder. Raises BlockingIOError when another platform has the folder open."""
+    application = web.Application(client_max_size=REQUEST_LIMIT, middlewares=[_middleware])
+    kept = ledger.open_ledger(data)
+    client, secret = ledger.credentials(data)
+    application[PLATFORM] = Platform(kept, manners or Manners(), client, secret)
+    application.on_cleanup.append(_close)
+    application.router.add_routes(
+        [
+            web.post("/oauth2/token", _token),
+            web.post(f"{BASE}/v1/flows", _deposit),
+            web.post(f"{BASE}/v1/flows/search", _search),
+            web.get(f"{BASE}/v1/flows/{{flowId}}", _flow, allow_head=False),
+            web.get(f"{BASE}/v1/healthcheck", _health, allow_head=False),
+            web.get("/simulator/deliveries", _deliveries, allow_head=False),
+        ]
+    )
+    return application
+
+
+async def run(host: str, port: int, data: Path, manners: Manners | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; says its address on standard output once it listens."""
+    runner = web.AppRunner(create(data, manners), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    try:
+        await web.TCPSite(runner, host, port).start()
+        shown = f"[{host}]" if ":" in host else host
+        print(f"simulated approved platform ({SAYS}) on http://{shown}:{runner.addresses[0][1]}", flush=True)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+async def _close(application: web.Application) -> None:
+    await application[PLATFORM].ledger.close()
+
+
+@web.middleware
+async def _middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Access, errors in the standard's shape, and the header on everything."""
+    try:
+        if request.path.startswith(f"{BASE}/") and not _admitted(request):
+            answer: web.StreamResponse = problem(401, "INVALID_TOKEN", "A valid bearer token is required")
+        else:
+            answer = await handler(request)
+    except questions.Wrong as wrong:
+        answer = problem(400, wrong.code, wrong.says)
+    except web.HTTPRequestEntityTooLarge:
+        answer = problem(413, "FILE_SIZE_EXCEEDED", "The file is bigger than 100 MB")
+    except web.HTTPException as other:
+        code = "MISSING_RESOURCE" if other.status == 404 else f"HTTP_{other.status}"
+        answer = problem(other.status, code, other.reason)
+    answer.headers[HEADER] = SAYS
+    return answer
+
+
+def problem(status: int, code: str, says: str, **more: str) -> web.Response:
+    """An error in the shape of the standard."""
+    return web.json_response({"errorCode": code, "errorMessage": says, "type": "about:blank"} | more, status=status)
+
+
+def _admitted(request: web.Request) -> bool:
+    platform = request.app[PLATFORM]
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    ends = platform.tokens.get(token) if scheme.lower() == "bearer" else None
+    return ends is not None and platform.manners.now() < ends
+
+
+async def _token(request: web.Request) -> web.Response:
+    """OAuth2 client credentials (RFC 6749, 4.4): the client in the Authorization header or in the form."""
+    platform = request.app[PLATFORM]
+    form = await request.post()
+    client, secret = str(form.get("client_id", "")), str(form.get("client_secret", ""))
+    scheme, _, login = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            client, _, secret = map(unquote, base64.b64decode(login, validate=True).decode().partition(":"))
+        except (binascii.Error, UnicodeDecodeError):
+            client = secret = ""
+    if form.get("grant_type") != "client_credentials":
+        return web.json_response({"error": "unsupported_grant_type"}, status=400)
+    known = hmac.compare_digest(client.encode(), platform.client.encode())
+    if not (hmac.compare_digest(secret.encode(), platform.secret.encode()) and known):
+        return web.json_response({"error": "invalid_client"}, status=401, headers={"WWW-Authenticate": "Basic"})
+    now = platform.manners.now()
+    platform.tokens = {token: ends for token, ends in platform.tokens.items() if ends > now}
+    token = secrets.token_urlsafe(32)
+    platform.tokens[token] = now + timedelta(seconds=platform.manners.token_seconds)
+    answer = {"access_token": token, "token_type": "Bearer", "expires_in": platform.manners.token_seconds}
+    return web.json_response(answer, headers={"Cache-Control": "no-store"})
+
+
+async def _health(request: web.Request) -> web.Response:
+    return web.json_response({"status": "up", "simulator": SAYS})
+
+
+async def _deposit(request: web.Request) -> web.StreamResponse:
+    """POST /v1/flows."""
+    platform = request.app[PLATFORM]
+    info, data = await _parts(request)
+    digest = await asyncio.to_thread(ledger.digest, data)
+    if info.sha256 is not None and info.sha256 != digest:
+        return problem(422, "ChecksumMismatch", "The file does not have the sha256 that was given")
+    if not data:
+        return problem(422, "EmptyFlow", "The file is empty")
+    delivered = await asyncio.to_thread(_read, data, info.syntax)
+    buyer = buyers.of(delivered.buyer) if delivered else buyers.PAYS
+    twin = platform.ledger.twin_of(platform.client, digest)
+    turned = _turned_away(platform, buyer, digest) if twin is None else None
+    if turned is not None:
+        return turned
+    deposit = ledger.Deposit(
+        id=secrets.token_hex(16),
+        at=platform.manners.now().astimezone(UTC),
+        client=platform.client,
+        name=info.name,
+        syntax=info.syntax,
+        sha256=digest,
+        size=len(data),
+        pace=platform.manners.pace,
+        tracking=info.tracking,
+        rule=info.rule,
+        profile=info.profile,
+        twin=twin,
+        delivered=delivered,
+    )
+    await platform.ledger.keep(deposit, data)
+    return await _taken(request, platform, buyer, deposit)
+
+
+async def _taken(
+    request: web.Request, platform: Platform, buyer: buyers.Buyer, deposit: ledger.Deposit
+) -> web.StreamResponse:
+    """The answer once the deposit is on disk; a second deposit of the same bytes is always answered plainly."""
+    if deposit.twin is None:
+        match buyer.transport:
+            case buyers.Transport.SILENT:
+                await asyncio.sleep(platform.manners.silence)
+                if request.transport is not None:
+                    request.transport.abort()
+            case buyers.Transport.FAILING_AFTER:
+                return problem(500, "INTERNAL_ERROR", "Simulated failure after the flow was taken")
+            case buyers.Transport.DUPLICATE:
+                where = f"{BASE}/v1/flows/{deposit.id}"
+                says = "The flow has already been sent and received"
+                return problem(422, "AlreadyExistingFlow", says, instance=where)
+            case _:
+                pass
+    return web.json_response(flows.full_info(deposit), status=202)
+
+
+def _turned_away(platform: Platform, buyer: buyers.Buyer, digest: str) -> web.Response | None:
+    """The answer of a call that is not taken (yet); None when it is taken."""
+    if buyer.transport is buyers.Transport.REFUSING:
+        return problem(422, "FlowTypeError", "Simulated refusal: this flow is not taken")
+    if buyer.transport not in (buyers.Transport.BUSY, buyers.Transport.FAILING):
+        return None
+    platform.turned_away[digest] += 1
+    if platform.turned_away[digest] > platform.manners.refusals:
+        del platform.turned_away[digest]
+        return None
+    if buyer.transport is buyers.Transport.FAILING:
+        return problem(500, "INTERNAL_ERROR", "Simulated failure before the flow was taken")
+    answer = problem(429, "TOO_MANY_REQUESTS", "Simulated overload")
+    answer.headers["Retry-After"] = str(platform.manners.retry_after)
+    return answer
+
+
+async def _parts(request: web.Request) -> tuple[questions.Info, bytes]:
+    """flowInfo and file. Raises Wrong, HTTPRequestEntityTooLarge."""
+    if not request.content_type.startswith("multipart/form-data"):
+        raise questions.Wrong("INVALID_CONTENT_TYPE", "multipart/form-data with flowInfo and file is required")
+    limits = {"flowInfo": 100_000, "file": FILE_LIMIT}
+    parts: dict[str, bytes] = {}
+    try:
+        async for part in await request.multipart():
+            if isinstance(part, BodyPartReader) and part.name in limits and part.name not in parts:
+                parts[part.name] = await _content(part, limits[part.name])
+    except (ValueError, AssertionError):
+        raise questions.Wrong("INVALID_CONTENT", "the multipart body cannot be read") from None
+    if "flowInfo" not in parts or "file" not in parts:
+        raise questions.Wrong("MISSING_REQUIRED_FIELD", "flowInfo and file are required")
+    return questions.info(parts["flowInfo"]), parts["file"]
+
+
+async def _content(part: BodyPartReader, limit: int) -> bytes:
+    content = bytearray()
+    while chunk := await part.read_chunk(65_536):
+        content += chunk
+        if len(content) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, len(content))
+    return bytes(content)
+
+
+def _read(data: bytes, syntax: str) -> reading.Delivered | None:
+    if syntax not in flows.INVOICES:
+        return None
+    try:
+        return reading.read(data, syntax)
+    except Unreadable:
+        return None
+
+
+async def _search(request: web.Request) -> web.Response:
+    """POST /v1/flows/search, oldest first, with bookmarks."""
+    platform = request.app[PLATFORM]
+    search = questions.search(await request.read())
+    found = sorted(_matching(platform, search), key=_order)
+    if search.cursor is not None:
+        found = [seen for seen in found if _order(seen) > search.cursor]
+    page = found[: search.limit]
+    answer: dict[str, Any] = {
+        "limit": search.limit,
+        "filters": search.where,
+        "results": [seen.body for seen in page],
+    }
+    if len(found) > len(page):
+        answer["nextCursor"] = questions.cursor_after(*_order(page[-1]))
+    return web.json_response(answer)
+
+
+def _order(seen: flows.Seen) -> tuple[datetime, str]:
+    return seen.updated, seen.id
+
+
+def _matching(platform: Platform, search: questions.Search) -> list[flows.Seen]:
+    kept, now = platform.ledger, platform.manners.now()
+    tracking = search.where.get("trackingId")
+    if tracking is not None:
+        ids = kept.tracked.get(tracking, [])
+    else:
+        reach = flows.longest(kept.slowest)
+        ids = list(kept.since(search.after - reach) if search.after else kept.flows)
+    return [seen for id in ids for seen in flows.seen(kept.flows[id], now) if _fits(seen, search)]
+
+
+def _fits(seen: flows.Seen, search: questions.Search) -> bool:
+    body, where = seen.body, search.where
+    return (
+        (search.after is None or seen.updated > search.after)
+        and (search.before is None or seen.updated < search.before)
+        and all(
+            body[name] in where[name] for name in ("processingRule", "flowType", "flowDirection") if where.get(name)
+        )
+        and where.get("trackingId", body.get("trackingId")) == body.get("trackingId")
+        and where.get("ackStatus", body["acknowledgement"]["status"]) == body["acknowledgement"]["status"]
+    )
+
+
+async def _flow(request: web.Request) -> web.StreamResponse:
+    """GET /v1/flows/{flowId}."""
+    platform = request.app[PLATFORM]
+    wanted = request.query.get("docType", "Metadata")
+    if wanted not in questions.DOC_TYPES:
+        raise questions.Wrong("INVALID_FIELD", f"docType is one of {', '.join(questions.DOC_TYPES)}")
+    id = request.match_info["flowId"]
+    deposit = platform.ledger.flows.get(flows.owner(id))
+    visible = flows.seen(deposit, platform.manners.now()) if deposit else ()
+    seen = next((seen for seen in visible if seen.id == id), None)
+    if seen is None:
+        return problem(404, "MISSING_RESOURCE", "There is no such flow")
+    if wanted == "Metadata":
+        return web.json_response(seen.body)
+    if seen.step is not None and seen.deposit.delivered is not None:
+        return await _status_file(seen, wanted)
+    if wanted == "Original" or (wanted == "ReadableView" and seen.deposit.syntax == "Factur-X"):
+        data = await asyncio.to_thread(platform.ledger.content, seen.deposit.sha256)
+        return _file(data, seen.deposit.name)
+    return problem(404, "MISSING_RESOURCE", f"There is no {wanted} of this flow")
+
+
+async def _status_file(seen: flows.Seen, wanted: str) -> web.Response:
+    assert seen.deposit.delivered is not None
+    assert seen.step is not None
+    contents = buyers.of(seen.deposit.delivered.buyer).contents
+    if contents is buyers.Contents.BROKEN:
+        return problem(500, "INTERNAL_ERROR", "Simulated failure of this one download")
+    if wanted != ("Converted" if contents is buyers.Contents.CONVERTED else "Original"):
+        return problem(404, "MISSING_RESOURCE", f"There is no {wanted} of this flow")
+    data = await asyncio.to_thread(flows.status_message, seen.deposit, seen.step)
+    return _file(data, seen.body["name"])
+
+
+def _file(data: bytes, name: str) -> web.Response:
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
+    headers = {"Content-Disposition": f'attachment;filename="{safe}"'}
+    return web.Response(body=data, content_type="application/octet-stream", headers=headers)
+
+
+async def _deliveries(request: web.Request) -> web.Response:
+    """What was received: each content once, with how often it came again."""
+    kept = request.app[PLATFORM].ledger
+    deliveries = [
+        {
+            "flowId": deposit.id,
+            "trackingId": deposit.tracking,
+            "sha256": deposit.sha256,
+            "name": deposit.name,
+            "submittedAt": flows.stamp(deposit.at),
+            "duplicates": kept.repeats.get(deposit.id, 0),
+        }
+        for deposit in kept.flows.values()
+        if deposit.twin is None
+    ]
+    text = json.dumps({"simulator": SAYS, "count": len(deliveries), "deliveries": deliveries}, ensure_ascii=False)
+    return web.Response(text=text, content_type="application/json")
