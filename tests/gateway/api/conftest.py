@@ -1,7 +1,8 @@
-"""A gateway for the tests of its API: real database, real sockets, real worker processes, a network that is a folder."""
+"""A gateway to test: real database, real sockets, real worker processes, a network that is a folder."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -98,9 +99,9 @@ class Api:
     ) -> aiohttp.ClientResponse:
         """Hand a submission in; underscores in header names are hyphens."""
         named = {name.replace("_", "-"): value for name, value in more.items()}
-        return await self.client.post(
-            "/v1/documents", data=data, headers={**headers, "Content-Type": media_type, **named}
-        )
+        body = io.BytesIO(data) if len(data) > 1_000_000 else data
+        everything = {**headers, "Content-Type": media_type, **named}
+        return await self.client.post("/v1/documents", data=body, headers=everything)
 
 
 @pytest.fixture(scope="session")
@@ -112,11 +113,13 @@ def compute() -> Iterator[Compute]:
 
 
 @asynccontextmanager
-async def serving(pool: Pool, compute: Compute, clock: Clock, folder: Path, **settings: Any) -> AsyncIterator[Api]:
+async def serving(
+    pool: Pool, compute: Compute, clock: Clock, folder: Path, *, rules: str | None = None, **settings: Any
+) -> AsyncIterator[Api]:
     """A gateway that listens, with a worker that is run by hand."""
     set_ = replace(Settings(requests_per_second=100_000, uploads_at_once=1_000), **settings)
     networks = Networks((Folder(folder, clock),))
-    resources = Resources(pool, networks, clock, compute)
+    resources = Resources(pool, networks, clock, compute, rules=rules)
     rung: list[bool] = []
     app = application.create(resources, set_, ring=lambda: rung.append(True), pepper=PEPPER)
     async with AsyncExitStack() as stack:

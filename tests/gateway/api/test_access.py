@@ -245,9 +245,7 @@ async def test_an_account_manages_its_entities_and_credentials(api: Api) -> None
     second = {"siren": "552100554", "name": "Second"}
     await answered(await api.client.post("/v1/account/participants", json=second, headers=key), 201, "Participant")
     await problem(await api.client.post("/v1/account/participants", json=second, headers=key), 409, "conflict")
-    made = await api.client.post(
-        "/v1/account/credentials", json={"kind": "key", "scopes": ["read"]}, headers=key
-    )
+    made = await api.client.post("/v1/account/credentials", json={"kind": "key", "scopes": ["read"]}, headers=key)
     credential = await answered(made, 201, "Credential")
     bearer = {"Authorization": f"Bearer {credential['api_key']}"}
     assert (await answered(await api.client.get("/v1/account", headers=bearer), 200))["scopes"] == ["read"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.gateway.api.conftest import Api
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
+@cache
 def operations() -> dict[tuple[str, str], dict[str, Any]]:
     """Every operation of the contract."""
     return {

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+from gateway.clock import SettableClock
+from gateway.compute import Compute
 from gateway.store.accounts import Scope
-from tests.gateway.api.conftest import Api, answered, problem, sample
+from gateway.store.pool import Pool
+from tests.gateway.api.conftest import Api, answered, problem, sample, serving
 
 
-async def judged(api: Api, key: dict[str, str], name: str, query: str = "", media: str = "application/xml") -> object:
+async def judged(
+    api: Api, key: dict[str, str], name: str, query: str = "", media: str = "application/xml"
+) -> dict[str, Any]:
     """The report on a sample."""
-    answer = await api.client.post(
-        f"/v1/validations{query}", data=sample(name), headers={**key, "Content-Type": media}
-    )
+    answer = await api.client.post(f"/v1/validations{query}", data=sample(name), headers={**key, "Content-Type": media})
     return await answered(answer, 200, "Report")
 
 
 async def test_a_verdict_keeps_nothing(api: Api) -> None:
     key = await api.key(await api.account(french=True))
     report = await judged(api, key, "cii/invoice-simple.xml")
-    assert report["verdict"] == "valid"  # type: ignore[index]
+    assert report["verdict"] == "valid"
     european = await judged(api, key, "cii/invoice-simple.xml", "?rules=en16931")
-    names = [{layer["name"] for layer in one["layers"]} for one in (report, european)]  # type: ignore[index]
+    names = [{layer["name"] for layer in one["layers"]} for one in (report, european)]
     assert names[1] < names[0]
     listed = await answered(await api.client.get("/v1/documents", headers=key), 200)
     assert listed["documents"] == []
@@ -28,9 +34,9 @@ async def test_a_verdict_keeps_nothing(api: Api) -> None:
 async def test_broken_rules_are_an_answer(api: Api) -> None:
     key = await api.key(await api.account(), Scope.SUBMIT)
     report = await judged(api, key, "json/invoice-broken.json", media="application/json")
-    assert report["verdict"] == "invalid"  # type: ignore[index]
+    assert report["verdict"] == "invalid"
     unreadable = await judged(api, key, "attacks/entity-bomb.xml")
-    assert [finding["rule"] for finding in unreadable["findings"]] == ["XML-DOCTYPE"]  # type: ignore[index]
+    assert [finding["rule"] for finding in unreadable["findings"]] == ["XML-DOCTYPE"]
 
 
 async def test_what_cannot_be_judged_is_refused(api: Api) -> None:
@@ -42,17 +48,22 @@ async def test_what_cannot_be_judged_is_refused(api: Api) -> None:
     await problem(await api.client.post("/v1/validations", data=b"x", headers=word), 415, "unknown-format")
 
 
-async def test_where_the_rules_cannot_run_there_is_no_verdict(api: Api) -> None:
-    """The operator's folder holds a rule artefact that is none."""
-    from dataclasses import replace
+async def test_where_the_rules_cannot_run_there_is_no_verdict(
+    pool: Pool, compute: Compute, clock: SettableClock, tmp_path: Path
+) -> None:
+    """The operator's folder, which goes before the installed package, holds a broken artefact."""
+    from schemas.rulebooks.fr import BR_FR_CII
 
-    from gateway.api.keys import RESOURCES
-
-    app = api.client.app
-    assert app is not None
-    app._state[RESOURCES] = replace(api.resources, rules="/nonexistent/folder")
-    key = await api.key(await api.account())
-    answer = await api.client.post(
-        "/v1/validations", data=sample("cii/invoice-simple.xml"), headers={**key, "Content-Type": "application/xml"}
-    )
-    assert answer.status in (200, 503)
+    broken = tmp_path / "rules" / BR_FR_CII.artefact.file
+    broken.parent.mkdir(parents=True)
+    broken.write_text("<no-stylesheet/>")
+    async with serving(pool, compute, clock, tmp_path, rules=str(tmp_path / "rules")) as api:
+        key = {**await api.key(await api.account(french=True)), "Content-Type": "application/xml"}
+        data = sample("cii/invoice-simple.xml")
+        answer = await api.client.post("/v1/validations", data=data, headers=key)
+        told = await problem(answer, 503, "busy")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert told["findings"][0]["rule"].startswith("ENGINE-")
+        assert "skipped" in [layer["verdict"] for layer in told["checked"]]
+        european = await api.client.post("/v1/validations?rules=en16931", data=data, headers=key)
+        assert (await answered(european, 200, "Report"))["verdict"] == "valid"
