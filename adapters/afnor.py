@@ -8,9 +8,9 @@ Decisions, each against a failure seen in the field:
   downloading the original when the platform tells no hash.
 - What is about us (401, 403, a wrong address) or about the moment (429, 5xx) is Unreachable; only what is about the
   document (400, 409, 413, 415, 422) is Refused.
-- Polling goes back five minutes behind the last flow seen, because `updatedAfter` is strict and platforms publish late.
-  The gateway drops what it has. Flows whose content cannot be had now are left out, and the poll starts no later than
-  the oldest of them until they are had; after three days they are handed over as what is known of them.
+- Polling goes back behind the last flow seen, because `updatedAfter` is strict and platforms publish late: two seconds
+  each time, five minutes once a minute. The gateway drops what it has. Flows whose content cannot be had now are left
+  out, and later polls start no later than the oldest of them; after three days they are handed over without it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ SCHEMES = {
 PAGE = 100
 """Flows asked for at once; the standard's limit."""
 OVERLAP = timedelta(minutes=5)
-"""How far a poll goes back behind the last flow seen."""
+"""How far a wide poll goes back behind the last flow seen: what a platform publishes late is found by it."""
+WIDE_EVERY = timedelta(minutes=1)
+"""How often a poll is wide."""
+TIES = timedelta(seconds=2)
+"""How far every other poll goes back: flows of the same instant are not lost, a busy platform is not listed anew."""
 GIVE_UP_AFTER = timedelta(days=3)
 """A flow whose content could not be had for so long is handed over without it."""
 FILE_LIMIT = 100_000_000
@@ -156,6 +160,8 @@ class _Place:
     """The latest update seen in this poll."""
     left: datetime | None = None
     """The earliest update in this poll of a flow whose content could not be had."""
+    wide: datetime | None = None
+    """When the last wide poll began."""
     mark: str = ""
     """Changes with each page that brought something, so that a cursor given back proves that page was stored."""
 
@@ -213,8 +219,8 @@ class Afnor:
     async def collect(self, cursor: str | None) -> Collected:
         """One page of what is new; flows whose content cannot be had are left for the next poll. Raises Unreachable."""
         self._confirm(cursor)
-        place = _read_cursor(cursor)
-        after = place.after or (place.since - OVERLAP if place.since else _EPOCH)
+        place = _begun(_read_cursor(cursor), self._now())
+        after = place.after or _EPOCH
         question: dict[str, Any] = {"limit": PAGE, "where": {"updatedAfter": _stamp(after)}}
         if place.page is not None:
             question["cursor"] = place.page
@@ -231,6 +237,7 @@ class Afnor:
             page=_object(answer.body).get("nextCursor") or None,
             high=max([*updates, *([place.high] if place.high else [])], default=None),
             left=min([*left, *([place.left] if place.left else [])], default=None),
+            wide=place.wide,
             mark=uuid4().hex[:12] if arrivals else place.mark,
         )
         following, more = _onward(seen, full=len(found) >= PAGE, last=max(updates, default=None))
@@ -241,8 +248,6 @@ class Afnor:
     async def close(self) -> None:
         """Give back connections."""
         await self._client.close()
-
-    # Sending
 
     async def _earlier(self, consignment: Consignment, hint: Mapping[str, Any]) -> Receipt | None:
         """The flow an earlier attempt left, found by trackingId or by the `instance` of an error; None: there is none.
@@ -286,8 +291,6 @@ class Afnor:
     def _receipt(self, flow: Mapping[str, Any], evidence: bytes, *, already_there: bool) -> Receipt:
         at = _instant(flow.get("submittedAt")) or self._now()
         return Receipt(_id(flow), at, evidence, "application/json", already_there)
-
-    # Collecting
 
     def _confirm(self, cursor: str | None) -> None:
         """The gateway gave back the cursor of a page: it has stored what that page brought."""
@@ -384,8 +387,6 @@ class Afnor:
         twins = [twin for twin in self._results(answer) if twin.get("trackingId") == flow["trackingId"]]
         return any(_id(twin) != _id(flow) and _verdict(twin) != "Error" for twin in twins)
 
-    # Calls
-
     async def _call(
         self,
         method: str,
@@ -454,6 +455,15 @@ class Afnor:
         return Unreachable(f"the platform answered {answer.status}{shown}", retry_in, unknown=unknown)
 
 
+def _begun(place: _Place, now: datetime) -> _Place:
+    """The poll under way; a new one when none is, wide when the last wide one was a minute ago."""
+    if place.after is not None:
+        return place
+    wide = place.wide is None or not timedelta(0) <= now - place.wide < WIDE_EVERY
+    after = place.since - (OVERLAP if wide else TIES) if place.since else _EPOCH
+    return replace(place, after=after, wide=now.replace(microsecond=0) if wide else place.wide)
+
+
 def _onward(seen: _Place, *, full: bool, last: datetime | None) -> tuple[_Place, bool]:
     """Where to go on after a page, and whether there is another one right now."""
     if seen.page is not None:
@@ -463,7 +473,7 @@ def _onward(seen: _Place, *, full: bool, last: datetime | None) -> tuple[_Place,
         step = last - _STEP
         return replace(seen, after=step if step > seen.after else max(last, seen.after + _STEP)), True
     ends = [at for at in (seen.high, seen.left) if at is not None]
-    return _Place(since=min(ends) if ends else seen.since, mark=seen.mark), False
+    return _Place(since=min(ends) if ends else seen.since, wide=seen.wide, mark=seen.mark), False
 
 
 def _parts(consignment: Consignment) -> tuple[http.Part, ...]:
@@ -577,5 +587,6 @@ def _read_cursor(text: str | None) -> _Place:
         page=values.get("page"),
         high=_instant(values.get("high")),
         left=_instant(values.get("left")),
+        wide=_instant(values.get("wide")),
         mark=str(values.get("mark") or ""),
     )
