@@ -187,3 +187,47 @@ async def test_odd_addresses_are_not_found(api: Api, path: str) -> None:
     key = await api.key(await api.account())
     answer = await api.client.get(URL(path, encoded=True), headers=key)
     await problem(answer, 404, "not-found")
+
+
+async def test_a_body_that_does_not_come_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.api import bodies
+
+    monkeypatch.setattr(bodies, "_PAUSE", 0.2)
+    key = await api.key(await api.account())
+    release = asyncio.Event()
+
+    async def slowly(begin: bytes) -> AsyncIterator[bytes]:
+        yield begin
+        await release.wait()
+
+    for media_type, begin in (
+        (XML, b"<slow"),
+        (
+            "multipart/form-data; boundary=a",
+            b"--a\r\nContent-Disposition: form-data; name=data\r\n\r\n<x" + b"x" * 70_000,
+        ),
+    ):
+        headers = {**key, "Content-Type": media_type}
+        await problem(await api.client.post("/v1/documents", data=slowly(begin), headers=headers), 408, "slow")
+    release.set()
+
+
+async def test_a_gateway_that_holds_enough_says_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.api import limits
+
+    key = await api.key(await api.account())
+    monkeypatch.setattr(limits, "BYTES_AT_ONCE", 1_000)
+    answer = await api.submit(key, small("x" * 1_000))
+    await problem(answer, 503, "busy")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert (await api.submit(key, small("a"))).status == 202
+    monkeypatch.setattr(limits, "WAITERS_AT_ONCE", 0)
+    unwaited = await api.submit(key, small("b"), Prefer="wait=30")
+    assert unwaited.status == 202
+    assert "Preference-Applied" not in unwaited.headers
+
+
+async def test_who_asks_before_sending_is_told_to_go_on(api: Api) -> None:
+    key = {**await api.key(await api.account()), "Content-Type": XML}
+    answer = await api.client.post("/v1/documents", data=small("asked"), headers=key, expect100=True)
+    await answered(answer, 202, "Document")

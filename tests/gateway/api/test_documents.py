@@ -321,3 +321,40 @@ async def test_reading_needs_no_right_to_submit(api: Api) -> None:
     location = (await api.submit(writer, small("a"))).headers["Location"]
     await problem(await api.client.get(location, headers=writer), 403, "forbidden")
     assert (await api.client.get(location, headers=reader)).status == 200
+
+
+async def test_forms_that_are_kept_come_as_they_are_kept(api: Api) -> None:
+    """A JSON becomes a Factur-X, which is then handed in again as it is by another account."""
+    one = await api.key(await api.account(number=0, original="facturx"))
+    other = await api.key(await api.account(number=1))
+
+    async def get(location: str, form: str, key: dict[str, str]) -> bytes:
+        answer = await api.client.get(f"{location}/content?as={form}", headers=key)
+        assert answer.status == 200, await answer.text()
+        return await answer.read()
+
+    location = (await api.submit(one, numbered("FORMS-1"), "application/json")).headers["Location"]
+    await api.worker.drain()
+    pdf = await get(location, "original", one)
+    assert pdf.startswith(b"%PDF-")
+    assert await get(location, "facturx", one) == await get(location, "page", one) == pdf
+    assert await get(location, "json", one) == numbered("FORMS-1")
+    xml = await get(location, "cii", one)
+    assert xml == await get(location, "xml", one)
+    again = (await api.submit(other, pdf, "application/pdf")).headers["Location"]
+    await api.worker.drain()
+    assert (await answered(await api.client.get(again, headers=other), 200))["format"] == "facturx"
+    assert await get(again, "facturx", other) == await get(again, "page", other) == pdf
+    assert await get(again, "original", other) == pdf
+    assert await get(again, "cii", other) == xml
+    conforms(json.loads(await get(again, "json", other)), "Invoice")
+
+
+async def test_the_data_beside_a_pdf_is_its_json(api: Api) -> None:
+    key = await api.key(await api.account())
+    parts = aiohttp.FormData()
+    parts.add_field("pdf", b"%PDF-1.7\nreadable\n%%EOF", filename="a.pdf", content_type="application/pdf")
+    parts.add_field("data", numbered("BESIDE-1"), filename="a.json", content_type="application/json")
+    location = (await api.client.post("/v1/documents", data=parts, headers=key)).headers["Location"]
+    got = await api.client.get(f"{location}/content?as=json", headers=key)
+    assert await got.read() == numbered("BESIDE-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ class Machine(RuleBasedStateMachine):
 def test_sequences_of_submissions_keep_their_promise(server: Server, compute: Compute, tmp_path: Path) -> None:
     """500 sequences."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        name = "estafette_idempotency"
+        name = f"estafette_idempotency_{os.getpid()}"
         runner.run(server.command(f"create database {name} template {server.template}"))
         pool = runner.run(server.pool(name))
         kind = type("Played", (Machine,), {"runner": runner, "pool": pool, "compute": compute, "folder": tmp_path})
