@@ -97,7 +97,9 @@ class Worker:
         while True:
             station = LINE[stage]
             if steps and station.commit_before:
-                await commit(resources.pool, claim, steps, go_on=True)
+                committed = await commit(resources.pool, claim, steps, go_on=True)
+                if committed.next is None:  # the commit made a refusal of it: the invoice number is already used
+                    return
                 steps = []
                 work = await load(resources, account, claim.document_id, 1)
             outcome = await self._outcome(stage, work)

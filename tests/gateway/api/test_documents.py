@@ -293,7 +293,7 @@ async def test_limits_are_told_with_the_time_to_come_back(
         assert (await api.submit(other, small("a"))).status == 202
 
 
-async def test_a_number_is_used_once(api: Api) -> None:
+async def test_a_number_is_used_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     key = await api.key(await api.account())
     first = await answered(await api.submit(key, numbered("ONCE-1"), "application/json"), 202)
     await api.worker.drain()
@@ -304,6 +304,7 @@ async def test_a_number_is_used_once(api: Api) -> None:
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
     finding = refused["findings"][0]
     assert finding["rule"] == "HOUSE-NUMBER-USED"
     assert first["id"] in finding["fix"]
