@@ -33,8 +33,10 @@ _AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DiskFullError,
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that is not yet in charge
+    asyncpg.TransactionRollbackError,  # a deadlock: the other went on, the same request may now succeed
+    asyncpg.IdleInTransactionSessionTimeoutError,
     ConnectionError,
     OSError,
     TimeoutError,

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from gateway.errors import Misconfigured
-from gateway.store import embedded
+from gateway.store import embedded, placement
 from gateway.store.embedded import Cluster
 
 
@@ -72,7 +72,7 @@ async def test_the_parents_of_the_data_stay_as_closed_as_they_were(tmp_path):
     async with Cluster(closed / "data") as cluster:
         assert await ask(cluster, "select count(*) from kept") == 0
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
-    embedded.discard(closed / "data")
+    placement.discard(closed / "data")
     assert not home.exists()
 
 
