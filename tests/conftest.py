@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +23,7 @@ from hypothesis import HealthCheck, settings
 from gateway.clock import SettableClock
 from gateway.store import migrate
 from gateway.store.embedded import Cluster
+from gateway.store.placement import KEPT, discard
 from gateway.store.pool import Pool, connect
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
@@ -59,12 +63,28 @@ class Server:
             await connection.close()
 
 
+CLUSTERS = "estafette-test-"
+"""How the folders of the tests' own clusters begin."""
+
+
+def sweep() -> None:
+    """Remove the folders of test runs that were killed; their servers ended with them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{CLUSTERS}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime < 3600:
+                continue
+            with (folder / "gateway.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its run goes on
+                discard(folder)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The server named by ESTAFETTE_TEST_DATABASE_URL, or an embedded one of this test process."""
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     url = os.environ.get("ESTAFETTE_TEST_DATABASE_URL")
-    folder = Path(tempfile.mkdtemp(prefix="estafette-test-"))
+    sweep()
+    folder = Path(tempfile.mkdtemp(prefix=CLUSTERS))
     folder.chmod(0o755)
     cluster = None if url else Cluster(folder, unsafe_no_fsync=True, connections=200)
     try:
@@ -86,7 +106,7 @@ def server() -> Iterator[Server]:
         if cluster:
             runner.run(cluster.stop())
         runner.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
 
 
 _numbers = itertools.count(1)
@@ -96,7 +116,8 @@ _numbers = itertools.count(1)
 async def database(server: Server) -> AsyncIterator[str]:
     """A fresh, migrated database for one test."""
     name = f"estafette_test_{os.getpid()}_{next(_numbers)}"
-    await server.command(f"create database {name} template {server.template}")
+    # copying files is quicker than logging them: 26 ms against 49 to make, 6 against 23 to drop
+    await server.command(f"create database {name} template {server.template} strategy file_copy")
     yield name
     await server.command(f"drop database {name} with (force)")
 
@@ -121,4 +142,6 @@ def reachable() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="estafette-cluster-"))
     folder.chmod(0o755)
     yield folder
+    for kept in folder.rglob(KEPT):
+        discard(kept.parent)
     shutil.rmtree(folder, ignore_errors=True)

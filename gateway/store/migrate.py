@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import asyncpg
 
 from gateway.errors import Misconfigured
 from gateway.store.pool import Connection, Pool
 
 FOLDER = Path(__file__).parent / "migrations"
 
-ROLES = ("estafette_app", "estafette_worker")
-"""Roles of the whole server: they own nothing and cannot log in; a transaction takes one."""
+ROLES = {
+    "estafette_app": ("create role estafette_app nologin", "grant estafette_app to current_user"),
+    "estafette_worker": ("create role estafette_worker nologin", "grant estafette_worker to current_user"),
+}
+"""Roles of the whole server: they own nothing and cannot log in; a transaction takes one. With what makes each."""
+
+LONGEST = 3600.0
+"""Seconds one migration may take; an index over many documents takes its time."""
 
 _LOCK = 727_274
 _PATIENCE = 120.0
@@ -38,8 +47,11 @@ class Migration:
 
 
 def files(folder: Path = FOLDER) -> tuple[Migration, ...]:
-    """The migrations of this code, in order."""
-    return tuple(Migration(path.stem, path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9]*.sql")))
+    """The migrations of this code, in order of their numbers."""
+    return tuple(
+        Migration(path.stem, path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    )
 
 
 async def apply(pool: Pool, folder: Path = FOLDER) -> list[str]:
@@ -48,26 +60,41 @@ async def apply(pool: Pool, folder: Path = FOLDER) -> list[str]:
         await _lock(connection)
         try:
             await connection.execute(
-                "create table if not exists migration (name text primary key, sha256 text not null, "
+                "create table if not exists public.migration (name text primary key, sha256 text not null, "
                 "applied_at timestamptz not null default now())"
             )
-            await _roles(connection)
+            for role in ROLES:
+                await _role(connection, role)
             waiting = await _waiting(connection, files(folder))
             for migration in waiting:
-                async with connection.transaction():
-                    await connection.execute(migration.sql, timeout=None)
-                    await connection.execute(
-                        "insert into migration (name, sha256) values ($1, $2)", migration.name, migration.digest
-                    )
-            return [migration.name for migration in waiting]
+                await _apply(connection, migration)
+        except asyncpg.InsufficientPrivilegeError as refused:
+            raise Misconfigured(f"the database's user must own the database: {refused}") from refused
         finally:
-            await connection.execute("select pg_advisory_unlock($1)", _LOCK)
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # a lost connection has no lock
+                await connection.execute("select pg_advisory_unlock($1)", _LOCK)
+        return [migration.name for migration in waiting]
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql, timeout=LONGEST)
+            await connection.execute(
+                "insert into public.migration (name, sha256) values ($1, $2)", migration.name, migration.digest
+            )
+    except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
+        raise
+    except asyncpg.PostgresError as unable:
+        raise Misconfigured(f"the migration {migration.name} could not be applied: {unable}") from unable
 
 
 async def current(pool: Pool, folder: Path = FOLDER) -> bool:
     """Whether the database has exactly this code's schema."""
     async with pool.owner() as connection:
-        known = {row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from migration")}
+        known = {
+            row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from public.migration")
+        }
     return known == {migration.name: migration.digest for migration in files(folder)}
 
 
@@ -80,22 +107,31 @@ async def _lock(connection: Connection) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _roles(connection: Connection) -> None:
-    """Roles belong to the server, not to the database: another database's start may make them at the same time."""
-    for role in ROLES:
-        await connection.execute(
-            f"""
-            do $$ begin
-                if not exists (select from pg_roles where rolname = '{role}') then create role {role} nologin; end if;
-                execute format('grant {role} to %I', current_user);
-            exception when duplicate_object or unique_violation then null;
-            end $$
-            """
-        )
+async def _role(connection: Connection, role: str) -> None:
+    """A role belongs to the server, not to the database: another database's start may be making it right now."""
+    create, grant = ROLES[role]
+    try:
+        with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+            if not await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role):
+                await connection.execute(create)
+        with suppress(asyncpg.UniqueViolationError, asyncpg.InternalServerError):
+            if not await connection.fetchval("select pg_has_role(current_user, $1, 'SET')", role):
+                await connection.execute(grant)
+    except asyncpg.InsufficientPrivilegeError as refused:
+        raise Misconfigured(
+            f"the database's user may not make the role {role}; as administrator, run: {create}; "
+            f"{grant.replace('current_user', 'that user')}"
+        ) from refused
+    if await connection.fetchval(
+        "select rolsuper or rolbypassrls or rolcanlogin from pg_roles where rolname = $1", role
+    ):
+        raise Misconfigured(f"the role {role} must be without superuser, bypassrls and login, or accounts could mix")
 
 
 async def _waiting(connection: Connection, known: tuple[Migration, ...]) -> list[Migration]:
-    applied = {row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from migration")}
+    applied = {
+        row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from public.migration")
+    }
     names = {migration.name for migration in known}
     if newer := sorted(set(applied) - names):
         raise Misconfigured(

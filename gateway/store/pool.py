@@ -72,7 +72,10 @@ class Pool:
         """A connection of the owner, outside any transaction: for migrations and for looking at the catalogue."""
         with _translated():
             async with self._pool.acquire(timeout=WAIT) as connection:
-                yield connection
+                try:
+                    yield connection
+                finally:
+                    await connection.reset()
 
     async def answers(self) -> bool:
         """Whether the database answers now."""
@@ -123,10 +126,10 @@ async def connect(
     unsafe = unsafe_no_fsync or (isinstance(server, Cluster) and server.unsafe_no_fsync)
     try:
         pool = await asyncpg.create_pool(
-            **arguments, min_size=1, max_size=max_size, command_timeout=WAIT, init=_prepare,
+            **arguments, min_size=1, max_size=max_size, command_timeout=WAIT, init=_prepare, reset=_nothing_to_reset,
             server_settings={"application_name": "estafette", "timezone": "UTC"},
         )  # fmt: skip
-    except (asyncpg.PostgresError, OSError, TimeoutError) as unable:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as unable:
         raise Misconfigured(f"the database cannot be reached: {unable}") from unable
     try:
         async with pool.acquire() as connection:
@@ -139,6 +142,10 @@ async def connect(
 
 async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
+
+
+async def _nothing_to_reset(_: object) -> None:
+    """One round trip less a transaction: role and settings are local to it, and `owner` resets by itself."""
 
 
 def _to_json(value: Any) -> str:
