@@ -80,6 +80,7 @@ _REFUSALS = (400, 409, 413, 415, 422)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = timedelta(milliseconds=1)
 _ALREADY = "alreadyexist"
+_BARE = "#without-content"
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +312,7 @@ class Afnor:
 
     async def _arrivals(self, found: list[Mapping[str, Any]]) -> tuple[list[Arrival], list[datetime]]:
         """What the flows bring, oldest first, and when those were updated that cannot be had now."""
-        wanted = [flow for flow in found if (key := _key(flow)) is not None and key not in self._known]
+        wanted = [flow for flow in found if (key := _key(flow)) and not {key, _id(flow) + _BARE} & self._known.keys()]
         wanted.sort(key=lambda flow: _id(flow) in self._failed)  # what failed before is tried last
         gate, strikes = asyncio.Semaphore(DOWNLOADS), 0
 
@@ -348,7 +349,7 @@ class Afnor:
         if updated is not None and self._now() - updated < GIVE_UP_AFTER:
             return None
         at = updated or self._now()
-        return Arrival(f"{id}#without-content", ArrivalKind.STATUS, at, "application/json", _dump(flow))
+        return Arrival(id + _BARE, ArrivalKind.STATUS, at, "application/json", _dump(flow))
 
     async def _arrival(self, flow: Mapping[str, Any]) -> Arrival:
         """One flow as an arrival. Raises Unreachable, _Left."""

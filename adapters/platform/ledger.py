@@ -69,6 +69,7 @@ class Ledger:
     """Id of a first flow → how many more came with the same content."""
     slowest: float = 0.0
     """The longest pace of any flow, in seconds."""
+    closed: bool = False
     _pending: list[tuple[bytes, asyncio.Future[None]]] = field(default_factory=list)
     _writer: asyncio.Task[None] | None = None
 
@@ -106,11 +107,13 @@ class Ledger:
         return (self.folder / "content" / digest).read_bytes()
 
     async def close(self) -> None:
-        """Finish writing and give the folder back."""
+        """Finish writing and give the folder back; harmless when done twice."""
         if self._writer is not None:
             await self._writer
-        os.close(self.journal)
-        os.close(self.lock)
+        if not self.closed:
+            self.closed = True
+            os.close(self.journal)
+            os.close(self.lock)
 
     async def _write(self) -> None:
         while self._pending:

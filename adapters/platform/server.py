@@ -11,6 +11,7 @@ import base64
 import binascii
 import hmac
 import json
+import logging
 import secrets
 import signal
 from collections import Counter
@@ -36,6 +37,8 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 STRIDE = 50
 """Deposits looked at between two looks whether a page is full."""
 REQUEST_LIMIT = FILE_LIMIT + 1_000_000
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -118,7 +121,7 @@ async def _close(application: web.Application) -> None:
 async def _middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Access, errors in the standard's shape, and the header on everything."""
     try:
-        if request.path.startswith(f"{BASE}/") and not _admitted(request):
+        if request.path.startswith(f"{BASE}/v1/flows") and not _admitted(request):
             answer: web.StreamResponse = problem(401, "INVALID_TOKEN", "A valid bearer token is required")
         else:
             answer = await handler(request)
@@ -129,6 +132,12 @@ async def _middleware(request: web.Request, handler: Handler) -> web.StreamRespo
     except web.HTTPException as other:
         code = "MISSING_RESOURCE" if other.status == 404 else f"HTTP_{other.status}"
         answer = problem(other.status, code, other.reason)
+    except OSError:
+        log.exception("the disk does not take it")
+        answer = problem(503, "RESOURCE_ERROR", "The disk does not take it")
+    except Exception:
+        log.exception("a request failed")
+        answer = problem(500, "INTERNAL_ERROR", "Something went wrong in the simulated platform")
     answer.headers[HEADER] = SAYS
     return answer
 

@@ -1,0 +1,129 @@
+"""The simulated platform on loopback, and a gateway's view of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from adapters.afnor import Afnor, Settings
+from adapters.platform import server
+from adapters.port import Consignment, ElectronicAddress, Route
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+INVOICE = (SAMPLES / "cii" / "invoice-simple.xml").read_bytes()
+BUYER, NUMBER = b"812046373", b"QV-2026-0142"
+
+
+def now() -> datetime:
+    """The time of the machine: the platform and its client share it."""
+    return datetime.now(UTC)
+
+
+def invoice(buyer: str = "100000207", number: str = "F-1") -> bytes:
+    """A CII invoice for one of the platform's buyers."""
+    assert BUYER in INVOICE
+    assert NUMBER in INVOICE
+    return INVOICE.replace(BUYER, buyer.encode()).replace(NUMBER, number.encode())
+
+
+def consignment(
+    buyer: str = "100000207", number: str = "F-1", *, repeated: bool = False, data: bytes | None = None
+) -> Consignment:
+    """An invoice as the line hands it over: the id is derived from what it is."""
+    data = invoice(buyer, number) if data is None else data
+    digest = sha256(data).hexdigest()
+    return Consignment(
+        id=f"c-{digest[:30]}",
+        route=Route("afnor", ElectronicAddress("0225", buyer), "a test"),
+        name=f"{number} é.xml",
+        syntax="CII",
+        media_type="application/xml",
+        data=data,
+        sha256=digest,
+        organization="523847192",
+        subject=f"Facture {number} de Menuiserie des Quatre Vents",
+        repeated=repeated,
+        profile="CIUS",
+    )
+
+
+@dataclass
+class Running:
+    """A platform that listens, and what a client needs to speak to it."""
+
+    folder: Path
+    url: str
+    settings: Settings
+    runner: web.AppRunner
+    clients: list[Afnor] = field(default_factory=list)
+
+    def client(self) -> Afnor:
+        """A new client, closed with the platform."""
+        made = Afnor(self.settings, now)
+        self.clients.append(made)
+        return made
+
+    async def deliveries(self) -> list[dict[str, object]]:
+        """What the platform received."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.url}/simulator/deliveries") as answer,
+        ):
+            return list((await answer.json())["deliveries"])
+
+    async def stop(self) -> None:
+        """End it, and its clients."""
+        for client in self.clients:
+            await client.close()
+        await self.runner.cleanup()
+
+
+async def start(folder: Path, manners: server.Manners, *, seconds: float = 5.0) -> Running:
+    """Start a platform on a free port of loopback."""
+    runner = web.AppRunner(server.create(folder, manners), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    known = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
+    secret = folder.parent / f"{folder.name}-secret"
+    secret.touch(mode=0o600)
+    secret.write_text(known["client_secret"], encoding="utf-8")
+    url = f"http://127.0.0.1:{port}"
+    settings = Settings(
+        url=f"{url}/afnor-flow",
+        token_url=f"{url}/oauth2/token",
+        client_id=known["client_id"],
+        secret_file=secret,
+        allow=frozenset({f"127.0.0.1:{port}"}),
+        seconds=seconds,
+    )
+    return Running(folder, url, settings, runner)
+
+
+@pytest.fixture
+async def start_platform(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Running]]]:
+    """Starts platforms (keyword arguments are Manners, and `seconds` the client's patience); ends them afterwards."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(*, folder: str = "platform", seconds: float = 5.0, **manners: object) -> Running:
+            turned = {"pace": 0.0, "silence": 1.0, "retry_after": 7, **manners}
+            running = await start(tmp_path / folder, server.Manners(**turned), seconds=seconds)  # type: ignore[arg-type]
+            stack.push_async_callback(running.stop)
+            return running
+
+        yield begin
+
+
+@pytest.fixture
+async def platform(start_platform: Callable[..., Awaitable[Running]]) -> Running:
+    """A platform whose statuses come at once."""
+    return await start_platform()
