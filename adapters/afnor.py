@@ -316,7 +316,7 @@ class Afnor:
         wanted.sort(key=lambda flow: _id(flow) in self._failed)  # what failed before is tried last
         gate, strikes = asyncio.Semaphore(DOWNLOADS), 0
 
-        async def one(flow: Mapping[str, Any]) -> Arrival | None:
+        async def _one(flow: Mapping[str, Any]) -> Arrival | None:
             nonlocal strikes
             async with gate:
                 try:
@@ -331,7 +331,7 @@ class Afnor:
             self._failed.pop(_id(flow), None)
             return arrival
 
-        brought = await asyncio.gather(*(one(flow) for flow in wanted))
+        brought = await asyncio.gather(*(_one(flow) for flow in wanted))
         left = [
             at
             for flow, arrival in zip(wanted, brought, strict=True)

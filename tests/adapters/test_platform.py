@@ -23,6 +23,7 @@ from schemas.formats import cdar
 from schemas.xml import Unreadable
 from tests.adapters.conftest import SAMPLES, Running, invoice
 from tests.adapters.openapi import PUBLISHED, Published
+from tests.conftest import CORPUS
 
 Start = Callable[..., Awaitable[Running]]
 EVERYTHING = {"updatedAfter": "1970-01-01T00:00:00Z"}
@@ -466,6 +467,19 @@ def test_the_seller_and_the_buyer_are_told_by_legal_id_or_address() -> None:
     assert reading._siren("", "100000207_ACHATS") == "100000207"
     assert reading._siren("100 000 207", "") == "100000207"
     assert reading._siren("DE123", "buyer@example.org") == ""
+
+
+@pytest.mark.corpus
+def test_every_valid_invoice_of_the_corpus_is_read() -> None:
+    syntaxes = {"facturx-pdf": "Factur-X", "cii": "CII", "ubl-invoice": "UBL", "ubl-creditnote": "UBL"}
+    rows = [json.loads(line) for line in (CORPUS / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    chosen = [row for row in rows if row["label"] == "valid" and row["kind"] in syntaxes]
+    assert len(chosen) > 500
+    for row in chosen:
+        read = reading.read((CORPUS / row["path"]).read_bytes(), syntaxes[row["kind"]])
+        assert read.number, row["path"]
+        assert read.total, row["path"]
+        assert read.issue_date, row["path"]
 
 
 @pytest.mark.slow
