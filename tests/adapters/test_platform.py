@@ -9,6 +9,7 @@ import signal
 import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -487,25 +488,24 @@ async def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path, sessio
     """The program itself, killed ten times while it is written to: each 202 is still there, with its bytes."""
     folder, acknowledged = tmp_path / "data", {}
     for round in range(10):
-        process, running = await _program(folder)
+        async with _program(folder) as (process, running):
+            caller = Caller(running, session)
+            await caller.login()
+            writers = [asyncio.create_task(_write(caller, f"{round}-{n}", acknowledged)) for n in range(4)]
+            await asyncio.sleep(0.15)
+            process.send_signal(signal.SIGKILL)
+            await asyncio.gather(*writers)
+    async with _program(folder) as (process, running):
         caller = Caller(running, session)
         await caller.login()
-        writers = [asyncio.create_task(_write(caller, f"{round}-{n}", acknowledged)) for n in range(4)]
-        await asyncio.sleep(0.15)
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
-        await asyncio.gather(*writers)
-    process, running = await _program(folder)
-    caller = Caller(running, session)
-    await caller.login()
-    assert len(acknowledged) > 20
-    for flow, digest in acknowledged.items():
-        status, data, _ = await caller.file(flow)
-        assert status == 200
-        assert sha256(data).hexdigest() == digest
-    assert set(acknowledged) <= {str(delivery["flowId"]) for delivery in await running.deliveries()}
-    process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert len(acknowledged) > 20
+        for flow, digest in acknowledged.items():
+            status, data, _ = await caller.file(flow)
+            assert status == 200
+            assert sha256(data).hexdigest() == digest
+        assert set(acknowledged) <= {str(delivery["flowId"]) for delivery in await running.deliveries()}
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
 async def _write(caller: Caller, mark: str, acknowledged: dict[str, str]) -> None:
@@ -519,22 +519,28 @@ async def _write(caller: Caller, mark: str, acknowledged: dict[str, str]) -> Non
         acknowledged[body["flowId"]] = sha256(data).hexdigest()
 
 
-async def _program(folder: Path) -> tuple[asyncio.subprocess.Process, Running]:
-    """The platform as a process of its own."""
+@asynccontextmanager
+async def _program(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, Running]]:
+    """The platform as a process of its own, killed at the latest when the block ends."""
     code = "import asyncio,pathlib,sys; from adapters.platform import server; "
     code += "asyncio.run(server.run('127.0.0.1', 0, pathlib.Path(sys.argv[1])))"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, str(folder), stdout=asyncio.subprocess.PIPE, env=dict(os.environ)
     )
-    assert process.stdout is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
-    assert server.SAYS in line
-    url = "http://" + line.split("http://")[1].strip()
-    known = json.loads((folder / "credentials.json").read_text())
-    secret = folder / "secret"
-    secret.write_text(known["client_secret"])
-    settings = server_settings(url, known["client_id"], secret)
-    return process, Running(folder, url, settings, None)  # type: ignore[arg-type]
+    try:
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        assert server.SAYS in line
+        url = "http://" + line.split("http://")[1].strip()
+        known = json.loads((folder / "credentials.json").read_text())
+        secret = folder / "secret"
+        secret.write_text(known["client_secret"])
+        yield process, Running(folder, url, server_settings(url, known["client_id"], secret), None)  # type: ignore[arg-type]
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 def server_settings(url: str, client: str, secret: Path) -> Any:
