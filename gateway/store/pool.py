@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -76,6 +77,7 @@ class Pool:
                     yield connection
                 finally:
                     await connection.reset()
+                    await connection.execute("reset role")  # which "reset all" leaves as it is
 
     async def answers(self) -> bool:
         """Whether the database answers now."""
@@ -126,22 +128,22 @@ async def connect(
     unsafe = unsafe_no_fsync or (isinstance(server, Cluster) and server.unsafe_no_fsync)
     try:
         pool = await asyncpg.create_pool(
-            **arguments, min_size=1, max_size=max_size, command_timeout=WAIT, init=_prepare, reset=_nothing_to_reset,
+            **arguments, min_size=0, max_size=max_size, command_timeout=WAIT, init=_prepare, reset=_nothing_to_reset,
             server_settings={"application_name": "estafette", "timezone": "UTC"},
         )  # fmt: skip
+        try:
+            async with pool.acquire() as connection:
+                await _trust(connection, unsafe=unsafe)
+        except BaseException:
+            pool.terminate()
+            raise
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as unable:
         raise Misconfigured(f"the database cannot be reached: {unable}") from unable
-    try:
-        async with pool.acquire() as connection:
-            await _trust(connection, unsafe=unsafe)
-    except BaseException:
-        pool.terminate()
-        raise
     return Pool(pool)
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=_from_json)
 
 
 async def _nothing_to_reset(_: object) -> None:
@@ -149,7 +151,12 @@ async def _nothing_to_reset(_: object) -> None:
 
 
 def _to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """As JSON; a Decimal is refused (an amount goes in as text or into a column of its own), so is not-a-number."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _from_json(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal)
 
 
 async def _trust(connection: asyncpg.Connection, *, unsafe: bool) -> None:

@@ -48,6 +48,18 @@ async def test_four_starts_at_once_apply_them_once(empty, folder):
     assert sorted(map(len, applied)) == [0, 0, 0, 2]
 
 
+async def test_two_databases_of_one_server_may_start_at_once(server, folder):
+    names = [f"estafette_twin_{os.getpid()}_{number}" for number in range(4)]
+    for name in names:
+        await server.command(f"create database {name}")
+    pools = [await server.pool(name) for name in names]
+    applied = await asyncio.gather(*(migrate.apply(pool, folder) for pool in pools))
+    assert [len(each) for each in applied] == [2] * 4
+    for pool, name in zip(pools, names, strict=True):
+        await pool.close()
+        await server.command(f"drop database {name} with (force)")
+
+
 async def test_one_that_fails_leaves_nothing_behind(empty, folder):
     (folder / "0003_three.sql").write_text("create table three (n int); select nonsense();")
     with pytest.raises(Misconfigured, match=r"0003_three could not be applied: function nonsense\(\) does not exist"):
