@@ -79,8 +79,12 @@ def _compiler() -> typst.Compiler:
 @cache
 def _glyphs() -> frozenset[int]:
     """Characters that both faces have."""
-    faces = [TTFont(path, lazy=True) for path in sorted((HERE / "fonts").glob("*.ttf"))]
-    return frozenset.intersection(*(frozenset(face.getBestCmap()) for face in faces))
+    return frozenset.intersection(*(_characters(path) for path in sorted((HERE / "fonts").glob("*.ttf"))))
+
+
+def _characters(path: Path) -> frozenset[int]:
+    with TTFont(path, lazy=True) as face:
+        return frozenset(face.getBestCmap())
 
 
 def _drawable(value: Any) -> Any:

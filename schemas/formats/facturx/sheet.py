@@ -41,8 +41,28 @@ _NARROW = "\u202f"
 _SPACE = "\u00a0"
 
 UNITS = {
-    "fr": {"H87": "", "C62": "", "HUR": "h", "DAY": "j", "KGM": "kg", "MTR": "m", "MTK": "m²", "LTR": "l", "MON": "mois"},
-    "en": {"H87": "", "C62": "", "HUR": "h", "DAY": "d", "KGM": "kg", "MTR": "m", "MTK": "m²", "LTR": "l", "MON": "mo"},
+    "fr": {
+        "H87": "u",
+        "C62": "u",
+        "HUR": "h",
+        "DAY": "j",
+        "KGM": "kg",
+        "MTR": "m",
+        "MTK": "m²",
+        "LTR": "l",
+        "MON": "mois",
+    },
+    "en": {
+        "H87": "pc",
+        "C62": "pc",
+        "HUR": "h",
+        "DAY": "d",
+        "KGM": "kg",
+        "MTR": "m",
+        "MTK": "m²",
+        "LTR": "l",
+        "MON": "mo",
+    },
 }
 """Units of measure (UN/ECE Recommendation 20) that people write otherwise; others are shown by their code."""
 
@@ -122,7 +142,7 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
         "payment": _payment(invoice, writer),
         "notes": [(f"{note.subject}" if note.subject else "", note.text) for note in invoice.notes],
         "attachments": _attachments(invoice),
-        "footer": words["structured"],
+        "footer": f"{words['structured']} {invoice.profile}".strip(),
     }
     sheet["others"] = _others(invoice, writer, sheet)
     return sheet
@@ -140,7 +160,8 @@ def _address(address: Address | None) -> list[str]:
     if address is None:
         return []
     town = " ".join(part for part in (address.post_code, address.city) if part)
-    lines = [address.line1, address.line2, address.line3, town, address.subdivision, address.country]
+    country = f"({address.country})" if address.country else ""
+    lines = [address.line1, address.line2, address.line3, address.subdivision, f"{town} {country}".strip()]
     return [line for line in lines if line]
 
 
@@ -149,7 +170,7 @@ def _party(party: Party, writer: Writer) -> dict[str, Any]:
     contact = party.contact
     lines = [*_address(party.address)]
     if contact is not None:
-        lines += [text for text in (contact.name, contact.phone, contact.email) if text]
+        lines.append(" · ".join(text for text in (contact.name, contact.phone, contact.email) if text))
     if party.legal_information:
         lines.append(party.legal_information)
     legal = party.legal_id
@@ -210,7 +231,7 @@ def _facts(invoice: Invoice, writer: Writer) -> list[Pairs]:
         (words["despatch_advice"], invoice.despatch_advice),
         (words["receiving_advice"], invoice.receiving_advice),
         (words["preceding"], ", ".join(preceding)),
-        (words["process"], invoice.process),
+        (words["process"], " · ".join(code for code in (invoice.process, invoice.type_code, invoice.currency) if code)),
     ]
     return [_told(dates), _told(references)]
 
@@ -236,7 +257,9 @@ def _line(line: Line, writer: Writer) -> dict[str, Any]:
         "id": line.id,
         "name": item.name,
         "details": [text for text in details if text],
-        "quantity": f"{writer.number(line.quantity)}{_SPACE + unit if unit else ''}" if line.quantity is not None else "",
+        "quantity": f"{writer.number(line.quantity)}{_SPACE + unit if unit else ''}"
+        if line.quantity is not None
+        else "",
         "price": f"{writer.money(price.net)}{base}",
         "vat": writer.percent(line.vat.rate) or line.vat.category,
         "net": writer.money(line.net_amount),
@@ -244,7 +267,8 @@ def _line(line: Line, writer: Writer) -> dict[str, Any]:
 
 
 def _adjustment(label: str, one: AllowanceOrCharge | LineAllowanceOrCharge, writer: Writer) -> str:
-    parts = [one.reason or one.reason_code, writer.percent(one.percentage)]
+    code = f"({one.reason_code})" if one.reason_code else ""
+    parts = [one.reason, code, writer.percent(one.percentage)]
     if one.base is not None:
         parts.append(f"× {writer.money(one.base)}")
     why = " ".join(part for part in parts if part)
@@ -279,7 +303,11 @@ def _totals(invoice: Invoice, writer: Writer) -> list[tuple[str, str, bool]]:
         (words["sum_charges"], writer.money(totals.charges), False),
         (words["without_vat"], writer.money(totals.without_vat), False),
         (words["total_vat"], writer.money(totals.vat), False),
-        (f"{words['vat_in']} {invoice.tax_currency}", writer.money(totals.vat_in_tax_currency, invoice.tax_currency), False),
+        (
+            f"{words['vat_in']} {invoice.tax_currency}",
+            writer.money(totals.vat_in_tax_currency, invoice.tax_currency),
+            False,
+        ),
         (words["with_vat"], writer.money(totals.with_vat), True),
         (words["paid"], writer.money(totals.paid), False),
         (words["rounding"], writer.money(totals.rounding), False),
@@ -313,7 +341,11 @@ def _payment(invoice: Invoice, writer: Writer) -> Pairs:
 def _grouped(account: str) -> str:
     """An IBAN in groups of four."""
     compact = account.replace(" ", "")
-    return " ".join(compact[place : place + 4] for place in range(0, len(compact), 4)) if compact[:2].isalpha() else account
+    return (
+        " ".join(compact[place : place + 4] for place in range(0, len(compact), 4))
+        if compact[:2].isalpha()
+        else account
+    )
 
 
 def _attachments(invoice: Invoice) -> list[str]:
@@ -334,6 +366,8 @@ def _others(invoice: Invoice, writer: Writer, sheet: dict[str, Any]) -> Pairs:
     printed = _squeezed(json.dumps(sheet | {"labels": {}}, ensure_ascii=False))
     rows: Pairs = []
     for name, value in leaves(invoice):
+        if "(BT-130)" in name and value in UNITS[writer.language]:
+            continue  # stands in the line, in words
         forms = _forms(value, writer)
         if forms and not any(_squeezed(form) in printed for form in forms):
             rows.append((name, forms[0]))
