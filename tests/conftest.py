@@ -33,6 +33,17 @@ settings.register_profile("estafette", deadline=None, suppress_health_check=list
 settings.load_profile("estafette")
 
 
+EXTERNAL = "ESTAFETTE_TEST_DATABASE_URL"
+"""A server to use instead of embedded ones, as its superuser: some tests tamper with rows as only a superuser can."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """One server takes one test process: the horizon below which the feed shows events is the whole server's."""
+    if os.environ.get(EXTERNAL) and config.getoption("numprocesses", None):
+        config.option.numprocesses = None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests over documents that do not stand beside the checkout are skipped, and say so."""
     if not CORPUS.is_dir():
@@ -82,7 +93,7 @@ def sweep() -> None:
 def server() -> Iterator[Server]:
     """The server named by ESTAFETTE_TEST_DATABASE_URL, or an embedded one of this test process."""
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    url = os.environ.get("ESTAFETTE_TEST_DATABASE_URL")
+    url = os.environ.get(EXTERNAL)
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=CLUSTERS))
     folder.chmod(0o755)
