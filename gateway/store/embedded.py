@@ -189,6 +189,8 @@ class Cluster:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(process.wait(), patience)
                     break
+            with suppress(Misconfigured):
+                await self._end_leftovers()
         self._process = None
         if self._locks and self._sockets is not None and not self._sockets.is_relative_to(self._home):
             shutil.rmtree(self._sockets, ignore_errors=True)

@@ -111,6 +111,37 @@ async def test_no_process_of_a_killed_server_touches_the_files_of_the_next(data)
         assert await ask(cluster, "select 1") == 1
 
 
+async def test_a_server_that_does_not_end_is_ended_with_all_its_processes(data, monkeypatch):
+    monkeypatch.setattr(embedded, "STOP_PATIENCE", 0.3)
+    cluster = Cluster(data)
+    await cluster.start()
+    stuck = await asyncpg.connect(**cluster.connection())
+    process, server = stuck.get_server_pid(), cluster.process_id
+    os.kill(process, signal.SIGSTOP)
+    await cluster.stop()
+    assert server is not None
+    assert not alive(server)
+    assert not alive(process)
+    stuck.terminate()
+    async with Cluster(data) as cluster:
+        assert await ask(cluster, "select 1") == 1
+
+
+async def test_a_server_that_cannot_be_started_again_yet_is_tried_again(data, caplog):
+    async with Cluster(data) as cluster:
+        again = asyncio.Event()
+        cluster.on_restart = again.set
+        configuration = cluster.folder / "postgresql.auto.conf"
+        configuration.write_text("no_such_setting = 1\n")
+        assert cluster.process_id is not None
+        os.kill(cluster.process_id, signal.SIGKILL)
+        await until(lambda: "cannot be started again yet" in caplog.text)
+        assert not again.is_set()
+        configuration.write_text("")
+        await asyncio.wait_for(again.wait(), 30)
+        assert await ask(cluster, "select 1") == 1
+
+
 SUPERVISOR = """
 import asyncio, sys
 from pathlib import Path
