@@ -9,15 +9,16 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import asyncpg
 import pytest
-import uvloop
 from hypothesis import HealthCheck, settings
 
 from gateway.clock import SettableClock
@@ -89,35 +90,48 @@ def sweep() -> None:
                 discard(folder)
 
 
+@contextmanager
+def running_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """A loop that never pauses, in a thread of its own: it sees the server end whenever that happens."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(120)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The server named by ESTAFETTE_TEST_DATABASE_URL, or an embedded one of this test process."""
-    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     url = os.environ.get(EXTERNAL)
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=CLUSTERS))
     folder.chmod(0o755)
     cluster = None if url else Cluster(folder, unsafe_no_fsync=True, connections=200)
-    try:
-        if cluster:
-            runner.run(cluster.start())
-        template = f"estafette_template_{os.getpid()}"
-        made = Server(url or cluster, template)  # type: ignore[arg-type]
-        runner.run(made.command(f"create database {template}"))
+    with running_loop() as run:
+        try:
+            if cluster:
+                run(cluster.start())
+            template = f"estafette_template_{os.getpid()}"
+            made = Server(url or cluster, template)  # type: ignore[arg-type]
+            run(made.command(f"create database {template}"))
 
-        async def migrated() -> None:
-            pool = await made.pool(template)
-            await migrate.apply(pool)
-            await pool.close()
+            async def migrated() -> None:
+                pool = await made.pool(template)
+                await migrate.apply(pool)
+                await pool.close()
 
-        runner.run(migrated())
-        yield made
-        runner.run(made.command(f"drop database {template} with (force)"))
-    finally:
-        if cluster:
-            runner.run(cluster.stop())
-        runner.close()
-        discard(folder)
+            run(migrated())
+            yield made
+            run(made.command(f"drop database {template} with (force)"))
+        finally:
+            if cluster:
+                run(cluster.stop())
+            discard(folder)
 
 
 _numbers = itertools.count(1)

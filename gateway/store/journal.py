@@ -24,7 +24,6 @@ from gateway.lifecycle import (
     Halted,
     Kept,
     Later,
-    News,
     Outcome,
     Role,
     Said,
@@ -519,13 +518,14 @@ async def _next(
         await connection.execute(
             """
             update task set due = case when woken then $2::timestamptz else $3::timestamptz end, leased_until = null,
-                attempts = case when $4 then attempts else 0 end
+                stage = $5, attempts = case when $4 and stage = $5 then attempts when $4 then 1 else 0 end
             where document_id = $1
             """,
             claim.document_id,
             last.at,
             last.at + last.outcome.after,
             tried,
+            last.stage,
         )
         return None
     await connection.execute(

@@ -18,26 +18,23 @@ def build(
 ) -> bytes:
     """A Factur-X of an invoice: our page, or the caller's own PDF where it can be made PDF/A-3 as it looks.
 
-    Where it cannot, our page is used and the supplied PDF goes along as an attachment. Raises pdfa.NotPdfA when what was
+    Where it cannot, our page is used and the supplied PDF goes along as an attachment. Raises Unreadable where the
+    supplied PDF is damaged, encrypted or active (such a file is passed on to nobody), and pdfa.NotPdfA when what was
     made does not pass the check, which is a defect of ours.
     """
-    kind = "Avoir" if invoice.type_code in CREDIT_NOTES else "Facture"
-    description = {
-        "profile": invoice.profile,
-        "title": f"{kind} {invoice.number}",
-        "author": invoice.seller.name or "-",
-        "created": created,
-        "language": language,
-    }
+    title = f"{'Avoir' if invoice.type_code in CREDIT_NOTES else 'Facture'} {invoice.number}"
+    described = pdfa.Description(invoice.profile, title, invoice.seller.name or "-", created, language)
     attachments = _attachments(invoice)
     if supplied is not None:
         try:
-            return pdfa.wrap(supplied, xml, attachments=attachments, **description)
-        except (Unreadable, pdfa.NotPdfA):
-            attachments = (Embedded("submitted.pdf", "application/pdf", supplied, "Source", "as submitted"), *attachments)
-    return pdfa.attach(
-        page.typeset(invoice, language=language, created=created), xml, attachments=attachments, **description
-    )
+            return pdfa.wrap(supplied, xml, described, attachments)
+        except Unreadable as refused:
+            if not all(finding.rule.startswith(("PDFA-", "PDF-HYBRID")) for finding in refused.findings):
+                raise
+        except pdfa.NotPdfA:
+            pass
+        attachments = (Embedded("submitted.pdf", "application/pdf", supplied, "Source", "as submitted"), *attachments)
+    return pdfa.attach(page.typeset(invoice, language=language, created=created), xml, described, attachments)
 
 
 def _attachments(invoice: Invoice) -> tuple[Embedded, ...]:

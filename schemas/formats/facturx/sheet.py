@@ -1,159 +1,88 @@
-"""What stands on the readable page: the invoice as labelled, formatted texts, and nothing of it left out.
+"""What stands on the readable page: the invoice as labelled, written-out texts, and nothing of it left out.
 
-French law wants the readable part to hold all the information of the structured one. So the layout takes what it has a
-place for, and whatever value of the model is then not among the printed texts goes to "other information", by the name
-its business term has. Nothing has to be remembered when the model grows.
+French law wants the readable part to hold all the information of the structured one. The layout has a place for every
+term in LAID_OUT; whatever else the model holds goes to "other information" under the name of its business term, so
+nothing has to be remembered when the model grows. What is told in words only: VAT category S of a line with a rate, the
+scheme of a SIREN or SIRET that is called so, units that have a common sign.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from schemas.formats.facturx.wording import SPACE, Writer
 from schemas.invoice import (
     Address,
     AllowanceOrCharge,
+    Attachment,
+    Contact,
     Identifier,
     Invoice,
     Line,
     LineAllowanceOrCharge,
     Party,
-    Period,
+    Payment,
+    Price,
     id_of,
     shapes,
 )
 
-TEMPLATES = Path(__file__).parent / "templates"
+CREDIT_NOTES = frozenset({"261", "262", "381", "396", "502", "503"})
+SELF_BILLED = frozenset({"261", "389", "471", "473", "500", "501", "502"})
 
-LANGUAGES = ("fr", "en")
+REVERSE_CHARGE = "AE"
 
-CREDIT_NOTES = frozenset({"261", "381", "396", "502", "503"})
-PREPAYMENTS = frozenset({"386", "500"})
-CORRECTIONS = frozenset({"384", "471", "472", "473"})
+LAID_OUT = frozenset(f"BT-{number}" for number in range(1, 166))
+"""Terms the layout prints whenever they are there: all that EN 16931-1 has."""
 
-_NARROW = "\u202f"
-_SPACE = "\u00a0"
-
-UNITS = {
-    "fr": {
-        "H87": "u",
-        "C62": "u",
-        "HUR": "h",
-        "DAY": "j",
-        "KGM": "kg",
-        "MTR": "m",
-        "MTK": "m²",
-        "LTR": "l",
-        "MON": "mois",
-    },
-    "en": {
-        "H87": "pc",
-        "C62": "pc",
-        "HUR": "h",
-        "DAY": "d",
-        "KGM": "kg",
-        "MTR": "m",
-        "MTK": "m²",
-        "LTR": "l",
-        "MON": "mo",
-    },
-}
-"""Units of measure (UN/ECE Recommendation 20) that people write otherwise; others are shown by their code."""
+_SIREN, _SIRET = "0002", "0009"
 
 Pairs = list[tuple[str, str]]
-
-
-class Writer:
-    """Formats values in one language."""
-
-    def __init__(self, language: str, currency: str) -> None:
-        self.language = language if language in LANGUAGES else "fr"
-        self.labels = labels(self.language)
-        self.currency = currency
-
-    def number(self, value: Decimal, least: int = 0) -> str:
-        """A number as people write it, with at least so many decimals and none lost."""
-        decimals = max(least, -int(value.normalize().as_tuple().exponent))
-        text = f"{value:,.{decimals}f}"
-        if self.language == "fr":
-            return text.replace(",", _NARROW).replace(".", ",")
-        return text
-
-    def money(self, value: Decimal | None, currency: str = "") -> str:
-        """An amount with its currency; empty when there is none."""
-        if value is None:
-            return ""
-        currency = currency or self.currency
-        return f"{self.number(value, 2)}{_SPACE}{'€' if currency == 'EUR' else currency}"
-
-    def percent(self, value: Decimal | None) -> str:
-        """A percentage; empty when there is none."""
-        return "" if value is None else f"{self.number(value)}{_SPACE}%"
-
-    def date(self, value: date | None) -> str:
-        """A date as people write it; empty when there is none."""
-        return "" if value is None else value.strftime("%d/%m/%Y" if self.language == "fr" else "%d %b %Y")
-
-    def period(self, value: Period | None) -> str:
-        """From – to."""
-        return "" if value is None else f"{self.date(value.start)} – {self.date(value.end)}"
-
-    def identifier(self, value: Identifier | None) -> str:
-        """Value and scheme."""
-        if value is None or not value.value:
-            return ""
-        return f"{value.value} ({value.scheme})" if value.scheme else value.value
-
-
-@cache
-def labels(language: str) -> dict[str, str]:
-    """The words of the page; one file per language."""
-    found: dict[str, str] = json.loads((TEMPLATES / f"{language}.json").read_text(encoding="utf-8"))
-    return found
 
 
 def compose(invoice: Invoice, language: str) -> dict[str, Any]:
     """Everything the template lays out, as JSON-ready texts."""
     writer = Writer(language, invoice.currency)
-    words = writer.labels
-    sheet: dict[str, Any] = {
+    words = writer.words
+    kind = writer.known("kinds", invoice.type_code) or writer.known("kinds", "380")
+    credit = invoice.type_code in CREDIT_NOTES
+    return {
         "language": writer.language,
         "labels": words,
         "accent": "#1d4f7c",
-        "kind": _kind(invoice, words),
+        "kind": kind,
         "number": invoice.number,
-        "title": f"{_kind(invoice, words)} {invoice.number}".strip(),
+        "title": f"{kind} {invoice.number}".strip(),
         "author": invoice.seller.name or "-",
         "seller": _party(invoice.seller, writer),
         "buyer": _party(invoice.buyer, writer),
-        "parties": list(_parties(invoice, writer)),
-        "facts": _facts(invoice, writer),
-        "lines": [_line(line, writer) for line in invoice.lines],
+        "behind_seller": list(_behind_seller(invoice, writer)),
+        "behind_buyer": list(_behind_buyer(invoice, writer)),
+        "facts": [_dates(invoice, writer), _references(invoice, writer)],
+        "lines": list(_lines(invoice, writer)),
         "adjustments": _adjustments(invoice, writer),
         "vat": _vat(invoice, writer),
         "totals": _totals(invoice, writer),
-        "due": [words["due"], writer.money(invoice.totals.due)],
+        "due": [words["due_credit" if credit else "due"], writer.money(invoice.totals.due)],
         "payment": _payment(invoice, writer),
-        "notes": [(f"{note.subject}" if note.subject else "", note.text) for note in invoice.notes],
-        "attachments": _attachments(invoice),
+        "mentions": _mentions(invoice, writer),
+        "notes": [(writer.coded("subjects", note.subject), note.text) for note in invoice.notes],
+        "attachments": [_attachment(one) for one in invoice.attachments],
+        "others": _others(invoice, writer),
         "footer": f"{words['structured']} {invoice.profile}".strip(),
     }
-    sheet["others"] = _others(invoice, writer, sheet)
-    return sheet
 
 
-def _kind(invoice: Invoice, words: dict[str, str]) -> str:
-    if invoice.type_code in CREDIT_NOTES:
-        return words["credit_note"]
-    if invoice.type_code in PREPAYMENTS:
-        return words["prepayment"]
-    return words["corrected"] if invoice.type_code in CORRECTIONS else words["invoice"]
+def _told(rows: Iterable[tuple[str, str]]) -> Pairs:
+    return [row for row in rows if row[1]]
+
+
+# Who -----------------------------------------------------------------------------------------------------------------
 
 
 def _address(address: Address | None) -> list[str]:
@@ -165,124 +94,197 @@ def _address(address: Address | None) -> list[str]:
     return [line for line in lines if line]
 
 
+def _contact(contact: Contact | None) -> list[str]:
+    if contact is None:
+        return []
+    first = " · ".join(text for text in (contact.name, contact.phone) if text)
+    return [line for line in (first, contact.email) if line]
+
+
+def _identifiers(found: Iterable[Identifier], writer: Writer) -> Pairs:
+    words, rows = writer.words, []
+    for one in found:
+        siret = one.scheme == _SIRET
+        rows.append((words["siret" if siret else "id"], one.value if siret else writer.identifier(one)))
+    return rows
+
+
+def _legal(one: Identifier | None, writer: Writer) -> tuple[str, str]:
+    if one is not None and one.scheme == _SIREN:
+        return writer.words["siren"], one.value
+    return writer.words["legal_id"], writer.identifier(one)
+
+
 def _party(party: Party, writer: Writer) -> dict[str, Any]:
-    words = writer.labels
-    contact = party.contact
-    lines = [*_address(party.address)]
-    if contact is not None:
-        lines.append(" · ".join(text for text in (contact.name, contact.phone, contact.email) if text))
+    words = writer.words
+    lines = [*_address(party.address), *_contact(party.contact)]
     if party.legal_information:
         lines.append(party.legal_information)
-    legal = party.legal_id
-    ids: Pairs = []
-    if legal is not None and legal.value:
-        siren = legal.scheme == "0002"
-        ids.append((words["siren" if siren else "legal_id"], legal.value if siren else writer.identifier(legal)))
-    ids += [(words["vat_id"], party.vat_id), (words["tax_id"], party.tax_id)]
-    ids += [(words["id"], writer.identifier(one)) for one in party.ids]
-    ids += [(words["trading_name"], party.trading_name), (words["endpoint"], writer.identifier(party.endpoint))]
+    ids = [
+        (words["trading_name"], party.trading_name),
+        _legal(party.legal_id, writer),
+        *_identifiers(party.ids, writer),
+        (words["vat_id"], party.vat_id),
+        (words["tax_id"], party.tax_id),
+        (words["endpoint"], writer.identifier(party.endpoint)),
+    ]
     return {"name": party.name, "lines": lines, "ids": _told(ids)}
 
 
-def _parties(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
-    words = writer.labels
-    if invoice.payee is not None:
-        ids = [(words["id"], writer.identifier(one)) for one in invoice.payee.ids]
-        ids.append((words["legal_id"], writer.identifier(invoice.payee.legal_id)))
-        yield {"label": words["payee"], "name": invoice.payee.name, "lines": [], "ids": _told(ids)}
-    agent = invoice.tax_representative
-    if agent is not None:
-        yield {
-            "label": words["tax_representative"],
-            "name": agent.name,
-            "lines": _address(agent.address),
-            "ids": _told([(words["vat_id"], agent.vat_id)]),
-        }
+def _behind_buyer(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
     place = invoice.delivery
     if place is not None and (place.name or place.address or place.location_id):
-        yield {
-            "label": words["deliver_to"],
-            "name": place.name,
-            "lines": _address(place.address),
-            "ids": _told([(words["id"], writer.identifier(place.location_id))]),
-        }
+        ids = _identifiers((place.location_id,) if place.location_id else (), writer)
+        yield _named(writer.words["deliver_to"], place.name, _address(place.address), ids)
 
 
-def _facts(invoice: Invoice, writer: Writer) -> list[Pairs]:
-    words = writer.labels
-    place = invoice.delivery
+def _behind_seller(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
+    words, payee, agent = writer.words, invoice.payee, invoice.tax_representative
+    if payee is not None:
+        ids = [*_identifiers(payee.ids, writer), _legal(payee.legal_id, writer)]
+        yield _named(words["payee"], payee.name, [], ids)
+    if agent is not None:
+        yield _named(
+            words["tax_representative"], agent.name, _address(agent.address), [(words["vat_id"], agent.vat_id)]
+        )
+
+
+def _named(label: str, name: str, lines: list[str], ids: Pairs) -> dict[str, Any]:
+    return {"label": label, "name": name, "lines": lines, "ids": _told(ids)}
+
+
+# What about ----------------------------------------------------------------------------------------------------------
+
+
+def _dates(invoice: Invoice, writer: Writer) -> Pairs:
+    words, place = writer.words, invoice.delivery
+    tax_point = " · ".join(
+        text
+        for text in (writer.date(invoice.tax_point_date), writer.coded("tax_points", invoice.tax_point_code))
+        if text
+    )
+    return _told(
+        (
+            (words["number"], invoice.number),
+            (words["issue_date"], writer.date(invoice.issue_date)),
+            (words["due_date"], writer.date(invoice.due_date)),
+            (words["delivery_date"], writer.date(place.date) if place else ""),
+            (words["period"], writer.period(place.period) if place else ""),
+            (words["tax_point"], tax_point),
+        )
+    )
+
+
+def _references(invoice: Invoice, writer: Writer) -> Pairs:
+    words = writer.words
+    currency = invoice.currency
+    if invoice.tax_currency:
+        currency = f"{currency} · {words['vat_currency']} {invoice.tax_currency}"
     preceding = [
         f"{one.number}{' · ' + writer.date(one.issue_date) if one.issue_date else ''}" for one in invoice.preceding
     ]
-    dates = [
-        (words["number"], invoice.number),
-        (words["issue_date"], writer.date(invoice.issue_date)),
-        (words["due_date"], writer.date(invoice.due_date)),
-        (words["delivery_date"], writer.date(place.date) if place else ""),
-        (words["period"], writer.period(place.period) if place else ""),
-        (words["tax_point"], writer.date(invoice.tax_point_date)),
-    ]
-    references = [
-        (words["purchase_order"], invoice.purchase_order),
-        (words["sales_order"], invoice.sales_order),
-        (words["contract"], invoice.contract),
-        (words["buyer_reference"], invoice.buyer_reference),
-        (words["project"], invoice.project),
-        (words["despatch_advice"], invoice.despatch_advice),
-        (words["receiving_advice"], invoice.receiving_advice),
-        (words["preceding"], ", ".join(preceding)),
-        (words["process"], " · ".join(code for code in (invoice.process, invoice.type_code, invoice.currency) if code)),
-    ]
-    return [_told(dates), _told(references)]
+    nature = writer.known("natures", invoice.process[:1]) if re.fullmatch(r"[BSM]\d", invoice.process) else ""
+    process = f"{nature} ({invoice.process})" if nature else invoice.process
+    return _told(
+        (
+            (words["kind"], writer.coded("kinds", invoice.type_code)),
+            (words["nature" if nature else "process"], process),
+            (words["currency"], currency),
+            (words["purchase_order"], invoice.purchase_order),
+            (words["sales_order"], invoice.sales_order),
+            (words["contract"], invoice.contract),
+            (words["buyer_reference"], invoice.buyer_reference),
+            (words["project"], invoice.project),
+            (words["tender"], invoice.tender),
+            (words["object"], writer.identifier(invoice.object_id)),
+            (words["accounting"], invoice.accounting_reference),
+            (words["despatch_advice"], invoice.despatch_advice),
+            (words["receiving_advice"], invoice.receiving_advice),
+            (words["preceding"], ", ".join(preceding)),
+        )
+    )
 
 
-def _line(line: Line, writer: Writer) -> dict[str, Any]:
-    words, item, price = writer.labels, line.item, line.price
-    unit = UNITS[writer.language].get(line.unit, line.unit)
-    details = [item.description, line.note]
-    ids = [item.seller_id, item.buyer_id, writer.identifier(item.standard_id)]
-    details += [f"{words['reference']} {' · '.join(one for one in ids if one)}" if any(ids) else ""]
-    details += [f"{one.name} : {one.value}" for one in item.attributes]
-    details += [f"{words['origin']} {item.origin}" if item.origin else ""]
-    details += [f"{words['period']} {writer.period(line.period)}" if line.period else ""]
-    if price.gross is not None:
-        discount = f", {words['discount']} {writer.money(price.discount)}" if price.discount is not None else ""
-        details.append(f"{words['gross_price']} {writer.money(price.gross)}{discount}")
-    details += [_adjustment(words["allowance"], one, writer) for one in line.allowances]
-    details += [_adjustment(words["charge"], one, writer) for one in line.charges]
-    base = ""
-    if price.base_quantity is not None and price.base_quantity != 1:
-        base = f" / {writer.number(price.base_quantity)} {price.base_unit}".rstrip()
-    return {
-        "id": line.id,
-        "name": item.name,
-        "details": [text for text in details if text],
-        "quantity": f"{writer.number(line.quantity)}{_SPACE + unit if unit else ''}"
-        if line.quantity is not None
-        else "",
-        "price": f"{writer.money(price.net)}{base}",
-        "vat": writer.percent(line.vat.rate) or line.vat.category,
-        "net": writer.money(line.net_amount),
-    }
+# How much ------------------------------------------------------------------------------------------------------------
 
 
-def _adjustment(label: str, one: AllowanceOrCharge | LineAllowanceOrCharge, writer: Writer) -> str:
+def _lines(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
+    running: Decimal | None = Decimal(0)
+    last = len(invoice.lines) - 1
+    for place, line in enumerate(invoice.lines):
+        running = None if running is None or line.net_amount is None else running + line.net_amount
+        yield {
+            "id": line.id,
+            "name": line.item.name,
+            "details": [text for text in _details(line, writer) if text],
+            "quantity": writer.quantity(line.quantity, line.unit) or writer.unit(line.unit),
+            "price": _price(line.price, line.unit, writer),
+            "vat": _rate(line.vat.category, line.vat.rate, writer),
+            "net": writer.money(line.net_amount),
+            "running": writer.money(running) if place < last else "",
+        }
+
+
+def _details(line: Line, writer: Writer) -> Iterator[str]:
+    words, item, price = writer.words, line.item, line.price
+    yield item.description
+    yield line.note
+    yield " · ".join(
+        f"{label} {value}"
+        for label, value in (
+            (words["reference"], item.seller_id),
+            (words["buyer_item"], item.buyer_id),
+            (words["standard_item"], writer.identifier(item.standard_id)),
+            (words["origin"], item.origin),
+            (words["order_line"], line.order_line),
+            (words["object"], writer.identifier(line.object_id)),
+            (words["accounting"], line.accounting_reference),
+        )
+        if value
+    )
+    for one in item.classifications:
+        scheme = " ".join(part for part in (one.scheme, one.version) if part)
+        yield f"{words['classification']} {one.value}{f' ({scheme})' if scheme else ''}"
+    for attribute in item.attributes:
+        yield f"{attribute.name} : {attribute.value}"
+    if line.period:
+        yield f"{words['period']} {writer.period(line.period)}"
+    gross = f"{words['gross_price']} {writer.money(price.gross)}" if price.gross is not None else ""
+    discount = f"{words['discount']} {writer.money(price.discount)}" if price.discount is not None else ""
+    yield ", ".join(part for part in (gross, discount) if part)
+    for allowance in line.allowances:
+        yield f"{words['allowance']} {_adjustment(allowance, writer)}"
+    for charge in line.charges:
+        yield f"{words['charge']} {_adjustment(charge, writer)}"
+
+
+def _price(price: Price, unit: str, writer: Writer) -> str:
+    """The net price, with what it is for where that is not one unit of what is invoiced."""
+    implied = price.base_quantity in (None, Decimal(1)) and price.base_unit in ("", unit)
+    base = writer.quantity(price.base_quantity, price.base_unit) or writer.unit(price.base_unit)
+    return writer.money(price.net) + ("" if implied else f" / {base}")
+
+
+def _rate(category: str, rate: Decimal | None, writer: Writer) -> str:
+    """Rate and category; category S goes without saying where there is a rate."""
+    told = category if category != "S" or rate is None else ""
+    return SPACE.join(text for text in (writer.percent(rate), told) if text)
+
+
+def _adjustment(one: AllowanceOrCharge | LineAllowanceOrCharge, writer: Writer) -> str:
     code = f"({one.reason_code})" if one.reason_code else ""
-    parts = [one.reason, code, writer.percent(one.percentage)]
-    if one.base is not None:
-        parts.append(f"× {writer.money(one.base)}")
-    why = " ".join(part for part in parts if part)
-    return f"{label} {writer.money(one.amount)}{' : ' + why if why else ''}"
+    base = f"× {writer.money(one.base)}" if one.base is not None else ""
+    why = " ".join(part for part in (one.reason, code, writer.percent(one.percentage), base) if part)
+    return f"{writer.money(one.amount)}{' : ' + why if why else ''}"
 
 
 def _adjustments(invoice: Invoice, writer: Writer) -> Pairs:
-    words = writer.labels
+    words = writer.words
     rows: Pairs = []
     for label, found in ((words["allowance"], invoice.allowances), (words["charge"], invoice.charges)):
         for one in found:
-            rate = writer.percent(one.vat_rate) or one.vat_category
-            text = _adjustment("", one, writer).strip()
-            rows.append((label, f"{text} ({words['vat']} {rate})"))
+            rate = _rate(one.vat_category, one.vat_rate, writer)
+            rows.append((label, f"{_adjustment(one, writer)} ({words['vat']} {rate})"))
     return rows
 
 
@@ -290,24 +292,21 @@ def _vat(invoice: Invoice, writer: Writer) -> list[list[str]]:
     rows = []
     for one in invoice.vat_breakdown:
         why = " · ".join(text for text in (one.exemption_reason, one.exemption_code) if text)
-        name = f"{one.category}{' : ' + why if why else ''}"
+        name = f"{writer.coded('vat_categories', one.category)}{' : ' + why if why else ''}"
         rows.append([name, writer.percent(one.rate), writer.money(one.taxable_amount), writer.money(one.tax_amount)])
     return rows
 
 
 def _totals(invoice: Invoice, writer: Writer) -> list[tuple[str, str, bool]]:
-    words, totals = writer.labels, invoice.totals
+    words, totals = writer.words, invoice.totals
+    in_tax_currency = writer.money(totals.vat_in_tax_currency, invoice.tax_currency)
     rows = [
         (words["sum_lines"], writer.money(totals.lines), False),
         (words["sum_allowances"], writer.money(totals.allowances), False),
         (words["sum_charges"], writer.money(totals.charges), False),
         (words["without_vat"], writer.money(totals.without_vat), False),
         (words["total_vat"], writer.money(totals.vat), False),
-        (
-            f"{words['vat_in']} {invoice.tax_currency}",
-            writer.money(totals.vat_in_tax_currency, invoice.tax_currency),
-            False,
-        ),
+        (f"{words['vat_in']} {invoice.tax_currency}", in_tax_currency, False),
         (words["with_vat"], writer.money(totals.with_vat), True),
         (words["paid"], writer.money(totals.paid), False),
         (words["rounding"], writer.money(totals.rounding), False),
@@ -315,67 +314,84 @@ def _totals(invoice: Invoice, writer: Writer) -> list[tuple[str, str, bool]]:
     return [row for row in rows if row[1]]
 
 
+# How to pay, and the rest --------------------------------------------------------------------------------------------
+
+
 def _payment(invoice: Invoice, writer: Writer) -> Pairs:
-    words, payment = writer.labels, invoice.payment
+    words, payment = writer.words, invoice.payment
     rows: Pairs = [(words["due_date"], writer.date(invoice.due_date)), (words["terms"], invoice.payment_terms)]
     if payment is not None:
-        rows.append((words["means"], payment.means_text))
+        means, text = writer.coded("means", payment.means_code), payment.means_text
+        same = text == writer.known("means", payment.means_code)
+        rows.append((words["means"], means if same or not text else f"{text} ({payment.means_code})"))
         for transfer in payment.transfers:
+            iban = transfer.account[:2].isalpha()
             rows += [
-                (words["account"], _grouped(transfer.account)),
+                (words["account" if iban else "other_account"], grouped(transfer.account)),
                 (words["account_name"], transfer.name),
                 (words["bank"], transfer.bank),
             ]
-        rows.append((words["remittance"], payment.remittance))
-        if payment.card is not None:
-            rows.append((words["card"], " ".join(part for part in (payment.card.number, payment.card.holder) if part)))
-        if payment.direct_debit is not None:
-            rows += [
-                (words["mandate"], payment.direct_debit.mandate),
-                (words["creditor"], payment.direct_debit.creditor),
-                (words["debited"], payment.direct_debit.account),
-            ]
+        rows += [(words["remittance"], payment.remittance), *_collected(payment, writer)]
     return _told(rows)
 
 
-def _grouped(account: str) -> str:
-    """An IBAN in groups of four."""
+def _collected(payment: Payment, writer: Writer) -> Iterator[tuple[str, str]]:
+    words, card, debit = writer.words, payment.card, payment.direct_debit
+    if card is not None:
+        yield words["card"], " ".join(part for part in (card.number, card.holder) if part)
+    if debit is not None:
+        yield words["mandate"], debit.mandate
+        yield words["creditor"], debit.creditor
+        yield words["debited"], grouped(debit.account)
+
+
+def grouped(account: str) -> str:
+    """An IBAN in groups of four; another account as it is."""
     compact = account.replace(" ", "")
-    return (
-        " ".join(compact[place : place + 4] for place in range(0, len(compact), 4))
-        if compact[:2].isalpha()
-        else account
-    )
+    if not compact[:2].isalpha():
+        return account
+    return " ".join(compact[place : place + 4] for place in range(0, len(compact), 4))
 
 
-def _attachments(invoice: Invoice) -> list[str]:
-    return [
-        " · ".join(text for text in (one.id, one.description, one.filename, one.url) if text)
-        for one in invoice.attachments
-    ]
+def _mentions(invoice: Invoice, writer: Writer) -> list[str]:
+    """Words the law asks for that the data hold as codes."""
+    categories = {one.category for one in invoice.vat_breakdown} | {line.vat.category for line in invoice.lines}
+    mentions = []
+    if invoice.type_code in SELF_BILLED:
+        mentions.append(writer.words["self_billing"])
+    if REVERSE_CHARGE in categories:
+        mentions.append(writer.words["reverse_charge"])
+    return mentions
 
 
-def _told(rows: Pairs) -> Pairs:
-    return [row for row in rows if row[1]]
+def _attachment(one: Attachment) -> str:
+    return " · ".join(text for text in (one.id, one.description, one.filename, one.media_type, one.url) if text)
 
 
 # Nothing left out ----------------------------------------------------------------------------------------------------
 
 
-def _others(invoice: Invoice, writer: Writer, sheet: dict[str, Any]) -> Pairs:
-    printed = _squeezed(json.dumps(sheet | {"labels": {}}, ensure_ascii=False))
-    rows: Pairs = []
-    for name, value in leaves(invoice):
-        if "(BT-130)" in name and value in UNITS[writer.language]:
-            continue  # stands in the line, in words
-        forms = _forms(value, writer)
-        if forms and not any(_squeezed(form) in printed for form in forms):
-            rows.append((name, forms[0]))
-    return rows
+def _others(invoice: Invoice, writer: Writer) -> Pairs:
+    return [
+        (f"{name} ({identifier})" if identifier else name, _plain(value, writer))
+        for identifier, name, value in leaves(invoice)
+        if _term(identifier) not in LAID_OUT and not isinstance(value, bytes)
+    ]
 
 
-def leaves(value: Any, group: str = "", owner: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of the model with the name of its business term."""
+def _term(identifier: str) -> str:
+    """The term of an id, without the number of its part: BT-125-1 is of BT-125."""
+    return "-".join(identifier.split("-")[:2])
+
+
+def _plain(value: Any, writer: Writer) -> str:
+    if isinstance(value, Decimal):
+        return writer.number(value)
+    return writer.date(value) if isinstance(value, date) else str(value)
+
+
+def leaves(value: Any, group: str = "", owner: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Every value of the model that is there: id of its term, name of the term with those of its groups, value."""
     for one in fields(value):
         shape, found = shapes(type(value))[one.name], getattr(value, one.name)
         identifier, name = id_of(one, group), f"{owner}{one.metadata['name']}"
@@ -385,23 +401,10 @@ def leaves(value: Any, group: str = "", owner: str = "") -> Iterator[tuple[str, 
             if shape.kind == "group":
                 yield from leaves(item, identifier, f"{one.metadata['name']} {getattr(item, 'id', '')}".strip() + " · ")
             elif shape.kind in ("identifier", "classification"):
-                for part in fields(item):
-                    yield f"{name} ({identifier})", getattr(item, part.name)
+                yield from ((identifier, name, part) for part in _parts(item))
             else:
-                yield f"{name} ({identifier})", item
+                yield identifier, name, item
 
 
-def _forms(value: Any, writer: Writer) -> list[str]:
-    """How a value may stand on the page; the first is how it is printed when it does not yet."""
-    if value in (None, "") or isinstance(value, bytes):
-        return []
-    if isinstance(value, Decimal):
-        return [writer.number(value), writer.number(value, 2)]
-    if isinstance(value, date):
-        return [writer.date(value)]
-    return [str(value), json.dumps(str(value), ensure_ascii=False)[1:-1]]
-
-
-def _squeezed(text: str) -> str:
-    """White space does not count: the layout breaks lines where it likes."""
-    return "".join(text.split())
+def _parts(item: Any) -> list[Any]:
+    return [part for part in (getattr(item, one.name) for one in fields(item)) if part]

@@ -1,17 +1,28 @@
-"""The XMP packet of a Factur-X: PDF/A-3, PDF/UA and the Factur-X extension schema, from one fixed template.
+"""The XMP packet of a hybrid PDF: written from one fixed template, read whoever wrote it.
 
 pikepdf's own writer knows no extension schemas and removes what it does not know, so the packet is written whole, after
 the PDF/A check of everything else. The Dublin Core and PDF values equal those of the document information dictionary.
+Packets of others go through the only door to XML; one that cannot be read claims nothing.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from xml.sax.saxutils import escape, quoteattr
 
+from schemas.xml import Unreadable, name_of, parse
+
 FX = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
 """Namespace of the Factur-X properties (Factur-X 1.0 and later)."""
+
+_FAMILY = re.compile(r"urn:(factur-x|zugferd|ferd):pdfa:.+#")
+"""Factur-X 1, ZUGFeRD 2 and 1, and Order-X name their properties alike, each in a namespace of its own."""
+_PDFA = "http://www.aiim.org/pdfa/ns/id/"
+_PDFUA = "http://www.aiim.org/pdfua/ns/id/"
+_INSTRUCTION = re.compile(rb"<\?xpacket.*?\?>", re.DOTALL)
+_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 _PROPERTIES = (
     ("DocumentFileName", "The name of the embedded XML document"),
@@ -37,6 +48,66 @@ class Packet:
     file_name: str
     level: str
     """ConformanceLevel: MINIMUM, BASIC WL, BASIC, EN 16931, EXTENDED or XRECHNUNG."""
+    version: str = "1.0"
+    """Version of the standard of the XML: 1.0, or for XRECHNUNG that of XRechnung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a packet claims; a text is empty where nothing is said."""
+
+    part: str = ""
+    """Of PDF/A: 1 to 4."""
+    conformance: str = ""
+    """Of PDF/A: A, B, U, or E, F for part 4."""
+    universal: str = ""
+    """Part of PDF/UA."""
+    namespace: str = ""
+    """Of the properties that follow; it tells Factur-X from ZUGFeRD."""
+    document_type: str = ""
+    file_name: str = ""
+    version: str = ""
+    level: str = ""
+
+
+_CLAIMED = {"DocumentType": "document_type", "DocumentFileName": "file_name", "Version": "version",
+            "ConformanceLevel": "level"}  # fmt: skip
+
+
+def read(packet: bytes) -> Claims:
+    """What a packet says, in elements or in attributes; nothing when it is absent or no XML."""
+    try:
+        tree = parse(_INSTRUCTION.sub(b"", _in_utf8(packet)).strip())
+    except (Unreadable, UnicodeDecodeError):
+        return Claims()
+    found: dict[str, str] = {}
+    for element in tree.iter("{*}*"):
+        namespace, name = name_of(element)
+        _claim(found, namespace, name, element.text or "")
+        for key, value in element.attrib.items():
+            namespace, _, name = str(key).removeprefix("{").rpartition("}")
+            _claim(found, namespace, name, str(value))
+    return Claims(**found)
+
+
+def _claim(found: dict[str, str], namespace: str, name: str, value: str) -> None:
+    field = ""
+    if namespace == _PDFA and name in ("part", "conformance"):
+        field = name
+    elif namespace == _PDFUA and name == "part":
+        field = "universal"
+    elif name in _CLAIMED and _FAMILY.fullmatch(namespace):
+        field = _CLAIMED[name]
+        found.setdefault("namespace", namespace)
+    if field:
+        found.setdefault(field, value.strip())
+
+
+def _in_utf8(packet: bytes) -> bytes:
+    for mark, encoding in _MARKS:
+        if packet.startswith(mark):
+            return packet.decode(encoding).encode()
+    return packet
 
 
 def write(packet: Packet) -> bytes:
@@ -65,7 +136,7 @@ def write(packet: Packet) -> bytes:
    <xmp:MetadataDate>{at}</xmp:MetadataDate>
    <fx:DocumentType>INVOICE</fx:DocumentType>
    <fx:DocumentFileName>{escape(packet.file_name)}</fx:DocumentFileName>
-   <fx:Version>1.0</fx:Version>
+   <fx:Version>{escape(packet.version)}</fx:Version>
    <fx:ConformanceLevel>{escape(packet.level)}</fx:ConformanceLevel>
   </rdf:Description>
   <rdf:Description rdf:about="" xmlns:pdfaExtension="http://www.aiim.org/pdfa/ns/extension/"
