@@ -33,7 +33,7 @@ MISSING = "□"
 QR_LIMIT = Decimal("999999999.99")
 """The most an EPC069-12 code can ask for, in euro."""
 TRANSFERS = frozenset({"", "1", "30", "31", "42", "58", "ZZZ"})
-"""Means of payment (UNTDID 4461) with which an account given is one to pay into; with others the money comes otherwise."""
+"""Means of payment (UNTDID 4461) that leave it to the buyer to transfer; with others the money comes by itself."""
 
 _LONG = re.compile(r"\S{24,}")
 _STEP = re.compile(r"(\S{12})(?=\S)")

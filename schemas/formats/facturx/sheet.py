@@ -40,6 +40,7 @@ REVERSE_CHARGE = "AE"
 LAID_OUT = frozenset(f"BT-{number}" for number in range(1, 166))
 """Terms the layout prints whenever they are there: all that EN 16931-1 has."""
 
+_HEAD = 80
 _SIREN, _SIRET = "0002", "0009"
 
 Pairs = list[tuple[str, str]]
@@ -58,6 +59,7 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
         "kind": kind,
         "number": invoice.number,
         "title": f"{kind} {invoice.number}".strip(),
+        "head": _short(f"{invoice.seller.name} · {kind} {invoice.number}"),
         "author": invoice.seller.name or "-",
         "seller": _party(invoice.seller, writer),
         "buyer": _party(invoice.buyer, writer),
@@ -76,6 +78,12 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
         "others": _others(invoice, writer),
         "footer": f"{words['structured']} {invoice.profile}".strip(),
     }
+
+
+def _short(text: str) -> str:
+    """For the head of each further page, which has one line; the whole stands on the first."""
+    line = " ".join(text.split())
+    return line if len(line) <= _HEAD else f"{line[: _HEAD - 1]}…"
 
 
 def _told(rows: Iterable[tuple[str, str]]) -> Pairs:
