@@ -61,7 +61,7 @@ async def database(settings: Settings, *, attach: bool = False) -> AsyncIterator
             await migrate.apply(pool)
             yield pool
         return
-    async with Cluster(settings.data, attach=attach) as cluster:
+    async with Cluster(settings.data, attach=attach, account=settings.database_account or None) as cluster:
         pool = await connect(cluster, max_size=settings.pool_size)
         async with _closing(pool):
             await migrate.apply(pool)
@@ -83,10 +83,10 @@ async def open_gateway(
         pepper = read_pepper(settings)
         await accounts.check_pepper(pool, pepper, _now())
         compute = Compute(max(1, settings.workers), settings.compute_seconds)
+        rules = str(settings.rules) if settings.rules else None
+        resources = Resources(pool, networks, SystemClock(), compute, language=settings.language, rules=rules)
         try:
-            yield Gateway(
-                settings, Resources(pool, networks, SystemClock(), compute, language=settings.language), pepper
-            )
+            yield Gateway(settings, resources, pepper)
         finally:
             compute.close()
 

@@ -31,6 +31,14 @@ class Settings:
     database_password_file: Path | None = setting(
         "DATABASE_PASSWORD_FILE", None, "file that holds the password for DATABASE_URL"
     )
+    database_account: str = setting(
+        "DATABASE_ACCOUNT",
+        "",
+        "when root: the account the embedded PostgreSQL runs as; postgres or nobody by default",
+    )
+    rules: Path | None = setting(
+        "RULES", None, "folder of rule artefacts that go before those of the installed package, under the same names"
+    )
     host: str = setting("HOST", "127.0.0.1", "address the API listens on; put a TLS proxy in front before widening it")
     port: int = setting("PORT", 8320, "port the API listens on")
     workers: int = setting("WORKERS", 2, "worker processes for parsing, rules and typesetting; 0: only the API")

@@ -36,7 +36,8 @@ class Heard:
 async def hear(work: Work, resources: Resources) -> Heard:
     """Read what waits for the document, in the order it came about."""
     news: list[News] = []
-    furthest, ended, findings = work.document.status, None, ()
+    furthest, ended = work.document.status, None
+    findings: tuple[Finding, ...] = ()
     for arrival in work.arrivals:
         if arrival.kind is ArrivalKind.ACKNOWLEDGEMENT:
             item, refused = _acknowledgement(arrival, furthest)

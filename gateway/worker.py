@@ -79,15 +79,20 @@ class Worker:
         except LostClaim:
             log.warning("claim lost", extra={"document": str(claim.document_id), "stage": str(claim.stage)})
         except asyncio.CancelledError:
-            with suppress(Exception):
-                await asyncio.shield(tasks.release(self._resources.pool, claim, self._resources.clock.now()))
+            await asyncio.shield(self._give_back(claim, timedelta()))
             raise
         except Busy as busy:
             log.warning("not now: %s", busy.detail, extra={"document": str(claim.document_id)})
+            await self._give_back(claim, busy.retry_after)
         except Exception:
             log.exception("a claim failed", extra={"document": str(claim.document_id), "stage": str(claim.stage)})
         finally:
             self._held.pop(claim.document_id, None)
+
+    async def _give_back(self, claim: Claim, after: timedelta) -> None:
+        """Let the document be taken again soon; where even that fails, its lease ends by itself."""
+        with suppress(Exception):
+            await tasks.release(self._resources.pool, claim, self._resources.clock.now() + after)
 
     async def _stages(self, claim: Claim) -> None:
         resources = self._resources
@@ -162,7 +167,7 @@ class Worker:
     async def _beat(self) -> None:
         """Extend what is held, well before it expires."""
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
+            await asyncio.sleep(LEASE.total_seconds() / 4)
             with suppress(Busy):
                 await tasks.extend(self._resources.pool, list(self._held.values()), self._resources.clock.now())
 

@@ -73,6 +73,8 @@ def _check(document: Document, reported: Reported) -> None:
     """What a payment must share with its document. Raises Conflict, Rejected."""
     if not document.stage.reaches(Stage.VALIDATED) or document.currency is None:
         raise Conflict("nothing is owed on this document: it has not been accepted")
+    if document.halted is not None:
+        raise Conflict(f"nothing is owed on this document any more: {document.halted}")
     if reported.currency != document.currency:
         finding = Finding(
             rule="HOUSE-PAYMENT-CURRENCY",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,17 @@ def add(commands: Any) -> None:
     )
     it.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for results and data folders")
     it.add_argument("--stay", action="store_true", help="keep both running afterwards, until Ctrl-C, to play with them")
+    it.add_argument("--resume", action="store_true", help="start both again as the last demo left them, and keep them")
     it.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Show it; 0 when everything came out as it should, 1 when not."""
     try:
-        asyncio.run(_demo(options.out.resolve(), settings.language, stay=options.stay))
+        out = options.out.resolve()
+        asyncio.run(_resume(out, settings.language) if options.resume else _demo(out, settings.language, options.stay))
+    except KeyboardInterrupt:
+        return 0
     except Failed as failed:
         print(f"\nThe demo failed: {failed}", file=sys.stderr)
         print(f"Logs: {options.out}/gateway.log, {options.out}/platform.log", file=sys.stderr)
@@ -71,22 +76,41 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-async def _demo(out: Path, language: str, *, stay: bool) -> None:
+async def _demo(out: Path, language: str, stay: bool) -> None:
     started = time.monotonic()
     _fresh(out)
     print("Estafette demo: a gateway and a simulated approved platform (it is not a real one) on this machine\n")
-    async with _platform(out) as platform, _gateway(out, platform, language) as access:
+    async with _platform(out, 0) as platform, _gateway(out, platform, language, 0) as url:
+        access = await _open_account(out, platform, url, language)
         print(f"  gateway   {access.url}   data in {_short(out / 'gateway')}")
         print(f"  platform  {platform['url']}   data in {_short(out / 'platform')}\n")
         async with _session(access) as session:
             await _show(session, out)
-        print(f"Done in {time.monotonic() - started:.1f} s. Files to open: {_short(out / 'documents')}/")
-        print(f"\nTo go on playing:  estafette demo --stay   then, while it runs (API page: {access.url}/docs)\n")
-        print(f"  curl -H 'Authorization: Bearer {access.api_key}' {access.url}/v1/documents")
-        print(f"  client_id {access.client_id}   client_secret {access.client_secret}")
-        if stay:
-            print("\nBoth keep running. Ctrl-C ends them.", flush=True)
-            await asyncio.Event().wait()
+        print(f"Done in {time.monotonic() - started:.1f} s. Files to open: {_short(out / 'documents')}/\n")
+        if not stay:
+            print("To go on playing with what is there now:  estafette demo --resume   and then")
+        await _play(access, stay=stay)
+
+
+async def _resume(out: Path, language: str) -> None:
+    """Start both as the last demo left them: same data, same ports, same credentials."""
+    kept = out / "access.json"
+    if not kept.exists():
+        raise Failed(f"there is no demo to resume in {_short(out)}; run `estafette demo` first")
+    known = json.loads(kept.read_text(encoding="utf-8"))
+    access = Access(**known["access"])
+    ports = [int(address.rsplit(":", 1)[1]) for address in (known["platform"], access.url)]
+    async with _platform(out, ports[0]) as platform, _gateway(out, platform, language, ports[1]):
+        print(f"gateway {access.url}, platform {platform['url']}")
+        await _play(access, stay=True)
+
+
+async def _play(access: Access, *, stay: bool) -> None:
+    print(f"  curl -H 'Authorization: Bearer {access.api_key}' {access.url}/v1/documents")
+    print(f"  client_id {access.client_id}   client_secret {access.client_secret}   API page {access.url}/docs")
+    if stay:
+        print("\nBoth keep running. Ctrl-C ends them.", flush=True)
+        await asyncio.Event().wait()
 
 
 async def _show(session: aiohttp.ClientSession, out: Path) -> None:
@@ -210,8 +234,9 @@ async def _session(access: Access) -> AsyncIterator[aiohttp.ClientSession]:
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with aiohttp.ClientSession(access.url, timeout=timeout) as session:
         form = {"grant_type": "client_credentials"}
-        login = aiohttp.BasicAuth(access.client_id, access.client_secret)
-        async with session.post("/oauth2/token", data=form, auth=login) as answer:
+        login = base64.b64encode(f"{access.client_id}:{access.client_secret}".encode()).decode()
+        headers = {"Authorization": f"Basic {login}"}
+        async with session.post("/oauth2/token", data=form, headers=headers) as answer:
             if answer.status != 200:
                 raise Failed(f"no access token: {answer.status}")
             token = (await answer.json())["access_token"]
@@ -221,10 +246,10 @@ async def _session(access: Access) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @asynccontextmanager
-async def _platform(out: Path) -> AsyncIterator[Mapping[str, str]]:
+async def _platform(out: Path, port: int) -> AsyncIterator[Mapping[str, str]]:
     data = out / "platform"
-    arguments = ("platform", "--port", "0", "--data", str(data))
-    async with _program(arguments, out / "platform.log", dict(os.environ), "http://") as url:
+    arguments = ("platform", "--port", str(port), "--data", str(data))
+    async with _program(arguments, out / "platform.log", dict(os.environ)) as url:
         credentials = json.loads((data / "credentials.json").read_text(encoding="utf-8"))
         secret = out / "platform-secret"
         secret.touch(mode=0o600)
@@ -233,10 +258,16 @@ async def _platform(out: Path) -> AsyncIterator[Mapping[str, str]]:
 
 
 @asynccontextmanager
-async def _gateway(out: Path, platform: Mapping[str, str], language: str) -> AsyncIterator[Access]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ESTAFETTE_")} | {
+async def _gateway(out: Path, platform: Mapping[str, str], language: str, port: int) -> AsyncIterator[str]:
+    environment = _environment(out, platform, language) | {"ESTAFETTE_PORT": str(port)}
+    async with _program(("serve",), out / "gateway.log", environment) as url:
+        yield url
+
+
+def _environment(out: Path, platform: Mapping[str, str], language: str) -> dict[str, str]:
+    """The gateway's settings; none of the surroundings' own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ESTAFETTE_")} | {
         "ESTAFETTE_DATA": str(out / "gateway"),
-        "ESTAFETTE_PORT": "0",
         "ESTAFETTE_LANGUAGE": language,
         "ESTAFETTE_POLL_SECONDS": "1",
         "ESTAFETTE_AFNOR_URL": f"{platform['url']}/afnor-flow",
@@ -245,27 +276,32 @@ async def _gateway(out: Path, platform: Mapping[str, str], language: str) -> Asy
         "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": platform["secret_file"],
         "ESTAFETTE_EGRESS_ALLOW": platform["url"].removeprefix("http://"),
     }
-    async with _program(("serve",), out / "gateway.log", environment, "http://") as url:
-        create = ("account", "create", demo_invoices.SELLER, "--siren", demo_invoices.SELLER_SIREN, "--format", "json")
-        account = json.loads(await _once(create, environment))
-        yield Access(url, account["client_id"], account["client_secret"], account["api_key"])
+
+
+async def _open_account(out: Path, platform: Mapping[str, str], url: str, language: str) -> Access:
+    """Open the seller's account by the command, and keep its secrets for `--resume` in a file of ours alone."""
+    create = ("account", "create", demo_invoices.SELLER, "--siren", demo_invoices.SELLER_SIREN, "--format", "json")
+    account = json.loads(await _once(create, _environment(out, platform, language)))
+    access = Access(url, account["client_id"], account["client_secret"], account["api_key"])
+    kept = out / "access.json"
+    kept.touch(mode=0o600)
+    kept.write_text(json.dumps({"access": asdict(access), "platform": platform["url"]}), encoding="utf-8")
+    return access
 
 
 @asynccontextmanager
-async def _program(
-    arguments: tuple[str, ...], log: Path, environment: Mapping[str, str], before: str
-) -> AsyncIterator[str]:
+async def _program(arguments: tuple[str, ...], log: Path, environment: Mapping[str, str]) -> AsyncIterator[str]:
     """Run `estafette …` until the block ends; yields the address it says it listens on."""
-    with log.open("wb") as file:
+    with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway", *arguments, stdout=asyncio.subprocess.PIPE, stderr=file, env=environment
         )
         try:
             assert process.stdout is not None
             line = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode()
-            if before not in line:
+            if "http://" not in line:
                 raise Failed(f"`estafette {arguments[0]}` did not start; {log.name} says why")
-            yield before + line.split(before, 1)[1].split()[0]
+            yield "http://" + line.split("http://", 1)[1].split()[0]
         finally:
             if process.returncode is None:
                 process.terminate()

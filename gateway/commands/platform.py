@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.platform import server
-
 from gateway.commands import logs
-from gateway.settings import Settings
+from gateway.errors import Misconfigured
+from gateway.settings import Settings, read_secret
 
 
 def add(commands: Any) -> None:
@@ -24,11 +24,22 @@ def add(commands: Any) -> None:
     it.add_argument("--host", default="127.0.0.1", help="address to listen on")
     it.add_argument("--port", type=int, default=8330, help="port to listen on, 0 for a free one")
     it.add_argument("--data", type=Path, default=Path("estafette-platform"), help="its data folder")
+    it.add_argument("--client-id", help="client to admit; made in the data folder when not given")
+    it.add_argument("--client-secret-file", type=Path, help="file that holds the secret of --client-id")
     it.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Serve until told to stop."""
+    """Serve until told to stop. Raises Misconfigured."""
+    login = _login(options.client_id, options.client_secret_file)
     logs.configure(settings)
-    asyncio.run(server.run(options.host, options.port, options.data))
+    asyncio.run(server.run(options.host, options.port, options.data, login))
     return 0
+
+
+def _login(client: str | None, secret_file: Path | None) -> tuple[str, str] | None:
+    if not client and secret_file is None:
+        return None
+    if not client or secret_file is None:
+        raise Misconfigured("--client-id and --client-secret-file go together")
+    return client, read_secret(secret_file)

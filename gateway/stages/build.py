@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.catalogue import FORMATS
-from schemas.judge import judge
-
 from gateway.compute import Interrupted
 from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
+from schemas.catalogue import FORMATS
 from schemas.finding import Finding, Verdict
 from schemas.formats import facturx
+from schemas.judge import judge
 from schemas.xml import Unreadable
 
 POISON_LIMIT = 3
@@ -50,6 +49,7 @@ class Order:
     original: str
     """facturx or as_submitted."""
     french: bool
+    rules: str | None
     language: str
     created: datetime
 
@@ -64,6 +64,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
         xml_format=parsed["format"],
         original=work.account.original,
         french=work.account.french,
+        rules=resources.rules,
         language=resources.language,
         created=work.document.created_at.replace(microsecond=0),
     )
@@ -113,7 +114,7 @@ def _facturx(order: Order, as_submitted: Built) -> Built:
     xml = order.xml
     if order.xml_format != "cii":
         xml = FORMATS["cii"].write(reading.invoice)
-        report = judge(xml, french=order.french)
+        report = judge(xml, french=order.french, folder=order.rules)
         if report.verdict is not Verdict.VALID:
             return _kept(as_submitted, f"its translation into CII does not pass: {_first(report.findings)}")
     supplied = order.submission if order.format == "pdf" else None

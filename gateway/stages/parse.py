@@ -42,7 +42,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
         parsed = await resources.compute(parse, data)
     except Unreadable as unreadable:
         return Halted("the submission cannot be read", unreadable.findings)
-    facts = {"format": parsed.format, "profile": parsed.profile}
+    facts: dict[str, Any] = {"format": parsed.format, "profile": parsed.profile}
     if parsed.unknown:
         facts["unknown"] = len(parsed.unknown)
     if parsed.unreadable:

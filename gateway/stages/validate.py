@@ -6,14 +6,12 @@ Fail closed: a layer that could not run leaves the document waiting ("could not 
 from __future__ import annotations
 
 import json
-from datetime import timedelta
-
-from schemas.judge import judge
 
 from gateway.compute import Interrupted
 from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work
 from schemas.finding import Report, Severity, Verdict
+from schemas.judge import judge
 
 POISON_LIMIT = 3
 """A document whose judging killed its process so often is set aside for a person."""
@@ -23,7 +21,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
     """Judge the structured invoice by the rules in force."""
     data = await work.read(_judged(work), resources)
     try:
-        report = await resources.compute(judge, data, french=work.account.french)
+        report = await resources.compute(judge, data, french=work.account.french, folder=resources.rules)
     except Interrupted as interrupted:
         if work.attempts >= POISON_LIMIT:
             return Halted("could not be judged: the judging process died each time", facts={"attempts": work.attempts})
@@ -52,8 +50,11 @@ def _judged(work: Work) -> Role:
 
 
 def _again(work: Work, reason: str) -> Outcome:
-    wait = wait_before(work.attempts) or timedelta(days=1)
-    attempt = News("attempt", {"attempt": work.attempts, "outcome": "unjudged", "reason": reason})
+    facts = {"attempt": work.attempts, "outcome": "unjudged", "reason": reason}
+    wait = wait_before(work.attempts)
+    if wait is None:
+        return Halted("could not be judged for three days", facts=facts)
+    attempt = News("attempt", facts)
     return Later(wait, f"could not be judged: {reason}", (attempt,))
 
 

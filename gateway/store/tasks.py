@@ -15,7 +15,7 @@ from uuid import UUID
 from gateway.lifecycle import Stage
 from gateway.store.pool import Connection, Pool
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=20)
 """A claim that is not extended for so long may be taken by another worker."""
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 import aiohttp
 
 from gateway.commands import demo_invoices
+from gateway.store.placement import KEPT, discard
 from tests.bench.stage import Stage, build
 
 CLIENTS = 4
@@ -97,6 +98,7 @@ async def run(folder: Path, kills: int, seed: int, *, pause: tuple[float, float]
         return await _count(stage, account, tally, time.monotonic() - started)
     finally:
         await stage.close()
+        discard(folder / "gateway")
 
 
 async def _client(stage: Stage, account: dict[str, str], tally: Tally, stop: asyncio.Event, number: int) -> None:
@@ -132,8 +134,10 @@ async def _insist(session: aiohttp.ClientSession, url: str, tally: Tally, name: 
 
 def _kill_database(data: Path) -> bool:
     """SIGKILL to the postmaster of the embedded cluster, by the id in its own file."""
+    elsewhere = data / KEPT
+    home = Path(elsewhere.read_text().strip()) if elsewhere.exists() else data
     try:
-        process = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
+        process = int((home / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(process, signal.SIGKILL)
     except (OSError, ValueError, IndexError):
         return False
@@ -189,7 +193,7 @@ async def _count(stage: Stage, account: dict[str, str], tally: Tally, seconds: f
         undelivered=undelivered,
         delivered_twice=twice,
         altered=altered,
-        transport_duplicates=len(deliveries) - len({delivery["trackingId"] for delivery in deliveries}),
+        transport_duplicates=sum(delivery["duplicates"] for delivery in deliveries),
         unknown=len(set(by_hash) - known),
         audit_clean=bool(audit["clean"]),
         seconds=round(seconds, 1),

@@ -131,9 +131,9 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(pool, account):
 async def test_a_claim_that_is_extended_is_not_taken(pool, account):
     document_id = (await admitted(pool, account.id)).document_id
     claim = await the_claim(pool, document_id)
-    later = NOON + timedelta(seconds=50)
+    later = NOON + timedelta(seconds=15)
     await tasks.extend(pool, [claim], later)
-    assert await tasks.claim(pool, NOON + timedelta(seconds=70), 10) == []
+    assert await tasks.claim(pool, NOON + timedelta(seconds=30), 10) == []
     await tasks.release(pool, claim, later)
     assert (await the_claim(pool, document_id, later)).lease == claim.lease + 1
 

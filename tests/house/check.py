@@ -16,7 +16,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("format", (str(BIN / "ruff"), "format", "--check", "--quiet", ".")),
     ("lint", (str(BIN / "ruff"), "check", "--quiet", ".")),
     ("types", (str(BIN / "mypy"), "--no-error-summary")),
-    ("import contracts", (str(BIN / "lint-imports"), "--no-timing")),
+    ("import contracts", (str(BIN / "lint-imports"), "--no-logo")),
     ("tests", (sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=",
                "--durations=15")),
     ("coverage", (str(BIN / "coverage"), "report", "--include=schemas/*,gateway/*", f"--fail-under={COVERAGE}",
