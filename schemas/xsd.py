@@ -51,8 +51,9 @@ def _explainer(file: str) -> xmlschema.XMLSchema:
 def _told(gate: etree.XMLSchema) -> list[Finding]:
     """The gate's own words."""
     breaches = []
-    said = gate.error_log
-    for entry in (said[place] for place in range(min(len(said), BREACHES_LIMIT))):
+    for number, entry in enumerate(gate.error_log):
+        if number == BREACHES_LIMIT:
+            break
         says = _plain(entry.message)
         breaches.append(Finding("XSD", Severity.FATAL, "xsd", says, line=entry.line or None, path=entry.path or ""))
     return breaches

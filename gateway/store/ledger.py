@@ -50,7 +50,7 @@ class Trail:
 
 async def reconcile(pool: Pool, account_id: UUID) -> Reconciliation:
     """Count one account's documents from the journal and from the projections, apart."""
-    async with pool.account(account_id) as connection:
+    async with pool.account(account_id, snapshot=True) as connection:
         accepted = await connection.fetchval("select count(*) from event where seq = 1 and stage = 'received'")
         archived = await connection.fetchval(
             "select count(distinct document_id) from entry where seq = 1 and role = 'submission'"
@@ -83,7 +83,7 @@ async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
     """Every document of an account with all that its chain is made of, page by page."""
     after: UUID | None = None
     while True:
-        async with pool.account(account_id) as connection:
+        async with pool.account(account_id, snapshot=True) as connection:
             rows = await connection.fetch(
                 """
                 select document_id, version, head from document

@@ -51,9 +51,13 @@ class Pool:
         self._pool = pool
 
     @asynccontextmanager
-    async def account(self, account_id: UUID) -> AsyncIterator[Connection]:
-        """A transaction that sees one account's rows. Raises Busy when the database is away."""
-        async with self._transaction("estafette_app", account=str(account_id)) as connection:
+    async def account(self, account_id: UUID, *, snapshot: bool = False) -> AsyncIterator[Connection]:
+        """A transaction that sees one account's rows. Raises Busy when the database is away.
+
+        With `snapshot`, all its questions are answered as of one moment.
+        """
+        level = "repeatable_read" if snapshot else None
+        async with self._transaction("estafette_app", account=str(account_id), level=level) as connection:
             yield connection
 
     @asynccontextmanager
@@ -96,9 +100,11 @@ class Pool:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def _transaction(self, role: str, *, account: str = "", credential: str = "") -> AsyncIterator[Connection]:
+    async def _transaction(
+        self, role: str, *, account: str = "", credential: str = "", level: str | None = None
+    ) -> AsyncIterator[Connection]:
         with _translated():
-            async with self._pool.acquire(timeout=WAIT) as connection, connection.transaction():
+            async with self._pool.acquire(timeout=WAIT) as connection, connection.transaction(isolation=level):
                 await connection.execute(
                     "select set_config('role', $1, true), set_config('estafette.account', $2, true), "
                     "set_config('estafette.credential', $3, true)",
