@@ -77,11 +77,15 @@ class Platform:
 PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
 
 
-def create(data: Path, manners: Manners | None = None) -> web.Application:
-    """The application over a data folder. Raises BlockingIOError when another platform has the folder open."""
+def create(data: Path, manners: Manners | None = None, login: tuple[str, str] | None = None) -> web.Application:
+    """The application over a data folder. Raises BlockingIOError when another platform has the folder open.
+
+    `login` is the client id and secret to admit, for gateways that cannot read the data folder; without it they are
+    made and kept there.
+    """
     application = web.Application(client_max_size=REQUEST_LIMIT, middlewares=[_middleware])
     kept = ledger.open_ledger(data)
-    client, secret = ledger.credentials(data)
+    client, secret = login or ledger.credentials(data)
     application[PLATFORM] = Platform(kept, manners or Manners(), client, secret)
     application.on_cleanup.append(_close)
     application.router.add_routes(
@@ -97,9 +101,9 @@ def create(data: Path, manners: Manners | None = None) -> web.Application:
     return application
 
 
-async def run(host: str, port: int, data: Path, manners: Manners | None = None) -> None:
+async def run(host: str, port: int, data: Path, login: tuple[str, str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; says its address on standard output once it listens."""
-    runner = web.AppRunner(create(data, manners), access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(create(data, login=login), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
