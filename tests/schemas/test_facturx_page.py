@@ -130,6 +130,7 @@ def written(value: Any, language: str) -> str:
         return day if language == "fr" else f"{value.day}{MONTHS[value.month - 1]}{value.year}"
     if isinstance(value, Decimal):
         figures = f"{value:,f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
+        figures = figures.replace("-", "\u2212")
         return figures.replace(",", "").replace(".", ",") if language == "fr" else figures
     return "".join(unicodedata.normalize("NFC", str(value)).split())
 

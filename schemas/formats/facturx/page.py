@@ -22,7 +22,7 @@ import typst
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # it has no types
 from segno import helpers
 
-from schemas.formats.facturx.sheet import CREDIT_NOTES, compose
+from schemas.formats.facturx.sheet import CREDIT_NOTES, IBAN_FORM, compose
 from schemas.invoice import CreditTransfer, Invoice
 
 HERE = Path(__file__).parent
@@ -38,7 +38,6 @@ TRANSFERS = frozenset({"", "1", "30", "31", "42", "58", "ZZZ"})
 _LONG = re.compile(r"\S{24,}")
 _STEP = re.compile(r"(\S{12})(?=\S)")
 _BREAK = "\u200b"
-_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 
 
 def typeset(invoice: Invoice, *, language: str = "fr", created: datetime) -> bytes:
@@ -94,7 +93,7 @@ def _account(invoice: Invoice) -> CreditTransfer | None:
 def _is_iban(account: str) -> bool:
     """Whether it is an IBAN by form and check digits (ISO 13616)."""
     compact = account.replace(" ", "")
-    if not _IBAN.fullmatch(compact):
+    if not IBAN_FORM.fullmatch(compact):
         return False
     return int("".join(str(int(sign, 36)) for sign in compact[4:] + compact[:4])) % 97 == 1
 

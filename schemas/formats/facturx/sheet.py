@@ -15,10 +15,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from schemas.formats.facturx.wording import SPACE, Writer
+from schemas.formats.facturx.wording import MINUS, SPACE, Writer
 from schemas.invoice import (
     Address,
-    AllowanceOrCharge,
     Attachment,
     Contact,
     Identifier,
@@ -32,15 +31,21 @@ from schemas.invoice import (
     shapes,
 )
 
-CREDIT_NOTES = frozenset({"261", "262", "381", "396", "502", "503"})
+CREDIT_NOTES = frozenset(["81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"])
+"""Types (UNTDID 1001) of documents by which the seller owes the buyer."""
 SELF_BILLED = frozenset({"261", "389", "471", "473", "500", "501", "502"})
 
 REVERSE_CHARGE = "AE"
+IBAN_FORM = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
+"""ISO 13616, without its check digits."""
 
 LAID_OUT = frozenset(f"BT-{number}" for number in range(1, 166))
 """Terms the layout prints whenever they are there: all that EN 16931-1 has."""
 
 _HEAD = 80
+"""Signs in the one line at the head of a further page."""
+_WIDE = 60
+"""Signs of figures in one line beyond which the name beside them gets too narrow to read."""
 _SIREN, _SIRET = "0002", "0009"
 
 Pairs = list[tuple[str, str]]
@@ -50,12 +55,11 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
     """Everything the template lays out, as JSON-ready texts."""
     writer = Writer(language, invoice.currency)
     words = writer.words
-    kind = writer.known("kinds", invoice.type_code) or writer.known("kinds", "380")
     credit = invoice.type_code in CREDIT_NOTES
+    kind = writer.known("kinds", invoice.type_code) or writer.known("kinds", "381" if credit else "380")
     return {
         "language": writer.language,
         "labels": words,
-        "accent": "#1d4f7c",
         "kind": kind,
         "number": invoice.number,
         "title": f"{kind} {invoice.number}".strip(),
@@ -65,19 +69,26 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
         "buyer": _party(invoice.buyer, writer),
         "behind_seller": list(_behind_seller(invoice, writer)),
         "behind_buyer": list(_behind_buyer(invoice, writer)),
-        "facts": [_dates(invoice, writer), _references(invoice, writer)],
-        "lines": list(_lines(invoice, writer)),
+        "facts": [*_dates(invoice, writer), *_references(invoice, writer)],
+        **_table(invoice, writer),
+        "net_head": writer.headed("net_amount"),
         "adjustments": _adjustments(invoice, writer),
         "vat": _vat(invoice, writer),
         "totals": _totals(invoice, writer),
         "due": [words["due_credit" if credit else "due"], writer.money(invoice.totals.due)],
+        "until": f"{words['until']} {writer.date(invoice.due_date)}" if _payable(invoice) else "",
         "payment": _payment(invoice, writer),
         "mentions": _mentions(invoice, writer),
         "notes": [(writer.coded("subjects", note.subject), note.text) for note in invoice.notes],
         "attachments": [_attachment(one) for one in invoice.attachments],
         "others": _others(invoice, writer),
-        "footer": f"{words['structured']} {invoice.profile}".strip(),
     }
+
+
+def _payable(invoice: Invoice) -> bool:
+    """Whether the buyer has something to pay by a day."""
+    credit, due = invoice.type_code in CREDIT_NOTES, invoice.totals.due
+    return invoice.due_date is not None and due is not None and due > 0 and not credit
 
 
 def _short(text: str) -> str:
@@ -93,12 +104,13 @@ def _told(rows: Iterable[tuple[str, str]]) -> Pairs:
 # Who -----------------------------------------------------------------------------------------------------------------
 
 
-def _address(address: Address | None) -> list[str]:
+def _address(address: Address | None, writer: Writer) -> list[str]:
     if address is None:
         return []
     town = " ".join(part for part in (address.post_code, address.city) if part)
-    country = f"({address.country})" if address.country else ""
-    lines = [address.line1, address.line2, address.line3, address.subdivision, f"{town} {country}".strip()]
+    country = writer.known("countries", address.country) or address.country
+    last = ", ".join(part for part in (town, address.subdivision, country) if part)
+    lines = [address.line1, address.line2, address.line3, last]
     return [line for line in lines if line]
 
 
@@ -125,7 +137,7 @@ def _legal(one: Identifier | None, writer: Writer) -> tuple[str, str]:
 
 def _party(party: Party, writer: Writer) -> dict[str, Any]:
     words = writer.words
-    lines = [*_address(party.address), *_contact(party.contact)]
+    lines = [*_address(party.address, writer), *_contact(party.contact)]
     if party.legal_information:
         lines.append(party.legal_information)
     ids = [
@@ -143,7 +155,7 @@ def _behind_buyer(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
     place = invoice.delivery
     if place is not None and (place.name or place.address or place.location_id):
         ids = _identifiers((place.location_id,) if place.location_id else (), writer)
-        yield _named(writer.words["deliver_to"], place.name, _address(place.address), ids)
+        yield _named(writer.words["deliver_to"], place.name, _address(place.address, writer), ids)
 
 
 def _behind_seller(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
@@ -153,7 +165,7 @@ def _behind_seller(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]
         yield _named(words["payee"], payee.name, [], ids)
     if agent is not None:
         yield _named(
-            words["tax_representative"], agent.name, _address(agent.address), [(words["vat_id"], agent.vat_id)]
+            words["tax_representative"], agent.name, _address(agent.address, writer), [(words["vat_id"], agent.vat_id)]
         )
 
 
@@ -173,7 +185,6 @@ def _dates(invoice: Invoice, writer: Writer) -> Pairs:
     )
     return _told(
         (
-            (words["number"], invoice.number),
             (words["issue_date"], writer.date(invoice.issue_date)),
             (words["due_date"], writer.date(invoice.due_date)),
             (words["delivery_date"], writer.date(place.date) if place else ""),
@@ -209,6 +220,7 @@ def _references(invoice: Invoice, writer: Writer) -> Pairs:
             (words["despatch_advice"], invoice.despatch_advice),
             (words["receiving_advice"], invoice.receiving_advice),
             (words["preceding"], ", ".join(preceding)),
+            (words["profile"], invoice.profile),
         )
     )
 
@@ -216,20 +228,37 @@ def _references(invoice: Invoice, writer: Writer) -> Pairs:
 # How much ------------------------------------------------------------------------------------------------------------
 
 
+def _table(invoice: Invoice, writer: Writer) -> dict[str, Any]:
+    """The table of lines; where figures would squeeze the names, quantity and price move below the name."""
+    words = writer.words
+    heads = [words["line"], words["item"], words["quantity"], writer.headed("unit_price"), words["vat"]]
+    heads.append(writer.headed("net_amount"))
+    rows = list(_lines(invoice, writer))
+    widths = [max(map(len, column)) for column in zip(*(row["figures"] for row in rows), strict=True)]
+    wide = sum(widths) + max((len(row["id"]) for row in rows), default=0) > _WIDE
+    if wide:
+        heads = [*heads[:2], *heads[4:]]
+        for row in rows:
+            quantity, price, *row["figures"] = row["figures"]
+            row["details"].insert(0, f"{words['quantity']} {quantity} · {words['unit_price']} {price}")
+    return {"columns": heads, "wide": wide, "lines": rows}
+
+
 def _lines(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
     running: Decimal | None = Decimal(0)
-    last = len(invoice.lines) - 1
-    for place, line in enumerate(invoice.lines):
+    for line in invoice.lines:
         running = None if running is None or line.net_amount is None else running + line.net_amount
         yield {
             "id": line.id,
             "name": line.item.name,
             "details": [text for text in _details(line, writer) if text],
-            "quantity": writer.quantity(line.quantity, line.unit) or writer.unit(line.unit),
-            "price": _price(line.price, line.unit, writer),
-            "vat": _rate(line.vat.category, line.vat.rate, writer),
-            "net": writer.money(line.net_amount),
-            "running": writer.money(running) if place < last else "",
+            "figures": [
+                writer.quantity(line.quantity, line.unit) or writer.unit(line.unit),
+                _price(line.price, line.unit, writer),
+                _rate(line.vat.category, line.vat.rate, writer),
+                writer.amount(line.net_amount),
+            ],
+            "running": writer.money(running),
         }
 
 
@@ -270,7 +299,7 @@ def _price(price: Price, unit: str, writer: Writer) -> str:
     """The net price, with what it is for where that is not one unit of what is invoiced."""
     implied = price.base_quantity in (None, Decimal(1)) and price.base_unit in ("", unit)
     base = writer.quantity(price.base_quantity, price.base_unit) or writer.unit(price.base_unit)
-    return writer.money(price.net) + ("" if implied else f" / {base}")
+    return writer.amount(price.net) + ("" if implied else f" / {base}")
 
 
 def _rate(category: str, rate: Decimal | None, writer: Writer) -> str:
@@ -279,20 +308,33 @@ def _rate(category: str, rate: Decimal | None, writer: Writer) -> str:
     return SPACE.join(text for text in (writer.percent(rate), told) if text)
 
 
-def _adjustment(one: AllowanceOrCharge | LineAllowanceOrCharge, writer: Writer) -> str:
+def _adjustment(one: LineAllowanceOrCharge, writer: Writer) -> str:
     code = f"({one.reason_code})" if one.reason_code else ""
     base = f"× {writer.money(one.base)}" if one.base is not None else ""
     why = " ".join(part for part in (one.reason, code, writer.percent(one.percentage), base) if part)
     return f"{writer.money(one.amount)}{' : ' + why if why else ''}"
 
 
-def _adjustments(invoice: Invoice, writer: Writer) -> Pairs:
-    words = writer.words
-    rows: Pairs = []
-    for label, found in ((words["allowance"], invoice.allowances), (words["charge"], invoice.charges)):
+def _adjustments(invoice: Invoice, writer: Writer) -> list[list[str]]:
+    """Allowances and charges on the whole: what for, of how much, at what percentage, VAT, amount with its sign."""
+    words, rows = writer.words, []
+    for label, sign, found in (
+        (words["allowance"], MINUS, invoice.allowances),
+        (words["charge"], "", invoice.charges),
+    ):
         for one in found:
-            rate = _rate(one.vat_category, one.vat_rate, writer)
-            rows.append((label, f"{_adjustment(one, writer)} ({words['vat']} {rate})"))
+            code = f" ({one.reason_code})" if one.reason_code else ""
+            rows.append(
+                [
+                    f"{label} : {one.reason}{code}" if one.reason else f"{label}{code}",
+                    writer.amount(one.base),
+                    writer.percent(one.percentage),
+                    _rate(one.vat_category, one.vat_rate, writer),
+                    f"{sign}{writer.amount(one.amount)}"
+                    if one.amount and one.amount > 0
+                    else writer.amount(one.amount),
+                ]
+            )
     return rows
 
 
@@ -301,7 +343,7 @@ def _vat(invoice: Invoice, writer: Writer) -> list[list[str]]:
     for one in invoice.vat_breakdown:
         why = " · ".join(text for text in (one.exemption_reason, one.exemption_code) if text)
         name = f"{writer.coded('vat_categories', one.category)}{' : ' + why if why else ''}"
-        rows.append([name, writer.percent(one.rate), writer.money(one.taxable_amount), writer.money(one.tax_amount)])
+        rows.append([name, writer.percent(one.rate), writer.amount(one.taxable_amount), writer.amount(one.tax_amount)])
     return rows
 
 
@@ -327,13 +369,13 @@ def _totals(invoice: Invoice, writer: Writer) -> list[tuple[str, str, bool]]:
 
 def _payment(invoice: Invoice, writer: Writer) -> Pairs:
     words, payment = writer.words, invoice.payment
-    rows: Pairs = [(words["due_date"], writer.date(invoice.due_date)), (words["terms"], invoice.payment_terms)]
+    rows: Pairs = [(words["terms"], invoice.payment_terms)]
     if payment is not None:
         means, text = writer.coded("means", payment.means_code), payment.means_text
         same = text == writer.known("means", payment.means_code)
         rows.append((words["means"], means if same or not text else f"{text} ({payment.means_code})"))
         for transfer in payment.transfers:
-            iban = transfer.account[:2].isalpha()
+            iban = IBAN_FORM.fullmatch(transfer.account.replace(" ", ""))
             rows += [
                 (words["account" if iban else "other_account"], grouped(transfer.account)),
                 (words["account_name"], transfer.name),
@@ -356,7 +398,7 @@ def _collected(payment: Payment, writer: Writer) -> Iterator[tuple[str, str]]:
 def grouped(account: str) -> str:
     """An IBAN in groups of four; another account as it is."""
     compact = account.replace(" ", "")
-    if not compact[:2].isalpha():
+    if not IBAN_FORM.fullmatch(compact):
         return account
     return " ".join(compact[place : place + 4] for place in range(0, len(compact), 4))
 

@@ -1,8 +1,8 @@
 """How values are written for people: words, numbers, dates and codes in the language of the page.
 
-All words stand in templates/<language>.json, one file per language, all files with the same keys. A code of a list is
-told in words and keeps its code in brackets, so that the page says what the data say; a code without words stands
-alone. Numbers keep every decimal they have.
+All words and forms stand in templates/<language>.json, one file per language, all files with the same keys. A code of a
+list is told in words and keeps its code in brackets, so that the page says what the data say; a code without words
+stands alone. Numbers keep every decimal they have.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from schemas.invoice import Identifier, Period
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-NARROW = "\u202f"
 SPACE = "\u00a0"
+"""Keeps a number and its unit in one line."""
+MINUS = "\u2212"
+"""As long as a plus, so that nobody overlooks it."""
 
 _DIGITS = 40
 """Numbers longer than this, which no invoice has in earnest, are written as they are stored."""
@@ -43,6 +45,7 @@ class Writer:
         self.language = language if language in languages() else "fr"
         self.currency = currency
         self.words = _file(self.language)["words"]
+        self.formats = _file(self.language)["formats"]
 
     def known(self, table: str, code: str) -> str:
         """The words for a code, or an empty text."""
@@ -64,17 +67,25 @@ class Writer:
             return str(value)
         zeros = len(digits) - len("".join(map(str, digits)).rstrip("0")) if any(digits) else 0
         decimals = max(least, -(exponent + zeros), 0)
-        text = f"{value:,.{decimals}f}"
-        if self.language == "fr":
-            return text.replace(",", NARROW).replace(".", ",")
-        return text
+        whole, _, rest = f"{value:,.{decimals}f}".partition(".")
+        whole = whole.replace(",", self.formats["thousands"]).replace("-", MINUS)
+        return f"{whole}{self.formats['decimal']}{rest}" if rest else whole
+
+    def amount(self, value: Decimal | None) -> str:
+        """An amount where its currency stands elsewhere; empty when there is none."""
+        return "" if value is None else self.number(value, 2)
 
     def money(self, value: Decimal | None, currency: str = "") -> str:
         """An amount with its currency; empty when there is none."""
         if value is None:
             return ""
-        currency = currency or self.currency
-        return f"{self.number(value, 2)}{SPACE}{'€' if currency == 'EUR' else currency}".rstrip()
+        form = self.formats["euros"] if (currency or self.currency) == "EUR" else "{amount}\u00a0{currency}"
+        return form.format(amount=self.number(value, 2), currency=currency or self.currency).rstrip()
+
+    def headed(self, word: str) -> str:
+        """The heading of a column of amounts, with the currency they are in."""
+        symbol = "€" if self.currency == "EUR" else self.currency
+        return f"{self.words[word]} ({symbol})" if symbol else self.words[word]
 
     def quantity(self, value: Decimal | None, unit: str) -> str:
         """A quantity with its unit; empty when there is none."""
@@ -90,9 +101,8 @@ class Writer:
         """A date as people write it; empty when there is none."""
         if value is None:
             return ""
-        if self.language == "fr":
-            return f"{value.day:02}/{value.month:02}/{value.year:04}"
-        return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+        month = self.known("months", str(value.month))
+        return self.formats["date"].format(day=value.day, month=value.month, name=month, year=value.year)
 
     def period(self, value: Period | None) -> str:
         """From – to."""
@@ -103,6 +113,3 @@ class Writer:
         if value is None or not value.value:
             return ""
         return f"{value.value} ({value.scheme})" if value.scheme else value.value
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
