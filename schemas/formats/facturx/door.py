@@ -8,14 +8,17 @@ What received PDFs go through before anything of them is read. Decisions:
 - Every object is looked through, reachable or not, for scripts, actions that leave the document, media, forms that
   build themselves and streams kept elsewhere. Links (URI) and jumps inside the document are let through.
 - Several revisions are taken: one in ten valid invoices of the public corpora has them. `revisions` tells how many.
-- What streams unpack to is bounded by qpdf's own limits, which hold for the whole process.
+- What streams unpack to is bounded by qpdf's own limits, which hold for the whole process. The bound is low, because a
+  byte of an object stream can become a hundred in memory: 100 kB of PDF would else fill gigabytes. Attachments may be
+  larger and are unpacked here (`unpacked`). How many values a PDF holds is bounded too.
 
 It refuses with findings (`Unreadable`), and what it lets through is never rewritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -28,8 +31,12 @@ from schemas.xml import Unreadable
 
 SIZE_LIMIT = 50_000_000
 """Bytes of one PDF."""
-UNPACKED_LIMIT = 32_000_000
-"""Bytes one stream may unpack to; the largest XML we take has 20 million."""
+UNPACKED_LIMIT = 4_000_000
+"""Bytes one stream of the PDF's own structure may unpack to."""
+ATTACHMENT_LIMIT = 32_000_000
+"""Bytes one attachment may unpack to; the largest XML we take has 20 million."""
+VALUES_LIMIT = 1_000_000
+"""Entries of all arrays and dictionaries together; the richest PDF of the public corpora has a hundredth of that."""
 NESTING_LIMIT = 100
 """Arrays and dictionaries inside each other."""
 
@@ -75,7 +82,11 @@ def opened(data: bytes) -> Iterator[Pdf]:
         with pikepdf.open(BytesIO(data), attempt_recovery=False, suppress_warnings=True) as pdf:
             if pdf.is_encrypted:
                 raise refusal("PDF-ENCRYPTED", "The PDF is encrypted.", fix="Send it without encryption.")
-            active = _active(pdf)
+            active = _Walk().through(pdf)
+            if warnings := pdf.get_warnings():  # a part that we cannot read may be one that others read
+                says = "The PDF is damaged: a part of it cannot be read, or unpacks to too much."
+                found = str(warnings[0]).rpartition(">, ")[2][:200]
+                raise refusal("PDF-SYNTAX", says, found=found, fix="Send it again, whole.")
             if active:
                 raise refusal(
                     "PDF-ACTIVE",
@@ -108,37 +119,52 @@ def _check_ends(data: bytes) -> None:
         raise refusal("PDF-TRAILING", "Bytes follow the end of the PDF.", found=f"{len(after)} bytes")
 
 
-def _active(pdf: Pdf) -> str:
-    """The first thing found that could act, or an empty text."""
-    for item in pdf.objects:
-        if isinstance(item, Stream):
-            if "/F" in item.stream_dict:
-                return "a stream kept in another file"
-            found = _active_in(item.stream_dict, 0)
-        else:
-            found = _active_in(item, 0)
-        if found:
-            return found
-    return _active_in(pdf.trailer, 0)
+class _Walk:
+    """One look through all objects of a PDF, which ends when there are too many values."""
 
+    __slots__ = ("_left",)
 
-def _active_in(item: Any, depth: int) -> str:
-    """Looks through one object; what it refers to is an object of its own and comes by itself."""
-    if depth > NESTING_LIMIT:
-        return "objects nested too deep to look through"
-    if isinstance(item, Dictionary):
-        for key, value in item.items():
-            if found := _active_entry(key, value) or _active_below(value, depth):
+    def __init__(self) -> None:
+        self._left = VALUES_LIMIT
+
+    def through(self, pdf: Pdf) -> str:
+        """The first thing found that could act, or an empty text. Raises Unreadable: PDF-SIZE."""
+        for number, generation in pdf.get_xref_table():  # one after the other; `pdf.objects` would unpack all at once
+            item = pdf.get_object(number, generation)
+            self._count(0)
+            if isinstance(item, Stream):
+                if "/F" in item.stream_dict:
+                    return "a stream kept in another file"
+                found = self._inside(item.stream_dict, 0)
+            else:
+                found = self._inside(item, 0)
+            if found:
                 return found
-    elif isinstance(item, Array):
-        for value in item:
-            if found := _active_below(value, depth):
-                return found
-    return ""
+        return self._inside(pdf.trailer, 0)
 
+    def _inside(self, item: Any, depth: int) -> str:
+        """Looks through one object; what it refers to is an object of its own and comes by itself."""
+        if depth > NESTING_LIMIT:
+            return "objects nested too deep to look through"
+        if isinstance(item, Dictionary):
+            self._count(len(item))
+            for key, value in item.items():
+                if found := _active_entry(key, value) or self._below(value, depth):
+                    return found
+        elif isinstance(item, Array):
+            self._count(len(item))
+            for value in item:
+                if found := self._below(value, depth):
+                    return found
+        return ""
 
-def _active_below(value: Any, depth: int) -> str:
-    return "" if getattr(value, "is_indirect", False) else _active_in(value, depth + 1)
+    def _below(self, value: Any, depth: int) -> str:
+        return "" if getattr(value, "is_indirect", False) else self._inside(value, depth + 1)
+
+    def _count(self, values: int) -> None:
+        self._left -= values + 1
+        if self._left < 0:
+            raise refusal("PDF-SIZE", f"The PDF holds more than {VALUES_LIMIT} values; no more are read.")
 
 
 def _active_entry(key: str, value: Any) -> str:
@@ -175,16 +201,41 @@ def text(value: Any) -> str:
     return str(value) if isinstance(value, str | pikepdf.String) else ""
 
 
-def leaves(root: Any, keep: Callable[[Any], None]) -> None:
-    """Gives every value of a name tree to `keep`; a tree that bites its tail ends all the same."""
+def unpacked(stream: Stream) -> bytes:
+    """The bytes of an attachment. Raises Unreadable: PDF-SIZE, PDF-SYNTAX."""
+    found = stream.get("/Filter")
+    filters = items(found) if isinstance(found, Array) else [found]
+    try:
+        if filters == [Name.FlateDecode] and stream.get("/DecodeParms") is None:
+            data, whole = _inflated(stream.read_raw_bytes())
+        else:
+            data, whole = stream.read_bytes(), True
+    except (pikepdf.PdfError, zlib.error) as broken:
+        raise refusal("PDF-SYNTAX", "An attachment of the PDF is damaged.", fix="Send it again, whole.") from broken
+    if len(data) > ATTACHMENT_LIMIT:
+        raise refusal("PDF-SIZE", f"An attachment of the PDF unpacks to more than {ATTACHMENT_LIMIT} bytes.")
+    if not whole:
+        raise refusal("PDF-SYNTAX", "An attachment of the PDF is incomplete.", fix="Send it again, whole.")
+    return data
+
+
+def _inflated(packed: bytes) -> tuple[bytes, bool]:
+    """What packed bytes unpack to, one byte beyond the limit at most, and whether that is all there is."""
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(packed, ATTACHMENT_LIMIT + 1)
+    return data, unpacker.eof or not packed
+
+
+def leaves(root: Any) -> Iterator[tuple[str, Any]]:
+    """Every key and value of a name tree, in order; a tree that bites its tail ends all the same."""
     seen: set[tuple[int, int]] = set()
     todo: list[Any] = [root]
     while todo:
         node = dictionary(todo.pop())
         if node is None or _met(node, seen):
             continue
-        for value in items(node.get("/Names"))[1::2]:
-            keep(value)
+        names = items(node.get("/Names"))
+        yield from ((text(key), value) for key, value in zip(names[::2], names[1::2], strict=False))
         todo.extend(reversed(items(node.get("/Kids"))))
 
 

@@ -19,8 +19,8 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String, pdfa
 
 from schemas.finding import Finding, Severity
-from schemas.formats.facturx import door, xmp
-from schemas.xml import Unreadable
+from schemas.formats.facturx import door, mending, xmp
+from schemas.xml import Unreadable, name_of, parse
 
 SIZE_LIMIT = door.SIZE_LIMIT
 """Bytes of one PDF."""
@@ -37,11 +37,26 @@ NAMES = ("factur-x.xml", "xrechnung.xml", "zugferd-invoice.xml", "order-x.xml")
 DATA_ONLY = ("MINIMUM", "BASIC WL")
 """Levels whose XML holds less than the page, and is attached as /Data; all others as /Alternative."""
 
-_XMP_RULE = "6.6.2.3.1-1"
-_LEVEL_RULE = "6.6.4-3"
-_NAMESPACES = ("pdfaExtension:", "pdfaSchema:", "pdfaProperty:", "fx:", "pdfuaid:", xmp.FX, "/pdfa/ns/", "/pdfua/ns/")
+_KNOWN = {
+    "6.6.2.3.1-1": re.compile(
+        rf"XMP (namespace (fx={xmp.FX}|pdfaExtension=\S+/extension/|pdfaSchema=\S+/schema#|pdfaProperty=\S+/property#)"
+        r"|property (fx:(DocumentType|DocumentFileName|Version|ConformanceLevel)|pdfaExtension:schemas|pdfuaid:part))"
+        r" is not permitted"
+    ),
+    "6.6.4-3": re.compile("pdfaid:conformance is 'A', expected 'B'"),
+}
+"""What the checker says of each Factur-X, of PDF/UA and of level A: it knows neither extension schemas nor level A."""
+_OBJECT = re.compile(r"obj (\d+) (\d+)")
+_TEXT_FIXES = (
+    ("font", "Embed every font whole or as a subset, as TrueType or Type 1."),
+    ("colour", "Use colours in RGB or gray, or bring the output intent of the others along."),
+    ("transparen", "Flatten transparency."),
+)
 _LEVELS = (("minimum", "MINIMUM"), ("basicwl", "BASIC WL"), ("basic", "BASIC"), ("extended", "EXTENDED"),
            ("extended-ctc-fr", "EXTENDED"))  # fmt: skip
+_RELATIONSHIPS = frozenset(
+    ("Source", "Data", "Alternative", "Supplement", "EncryptedPayload", "FormData", "Schema", "Unspecified")
+)
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,80}/[A-Za-z0-9][A-Za-z0-9.+-]{0,80}")
 _XRECHNUNG = re.compile(r"xrechnung_(\d+\.\d+)")
 
@@ -110,13 +125,13 @@ def extract(data: bytes) -> Extracted:
             fix="Send a Factur-X, or send the PDF and its data as two parts of one request.",
         )
     taken = ranked[0]
-    rivals = [file for file in ranked[1:] if file.name.lower() == taken.name.lower() and file.data != taken.data]
+    rivals = [file for file in ranked[1:] if file.data != taken.data and _rivals(taken, file, claims)]
     if rivals:
         raise door.refusal(
             "PDF-AMBIGUOUS",
-            "The PDF carries several invoices under one name, and they say different things.",
+            "The PDF carries several files that readers could take for the invoice, and they differ.",
             found=", ".join(_described_file(file) for file in (taken, *rivals)),
-            expected="one attachment of that name",
+            expected="one invoice",
             fix="Make the PDF again with one invoice in it.",
         )
     return Extracted(
@@ -138,7 +153,7 @@ def _files(pdf: Pdf) -> Iterator[Embedded]:
     """Every embedded file once: the name tree first, then /AF, then annotations. Raises Unreadable."""
     seen: set[tuple[int, int]] = set()
     total = 0
-    for found in _specifications(pdf):
+    for key, found in _specifications(pdf):
         specification = door.dictionary(found)
         if specification is None:
             continue
@@ -146,13 +161,13 @@ def _files(pdf: Pdf) -> Iterator[Embedded]:
             if stream.objgen in seen:
                 continue
             seen.add(stream.objgen)
-            data = _unpacked(stream)
+            data = door.unpacked(stream)
             total += len(data)
             if len(seen) > FILES_LIMIT or total > FILES_SIZE_LIMIT:
                 says = f"A PDF carries at most {FILES_LIMIT} files of {FILES_SIZE_LIMIT} bytes together."
                 raise door.refusal("PDF-SIZE", says)
             yield Embedded(
-                door.text(specification.get("/UF")) or door.text(specification.get("/F")),
+                door.text(specification.get("/UF")) or door.text(specification.get("/F")) or key,
                 door.text(stream.get("/Subtype")),
                 data,
                 door.text(specification.get("/AFRelationship")),
@@ -169,26 +184,18 @@ def _streams(specification: Dictionary) -> Iterator[Stream]:
             yield stream
 
 
-def _unpacked(stream: Stream) -> bytes:
-    try:
-        return stream.read_bytes()
-    except pikepdf.PdfError as broken:
-        says = f"An attachment of the PDF is damaged, or unpacks to more than {door.UNPACKED_LIMIT} bytes."
-        raise door.refusal("PDF-SYNTAX", says) from broken
-
-
-def _specifications(pdf: Pdf) -> Iterator[Any]:
-    found: list[Any] = []
+def _specifications(pdf: Pdf) -> Iterator[tuple[str, Any]]:
+    """What may be a file specification, with its key in the name tree where it has one."""
     names = door.dictionary(pdf.Root.get("/Names"))
     if names is not None:
-        door.leaves(names.get("/EmbeddedFiles"), found.append)
-    yield from found
-    yield from door.items(pdf.Root.get("/AF"))
+        yield from door.leaves(names.get("/EmbeddedFiles"))
+    yield from (("", one) for one in door.items(pdf.Root.get("/AF")))
     for page in pdf.pages:
+        yield from (("", one) for one in door.items(page.obj.get("/AF")))
         for each in door.items(page.obj.get("/Annots")):
             annotation = door.dictionary(each)
             if annotation is not None and annotation.get("/Subtype") == Name.FileAttachment:
-                yield annotation.get("/FS")
+                yield "", annotation.get("/FS")
 
 
 def _may_be_invoice(file: Embedded) -> bool:
@@ -198,8 +205,22 @@ def _may_be_invoice(file: Embedded) -> bool:
 def _rank(file: Embedded, claims: xmp.Claims) -> tuple[int, bool, bool, str]:
     """Standard names first, then the name that the XMP gives, then what is an invoice by its root, then by name."""
     lower = file.name.lower()
-    standard = NAMES.index(lower) if lower in NAMES else len(NAMES)
-    return standard, lower != claims.file_name.lower(), b"CrossIndustryInvoice" not in file.data[:4000], file.name
+    if lower in NAMES:
+        return NAMES.index(lower), False, False, file.name
+    return len(NAMES), lower != claims.file_name.lower(), not _is_invoice(file), file.name
+
+
+def _rivals(taken: Embedded, other: Embedded, claims: xmp.Claims) -> bool:
+    """Whether a reader could take the other file: by its name, by the XMP, or because no name decides."""
+    name, claimed, decided = taken.name.lower(), claims.file_name.lower(), taken.name.lower() in NAMES
+    return other.name.lower() in (name, claimed) or (not decided and name != claimed and _is_invoice(other))
+
+
+def _is_invoice(file: Embedded) -> bool:
+    try:
+        return name_of(parse(file.data).getroot())[1] == "CrossIndustryInvoice"
+    except Unreadable:
+        return False
 
 
 def _why(taken: Embedded, ranked: Sequence[Embedded], claims: xmp.Claims) -> str:
@@ -212,7 +233,7 @@ def _why(taken: Embedded, ranked: Sequence[Embedded], claims: xmp.Claims) -> str
     elif claims.file_name and taken.name.lower() == claims.file_name.lower():
         why = "named by the XMP"
     else:
-        why = "the XML among the attachments" if not others else "the first XML that is an invoice"
+        why = "the XML among the attachments" if not others else "the invoice among the XML attachments"
     return f"{taken.name}, {why}{beside}"
 
 
@@ -238,7 +259,9 @@ class Description:
 
 
 def attach(page: bytes, xml: bytes, description: Description, attachments: Sequence[Embedded] = ()) -> bytes:
-    """A Factur-X of a PDF/A page of ours and its invoice, checked and read back. Raises NotPdfA.
+    """A Factur-X of a PDF/A page of ours and its invoice, checked and read back.
+
+    Raises NotPdfA, and Unreadable (PDF-SIZE) when page, invoice and attachments together are more than we read.
 
     The page's own claims of level A and PDF/UA are kept: its typesetter refuses to make what does not keep them.
     """
@@ -254,18 +277,24 @@ def wrap(supplied: bytes, xml: bytes, description: Description, attachments: Seq
     """
     with door.opened(supplied) as pdf:
         carried = tuple(_files(pdf))
-        invoice = next((file.name for file in carried if file.name.lower() in NAMES), None)
+        invoice = next((one.name for one in carried if one.name.lower() in NAMES or _is_invoice(one)), None)
         if invoice is not None:
-            raise door.refusal("PDF-HYBRID", "The PDF carries an invoice already.", found=invoice)
-        if pdf.Root.get("/PageMode") == Name.UseAttachments:  # allowed, but the checker does not know it
-            del pdf.Root.PageMode
-        pdfa.prepare(pdf, "3b")
+            raise door.refusal(
+                "PDF-HYBRID",
+                "The PDF carries an invoice already.",
+                found=invoice,
+                fix="Send it as it is, or send the page without the invoice in it.",
+            )
+        mending.make_strict(pdf)
+        mending.drop_unseen(pdf)
+        pdfa.prepare(pdf, "3b", output_intent=None if mending.intends_other_colours(pdf) else "sRGB")
         out = BytesIO()
         pdf.save(out, **pdfa.resolve_save_kwargs("3b", deterministic_id=True))
-    violations = [f for f in pdfa.validate_written(BytesIO(out.getvalue()), "3b").findings if not _known(f)]
+    prepared = out.getvalue()
+    violations = [f for f in pdfa.validate_written(BytesIO(prepared), "3b").findings if not _known(f)]
     if violations:
-        raise Unreadable(_prevention(finding) for finding in violations[:50])
-    return _contained(out.getvalue(), xml, description, (*attachments, *carried), xmp.Claims(part="3", conformance="B"))
+        raise Unreadable(_preventions(prepared, violations[:50]))
+    return _contained(prepared, xml, description, (*attachments, *carried), xmp.Claims(part="3", conformance="B"))
 
 
 def check(data: bytes) -> tuple[str, ...]:
@@ -297,19 +326,27 @@ def version_of(profile: str) -> str:
     return found.group(1) if found else "1.0"
 
 
-def _prevention(finding: Any) -> Finding:
-    says, fix = (
-        finding.message,
-        "Embed all fonts, use RGB or gray, leave out transparency; or let our own page be used.",
-    )
-    return Finding(f"PDFA-{finding.rule}", Severity.FATAL, "pdf", says, path=str(finding.where), fix=fix)
+def _preventions(data: bytes, violations: Sequence[Any]) -> Iterator[Finding]:
+    """What the checker found, told to the caller, with the name of the font or the like where the object has one."""
+    with pikepdf.open(BytesIO(data)) as pdf:
+        for one in violations:
+            rule = f"PDFA-{one.rule.rpartition(':')[2]}"
+            where, says = str(one.where), str(one.message)
+            about = f"{says} {where}".lower()
+            fix = next((fix for word, fix in _TEXT_FIXES if word in about), "Leave it out, or have it made as PDF/A-3.")
+            yield Finding(rule, Severity.FATAL, "pdf", says, path=where, found=_name_at(pdf, where) or None, fix=fix)
+
+
+def _name_at(pdf: Pdf, where: str) -> str:
+    """The name of the font at a place told by the checker; empty where there is none."""
+    at = _OBJECT.search(where)
+    found = door.dictionary(pdf.get_object(int(at[1]), int(at[2]))) if at else None
+    return door.text(found.get("/BaseFont") or found.get("/FontName")) if found is not None else ""
 
 
 def _known(finding: Any) -> bool:
-    """What the checker says of each Factur-X and of level A: it knows no extension schemas, no PDF/UA, only level B."""
-    if finding.rule.endswith(_LEVEL_RULE):
-        return "'A', expected 'B'" in finding.message
-    return finding.rule.endswith(_XMP_RULE) and any(word in finding.message for word in _NAMESPACES)
+    told = _KNOWN.get(finding.rule.rpartition(":")[2])
+    return told is not None and told.fullmatch(finding.message) is not None
 
 
 def _told(finding: Any) -> str:
@@ -323,7 +360,7 @@ def _contained(
     invoice = Embedded(file_name_of(profile), "text/xml", xml, relationship_of(profile), "Factur-X invoice")
     with pikepdf.open(BytesIO(page)) as pdf:
         claims = claims if claims.part else xmp.read(_packet(pdf))
-        _make_strict(pdf)
+        mending.make_strict(pdf)
         _embed(pdf, (invoice, *attachments), description.created)
         packet = xmp.write(_described(pdf, description, claims))
         pdf.Root.Metadata = Stream(pdf, packet, Type=Name.Metadata, Subtype=Name.XML)
@@ -336,19 +373,6 @@ def _contained(
     if extract(data).xml != xml:
         raise NotPdfA(("the invoice read back is not the one put in",))
     return data
-
-
-def _make_strict(pdf: Pdf) -> None:
-    """What Typst writes and the strict check refuses: optional CIDSets, indirect outline destinations."""
-    for item in pdf.objects:
-        if not isinstance(item, Dictionary):
-            continue
-        if item.get("/Type") == Name.FontDescriptor and "/CIDSet" in item:
-            del item["/CIDSet"]
-        if "/Dest" in item and "/Title" in item:
-            destination = item["/Dest"]
-            if isinstance(destination, Array):
-                item["/Dest"] = Array(list(destination))
 
 
 def _embed(pdf: Pdf, files: Sequence[Embedded], created: datetime) -> None:
@@ -364,16 +388,19 @@ def _embed(pdf: Pdf, files: Sequence[Embedded], created: datetime) -> None:
         reference = pdf.make_indirect(stream)
         specification = Dictionary(
             Type=Name.Filespec, F=String(name), UF=String(name), Desc=String(_clean(file.description or name)),
-            AFRelationship=Name("/" + (file.relationship or "Unspecified")), EF=Dictionary(F=reference, UF=reference),
+            AFRelationship=Name("/" + _relationship(file.relationship)), EF=Dictionary(F=reference, UF=reference),
         )  # fmt: skip
         pairs.append((name, pdf.make_indirect(specification)))
-    tree = Array(
-        [part for name, item in sorted(pairs, key=lambda pair: pair[0].encode()) for part in (String(name), item)]
-    )
+    pairs_by_key = sorted(((String(name), item) for name, item in pairs), key=lambda pair: bytes(pair[0]))
+    tree = Array([part for pair in pairs_by_key for part in pair])
     names = pdf.Root.get("/Names") or Dictionary()
     names["/EmbeddedFiles"] = Dictionary(Names=tree)
     pdf.Root.Names = names
     pdf.Root.AF = Array([item for _, item in pairs])
+
+
+def _relationship(text: str) -> str:
+    return text if text in _RELATIONSHIPS else "Unspecified"
 
 
 def _media_type(text: str) -> str:
@@ -420,9 +447,10 @@ def _described(pdf: Pdf, description: Description, claims: xmp.Claims) -> xmp.Pa
 
 
 def _instant(created: datetime) -> String:
+    assert created.tzinfo is not None, "an instant without time zone would be another on each machine"
     return String(created.astimezone(UTC).strftime("D:%Y%m%d%H%M%S+00'00'"))
 
 
 def _clean(text: str) -> str:
-    """XML takes no control characters, and neither do we in a title."""
-    return "".join(c for c in text if c.isprintable()) or "-"
+    """A text on one line: white space of any kind is one space; what XML or a file name cannot hold is left out."""
+    return " ".join("".join(c for c in word if c.isprintable()) for word in text.split()).strip() or "-"
