@@ -246,7 +246,7 @@ def _table(invoice: Invoice, writer: Writer) -> dict[str, Any]:
 
 def _lines(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
     running: Decimal | None = Decimal(0)
-    for line in invoice.lines:
+    for place, line in enumerate(invoice.lines, start=1):
         running = None if running is None or line.net_amount is None else running + line.net_amount
         yield {
             "id": line.id,
@@ -258,7 +258,7 @@ def _lines(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
                 _rate(line.vat.category, line.vat.rate, writer),
                 writer.amount(line.net_amount),
             ],
-            "running": writer.money(running),
+            "running": writer.money(running) if place < len(invoice.lines) else "",
         }
 
 
@@ -356,7 +356,7 @@ def _totals(invoice: Invoice, writer: Writer) -> list[tuple[str, str, bool]]:
         (words["sum_charges"], writer.money(totals.charges), False),
         (words["without_vat"], writer.money(totals.without_vat), False),
         (words["total_vat"], writer.money(totals.vat), False),
-        (f"{words['vat_in']} {invoice.tax_currency}", in_tax_currency, False),
+        (f"{words['vat_in']} {invoice.tax_currency or invoice.currency}", in_tax_currency, False),
         (words["with_vat"], writer.money(totals.with_vat), True),
         (words["paid"], writer.money(totals.paid), False),
         (words["rounding"], writer.money(totals.rounding), False),
