@@ -134,6 +134,26 @@ def test_the_context_holds_the_project_and_no_secret() -> None:
         assert not sent(path), path
 
 
+def test_a_folder_of_the_context_is_copied_without_what_is_ignored(tmp_path: Path) -> None:
+    (container.ROOT / "gateway" / "__pycache__").mkdir(exist_ok=True)
+    count = docker.copy_context("gateway", tmp_path)
+    copied = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    assert count == len(copied)
+    assert {Path("main.py"), Path("api/openapi.yaml")} <= copied
+    assert not [path for path in copied if "__pycache__" in path.parts]
+    assert docker.copy_context("docker/secrets", tmp_path) == 0
+
+
+def test_only_plain_copies_are_made(tmp_path: Path) -> None:
+    for text in ("COPY gateway there", "COPY gate* there/", "COPY alone/"):
+        (stage,) = dockerfile.stages(f"FROM debian:bookworm-slim\n{text}")
+        with pytest.raises(NotUnderstood):
+            docker.steps(stage, tmp_path, {}, {})
+    (stage,) = dockerfile.stages("FROM debian:bookworm-slim\nCOPY tests there/")
+    with pytest.raises(container.Failed, match="no tests"):
+        docker.steps(stage, tmp_path, {}, {})
+
+
 def test_every_service_is_hardened(compose: dict[str, Any], image: dockerfile.Stage) -> None:
     for name, service in compose["services"].items():
         assert service["read_only"] is True, name
