@@ -73,8 +73,8 @@ class Result:
         return self.audit_clean and not (self.lost or self.undelivered or self.delivered_twice or self.altered)
 
 
-async def run(folder: Path, kills: int, seed: int, *, pause: tuple[float, float] = (0.1, 2.0)) -> Result:
-    """Play it and count. `pause`: seconds between the start of the gateway and its next death."""
+async def run(folder: Path, kills: int, seed: int) -> Result:
+    """Play it and count."""
     started = time.monotonic()
     chance = random.Random(seed)
     stage = await build(folder)
@@ -86,7 +86,7 @@ async def run(folder: Path, kills: int, seed: int, *, pause: tuple[float, float]
         stop = asyncio.Event()
         clients = [asyncio.create_task(_client(stage, account, tally, stop, number)) for number in range(CLIENTS)]
         for _ in range(kills):
-            await asyncio.sleep(chance.uniform(*pause))
+            await _moment(chance, tally)
             if (tally.kills + 1) % DATABASE_EVERY == 0 and _kill_database(folder / "gateway"):
                 tally.database_kills += 1
             await stage.gateway.kill()
@@ -99,6 +99,17 @@ async def run(folder: Path, kills: int, seed: int, *, pause: tuple[float, float]
     finally:
         await stage.close()
         discard(folder / "gateway")
+
+
+async def _moment(chance: random.Random, tally: Tally) -> None:
+    """When to kill: one time in five at once, while it starts; else at a random moment once it acknowledges again."""
+    if chance.random() < 0.2:
+        await asyncio.sleep(chance.uniform(0, 0.5))
+        return
+    before, deadline = len(tally.acknowledged), time.monotonic() + 10
+    while len(tally.acknowledged) == before and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(chance.uniform(0, 1.0))
 
 
 async def _client(stage: Stage, account: dict[str, str], tally: Tally, stop: asyncio.Event, number: int) -> None:
