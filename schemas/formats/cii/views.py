@@ -30,6 +30,7 @@ class Tax:
 
 
 def merge_tax(scope: Scope, found: Scope, _context: Context) -> bool:
+    """One ApplicableTradeTax into a VAT breakdown (BG-23), and into BT-7 and BT-8, which every one of them repeats."""
     held = True
     for name in ("tax_point_date", "tax_point_code"):
         if name in found:
@@ -41,6 +42,7 @@ def merge_tax(scope: Scope, found: Scope, _context: Context) -> bool:
 
 
 def spread_tax(invoice: Invoice, _root: Invoice) -> Iterator[Tax]:
+    """Each VAT breakdown (BG-23) with the invoice's BT-7 and BT-8; one of these alone where there is no breakdown."""
     for one in invoice.vat_breakdown:
         yield Tax(
             taxable_amount=one.taxable_amount,
@@ -65,6 +67,7 @@ class TaxTotal:
 
 
 def merge_tax_total(scope: Scope, found: Scope, context: Context) -> bool:
+    """A TaxTotalAmount into BT-110 or BT-111, told apart by its currency."""
     if "amount" not in found:
         return True
     totals = scope.setdefault("totals", {})
@@ -79,6 +82,7 @@ def merge_tax_total(scope: Scope, found: Scope, context: Context) -> bool:
 
 
 def spread_tax_total(invoice: Invoice, _root: Invoice) -> Iterator[TaxTotal]:
+    """BT-110 in the invoice's currency, then BT-111 in the accounting currency."""
     yield TaxTotal(amount=invoice.totals.vat, currency=invoice.currency)
     yield TaxTotal(amount=invoice.totals.vat_in_tax_currency, currency=invoice.tax_currency)
 
@@ -95,6 +99,7 @@ class Means:
 
 
 def merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
+    """One payment means into BG-16; several of one code are its credit transfers (BG-17)."""
     payment = scope.setdefault("payment", {})
     if "means_code" in payment and found.get("means_code") != payment["means_code"]:
         return False
@@ -109,6 +114,7 @@ def merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
 
 
 def spread_means(invoice: Invoice, _root: Invoice) -> Iterator[Means]:
+    """BG-16 as one payment means for each credit transfer, the first with all the rest."""
     payment = invoice.payment
     if payment is None:
         return

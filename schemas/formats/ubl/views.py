@@ -46,6 +46,7 @@ class NoteText:
 
 
 def merge_note(scope: Scope, found: Scope, _context: Context) -> bool:
+    """A note into BG-1; `#CODE#text` has a subject code (BT-21)."""
     match = _SUBJECT.fullmatch(found["text"])
     note = Note(text=match[2], subject=match[1]) if match else Note(text=found["text"])
     scope.setdefault("notes", []).append(note)
@@ -53,6 +54,7 @@ def merge_note(scope: Scope, found: Scope, _context: Context) -> bool:
 
 
 def spread_notes(invoice: Invoice, _root: Invoice) -> Iterator[NoteText]:
+    """Each note (BG-1), its subject code before it as `#CODE#`."""
     for note in invoice.notes:
         yield NoteText(text=f"#{note.subject}#{note.text}" if note.subject else note.text)
 
@@ -66,6 +68,7 @@ class Order:
 
 
 def merge_order(scope: Scope, found: Scope, _context: Context) -> bool:
+    """An OrderReference into BT-13 and BT-14; the placeholder for a missing order is not a number."""
     if "sales_order" in found and found.get("purchase_order") == _NO_ORDER:
         del found["purchase_order"]
     scope.update(found)
@@ -73,6 +76,7 @@ def merge_order(scope: Scope, found: Scope, _context: Context) -> bool:
 
 
 def spread_order(invoice: Invoice, _root: Invoice) -> Iterator[Order]:
+    """BT-13 and BT-14; UBL wants an order number wherever there is a sales order."""
     order = invoice.purchase_order or (_NO_ORDER if invoice.sales_order else "")
     yield Order(purchase_order=order, sales_order=invoice.sales_order)
 
@@ -85,6 +89,7 @@ class Identification:
 
 
 def merge_id(scope: Scope, found: Scope, context: Context) -> bool:
+    """A party's identifier into BT-29 or its like; scheme SEPA is the creditor's (BT-90)."""
     identifier: Identifier = found["id"]
     if identifier.scheme != "SEPA":
         scope.setdefault("ids", []).append(identifier)
@@ -94,6 +99,7 @@ def merge_id(scope: Scope, found: Scope, context: Context) -> bool:
 
 
 def spread_ids(party: Party | Payee, _root: Invoice) -> Iterator[Identification]:
+    """The party's identifiers."""
     for identifier in party.ids:
         yield Identification(id=identifier)
 
@@ -104,12 +110,14 @@ def _creditor(invoice: Invoice) -> Iterator[Identification]:
 
 
 def spread_seller_ids(party: Party, root: Invoice) -> Iterator[Identification]:
+    """The seller's identifiers, and BT-90 where the seller is the payee."""
     yield from spread_ids(party, root)
     if root.payee is None:
         yield from _creditor(root)
 
 
 def spread_payee_ids(payee: Payee, root: Invoice) -> Iterator[Identification]:
+    """The payee's identifiers, and BT-90."""
     yield from spread_ids(payee, root)
     yield from _creditor(root)
 
@@ -128,6 +136,7 @@ class Means:
 
 
 def merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
+    """One PaymentMeans into BG-16 and BT-9; several of one code are its credit transfers (BG-17)."""
     held = True
     if due := found.pop("due_date", None):
         held = bool(scope.setdefault("due_date", due) == due)
@@ -148,6 +157,7 @@ def merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
 
 
 def spread_means(invoice: Invoice, _root: Invoice) -> Iterator[Means]:
+    """BG-16 as one PaymentMeans for each credit transfer, the first with all the rest and BT-9."""
     payment = invoice.payment
     if payment is None:
         if invoice.due_date:
@@ -168,6 +178,7 @@ def spread_means(invoice: Invoice, _root: Invoice) -> Iterator[Means]:
 
 
 def spread_means_of_invoice(invoice: Invoice, root: Invoice) -> Iterator[Means]:
+    """BG-16 where there is one; an invoice has its own element for BT-9."""
     return spread_means(invoice, root) if invoice.payment else iter(())
 
 
@@ -181,6 +192,7 @@ class TaxTotal:
 
 
 def merge_tax_total(scope: Scope, found: Scope, context: Context) -> bool:
+    """A TaxTotal into BT-110 with the breakdown (BG-23), or into BT-111, told apart by its currency."""
     totals, amount = scope.setdefault("totals", {}), found.get("amount")
     breakdown, currency = found.get("breakdown", []), found.get("currency", context.currency)
     if currency == context.currency and "vat" not in totals:
@@ -196,6 +208,7 @@ def merge_tax_total(scope: Scope, found: Scope, context: Context) -> bool:
 
 
 def spread_tax_total(invoice: Invoice, _root: Invoice) -> Iterator[TaxTotal]:
+    """BT-110 with the breakdown (BG-23), then BT-111 in the accounting currency."""
     yield TaxTotal(amount=invoice.totals.vat, currency=invoice.currency, breakdown=invoice.vat_breakdown)
     yield TaxTotal(amount=invoice.totals.vat_in_tax_currency, currency=invoice.tax_currency)
 
@@ -209,6 +222,7 @@ class Discount:
 
 
 def merge_discount(scope: Scope, found: Scope, _context: Context) -> bool:
+    """A price's AllowanceCharge into BT-147 and BT-148; a discount of zero is none."""
     if "gross" in found and found.get("discount") == 0:
         del found["discount"]
     price = scope.setdefault("price", {})
@@ -216,6 +230,7 @@ def merge_discount(scope: Scope, found: Scope, _context: Context) -> bool:
 
 
 def spread_discount(line: Line, _root: Invoice) -> Iterator[Discount]:
+    """BT-147 and BT-148; UBL wants a discount wherever there is a gross price."""
     price = line.price
     if price.gross is not None or price.discount is not None:
         yield Discount(discount=price.discount if price.discount is not None else Decimal(0), gross=price.gross)
