@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-line bench-kill serve lock docker-check clean
+.PHONY: help setup demo test lint check bench bench-line bench-kill serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,7 +25,10 @@ demo: $(READY)  ## Run the main job: four invoices through a gateway and a simul
 	@$(BIN)/estafette demo
 
 test: $(READY)  ## Run the tests
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(READY)  ## Format, lint, types, import contracts, clean tree
+	@$(BIN)/python -m tests.house.check --without-tests
 
 check: $(READY)  ## Format, lint, types, import contracts, tests with coverage, clean tree
 	@$(BIN)/python -m tests.house.check
@@ -45,7 +48,10 @@ lock:  ## Renew the two lock files (needs uv)
 	uv pip compile --upgrade $(LOCK) -o requirements.lock pyproject.toml
 	uv pip compile --upgrade $(LOCK) --group dev -c requirements.lock -o tests/requirements.lock pyproject.toml
 
-docker-check: $(READY)  ## Run the Dockerfile's own steps in a bare Debian root and start the gateway in it
+docker-lint: $(READY)  ## Format, lint, types, import contracts, clean tree
+	@$(BIN)/python -m tests.house.check --without-tests
+
+check: $(READY)  ## Run the Dockerfile's own steps in a bare Debian root and start the gateway in it
 	@$(BIN)/python -m tests.house.docker
 
 clean:  ## Remove what setup and demo made
