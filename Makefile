@@ -48,10 +48,7 @@ lock:  ## Renew the two lock files (needs uv)
 	uv pip compile --upgrade $(LOCK) -o requirements.lock pyproject.toml
 	uv pip compile --upgrade $(LOCK) --group dev -c requirements.lock -o tests/requirements.lock pyproject.toml
 
-docker-lint: $(READY)  ## Format, lint, types, import contracts, clean tree
-	@$(BIN)/python -m tests.house.check --without-tests
-
-check: $(READY)  ## Run the Dockerfile's own steps in a bare Debian root and start the gateway in it
+docker-check: $(READY)  ## Run the Dockerfile's own steps in a bare Debian root and start the gateway in it
 	@$(BIN)/python -m tests.house.docker
 
 clean:  ## Remove what setup and demo made
