@@ -124,3 +124,11 @@ def test_the_project_holds_no_path_of_a_machine():
             and path.is_file()
         ):
             assert not re.search(r"/(?:work|root|home)/[a-z]", path.read_text(encoding="utf-8")), name(path)
+
+
+def test_a_target_of_the_makefile_stands_once():
+    targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(targets) == len(set(targets))
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert phony
+    assert set(phony[1].split()) == set(targets)
