@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -11,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -370,6 +372,34 @@ def test_a_long_invoice_repeats_its_heading_and_counts_its_pages() -> None:
     assert sum("Désignation" in one for one in found) >= count - 1
     whole = "".join(found)
     assert [f"Article{number}" for number in range(1, 201) if f"Article{number}" not in whole] == []
+
+
+def test_sums_are_carried_from_page_to_page_until_the_last_line() -> None:
+    found = pages(replace(sample(), lines=lines(200)), "en")
+    out = [re.search(r"Carriedforward€([\d,.]+)", one) for one in found]
+    brought = [re.search(r"Broughtforward€([\d,.]+)", one) for one in found]
+    last = next(place for place, one in enumerate(found) if "Article200" in one)
+    assert last > 2
+    for place, one in enumerate(found):
+        assert bool(out[place]) == (place < last)
+        assert bool(brought[place]) == (0 < place <= last)
+        drawn = [int(number) for number in re.findall(r"Article(\d+)Deux", one)]
+        if place < last:
+            carried = out[place]
+            assert carried is not None
+            assert carried[1] == f"{sum(range(1, max(drawn) + 1)):,}.00"
+        if 0 < place <= last:
+            assert brought[place][1] == out[place - 1][1]  # type: ignore[index]
+
+
+def test_the_time_for_a_page_grows_as_its_lines_do() -> None:
+    page.typeset(sample(), created=AT)
+    spent = []
+    for count in (300, 2400):
+        start = process_time()
+        page.typeset(replace(sample(), lines=lines(count)), created=AT)
+        spent.append(process_time() - start)
+    assert spent[1] < 8 * 2.5 * spent[0]
 
 
 def test_a_short_invoice_has_one_page() -> None:
