@@ -38,6 +38,9 @@ Text: TypeAlias = Annotated[str, "text"]
 Date: TypeAlias = Annotated[datetime.date, "date"]
 Binary: TypeAlias = Annotated[bytes, "binary"]
 
+CREDIT_NOTE_TYPES = frozenset(("81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"))
+"""BT-3 codes (UNTDID 1001) of credit notes: the seller owes the buyer, and UBL has a root element of its own."""
+
 Ids: TypeAlias = str | Mapping[str, str]
 """The id of a term, or, for a shape used by several groups, group id → id of the term in that group."""
 

@@ -13,14 +13,11 @@ from gateway.errors import Underivable
 from schemas import json_form
 from schemas.catalogue import FORMATS
 from schemas.formats import facturx
-from schemas.invoice import Invoice
+from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
 from schemas.xml import Unreadable
 
 FORMS = ("cii", "ubl", "facturx", "json", "page")
 """What a document can be asked for beside what is kept of it."""
-
-CREDIT_NOTES = frozenset({"261", "381", "396", "502", "503"})
-"""UNTDID 1001 codes of credit notes in the French list (BR-FR-04)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ def _written(order: Order, invoice: Invoice) -> Derived:
         case "cii":
             return Derived("application/xml", FORMATS["cii"].write(invoice))
         case "ubl":
-            name = "ubl-creditnote" if invoice.type_code in CREDIT_NOTES else "ubl-invoice"
+            name = "ubl-creditnote" if invoice.type_code in CREDIT_NOTE_TYPES else "ubl-invoice"
             return Derived("application/xml", FORMATS[name].write(invoice))
         case "json":
             return Derived("application/json", json_form.write(invoice))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from adapters.port import Consignment, ElectronicAddress, Receipt, Refused, Route, Unreachable
 from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
+from schemas.invoice import CREDIT_NOTE_TYPES
 from signing.chain import instant
 
 SYNTAXES = {"facturx": "Factur-X", "cii": "CII", "ubl-invoice": "UBL", "ubl-creditnote": "UBL"}
@@ -38,7 +39,7 @@ async def _consign(work: Work, resources: Resources) -> Consignment:
     data = await work.read(Role.ORIGINAL, resources)
     suffix = "pdf" if built["format"] == "facturx" else "xml"
     address = ElectronicAddress(routed["scheme"], document.buyer_address or "")
-    kind = "Avoir" if document.type_code in ("381", "396", "261", "502", "503") else "Facture"
+    kind = "Avoir" if document.type_code in CREDIT_NOTE_TYPES else "Facture"
     return Consignment(
         id=routed["consignment"],
         route=Route(routed["network"], address, routed["reason"]),

@@ -9,12 +9,10 @@ from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped
 from gateway.resources import Resources, Work
 from gateway.statuses import hear
 from gateway.store.documents import Payment
+from schemas.invoice import CREDIT_NOTE_TYPES
 
 LOOK_AGAIN = timedelta(days=1)
 """A payment or a status wakes the document at once; this is only how long it sleeps otherwise."""
-
-CREDIT_NOTES = frozenset({"261", "381", "396", "502", "503"})
-"""UNTDID 1001 codes of credit notes in the French list (BR-FR-04)."""
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
@@ -24,7 +22,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
         return Halted(heard.ended, heard.findings, news=heard.news)
     document = work.document
     news = (*heard.news, *_payment_news(work))
-    if document.type_code in CREDIT_NOTES:
+    if document.type_code in CREDIT_NOTE_TYPES:
         return (
             Skipped("a credit note is settled with what it corrects") if not news else Done({"owed": False}, news=news)
         )

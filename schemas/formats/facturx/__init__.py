@@ -6,8 +6,7 @@ from datetime import datetime
 
 from schemas.formats.facturx import page, pdfa
 from schemas.formats.facturx.pdfa import Embedded
-from schemas.formats.facturx.sheet import CREDIT_NOTES
-from schemas.invoice import Invoice
+from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
 from schemas.xml import Unreadable
 
 NAME = "facturx"
@@ -22,7 +21,7 @@ def build(
     supplied PDF is damaged, encrypted or active (such a file is passed on to nobody), and pdfa.NotPdfA when what was
     made does not pass the check, which is a defect of ours.
     """
-    title = f"{'Avoir' if invoice.type_code in CREDIT_NOTES else 'Facture'} {invoice.number}"
+    title = f"{'Avoir' if invoice.type_code in CREDIT_NOTE_TYPES else 'Facture'} {invoice.number}"
     described = pdfa.Description(invoice.profile, title, invoice.seller.name or "-", created, language)
     attachments = _attachments(invoice)
     if supplied is not None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from schemas.formats.facturx.wording import MINUS, SPACE, Writer
 from schemas.invoice import (
+    CREDIT_NOTE_TYPES,
     Address,
     Attachment,
     Contact,
@@ -31,8 +32,6 @@ from schemas.invoice import (
     shapes,
 )
 
-CREDIT_NOTES = frozenset(["81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"])
-"""Types (UNTDID 1001) of documents by which the seller owes the buyer."""
 SELF_BILLED = frozenset({"261", "389", "471", "473", "500", "501", "502"})
 
 REVERSE_CHARGE = "AE"
@@ -55,7 +54,7 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
     """Everything the template lays out, as JSON-ready texts."""
     writer = Writer(language, invoice.currency)
     words = writer.words
-    credit = invoice.type_code in CREDIT_NOTES
+    credit = invoice.type_code in CREDIT_NOTE_TYPES
     kind = writer.known("kinds", invoice.type_code) or writer.known("kinds", "381" if credit else "380")
     return {
         "language": writer.language,
@@ -87,7 +86,7 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
 
 def _payable(invoice: Invoice) -> bool:
     """Whether the buyer has something to pay by a day."""
-    credit, due = invoice.type_code in CREDIT_NOTES, invoice.totals.due
+    credit, due = invoice.type_code in CREDIT_NOTE_TYPES, invoice.totals.due
     return invoice.due_date is not None and due is not None and due > 0 and not credit
 
 

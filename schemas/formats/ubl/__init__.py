@@ -41,10 +41,7 @@ from schemas.formats.ubl.views import (
     spread_seller_ids,
     spread_tax_total,
 )
-from schemas.invoice import Invoice
-
-CREDIT_NOTE_TYPES = frozenset(("81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"))
-"""BT-3 codes that EN 16931 allows in a UBL credit note only (UNTDID 1001)."""
+from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
 
 
 def _syntax(document: str) -> Syntax:
