@@ -280,7 +280,7 @@ def postgres(container: Container, given: Mapping[str, str]) -> Iterator[None]:
                    "--auth-local=reject", "--no-sync", *words], env)  # fmt: skip
     made = f"echo 'create database {given['POSTGRES_DB']}' | {programs}/postgres --single -D {folder} postgres"
     container.ask(["sh", "-c", made], env)
-    command = [f"{programs}/postgres", "-D", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
+    command = [f"{programs}/postgres", "-D", folder, "-c", "listen_addresses=127.0.0.1",
                "-c", "unix_socket_directories=/tmp"]  # fmt: skip
     with container.running(command, env, signal.SIGINT) as (process, log):
         wait_said(process, log, b"ready to accept connections")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ JUDGES = ROOT / "tests" / "house" / "docker.lock"
 
 ENGINE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH of the Debian image where a Dockerfile sets none."""
-TOOLS = ("unshare", "mount", "chroot", "cp")
+TOOLS = ("unshare", "setpriv", "mount", "chroot", "cp")
 LENT = re.compile(
     r"(https?|ftp|all|no)_proxy|PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY|"
     r"DEFAULT_TIMEOUT|RETRIES)|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE",
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         case _:
             print("usage: python -m tests.house.docker", file=sys.stderr)
             return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is taken away
     failed = False
     for name, part in parts.items():
         try:
@@ -106,7 +108,7 @@ def check_steps() -> None:
     folder = Path(tempfile.mkdtemp(prefix="docker-check-", dir="/var/tmp"))
     folder.chmod(0o755)
     try:
-        run("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
+        run("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
             sys.executable, "-m", "tests.house.docker", "build", folder, patience=3600, cwd=ROOT)  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
