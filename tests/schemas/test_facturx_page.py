@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pypdf import PdfReader
 
 from schemas.formats.facturx import build, page, pdfa
+from schemas.formats.facturx.lettering import drawable, families
 from schemas.formats.facturx.sheet import compose
 from schemas.invoice import (
     Address,
@@ -286,6 +288,23 @@ def test_every_character_of_the_plane_is_drawn_or_replaced() -> None:
     assert text(replace(sample(), notes=(Note(text=every),)))
 
 
+def test_an_accent_is_drawn_with_its_letter_or_left_out() -> None:
+    assert "q\u0301" in text(named("q\u0301")), "one font has both"
+    assert "\u0301" not in text(named(" \u0301 \U0001d53e\u1de6")), "no letter, or no font that has both"
+
+
+@settings(max_examples=30)
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=50, max_size=400))
+def test_any_text_can_be_drawn(odd: str) -> None:
+    assert page.typeset(replace(sample(), notes=(Note(text=odd),)), created=AT).startswith(b"%PDF-")
+
+
+@settings(max_examples=30)
+@given(st.text(st.sampled_from(sorted(map(chr, frozenset().union(*families())))), min_size=50, max_size=400))
+def test_any_mixture_of_what_the_fonts_have_can_be_drawn(odd: str) -> None:
+    assert page.typeset(replace(sample(), notes=(Note(text=odd),)), created=AT).startswith(b"%PDF-")
+
+
 def test_markup_is_text() -> None:
     odd = '#panic("x") *gras* _x_ $a$ <a> @b // c /* d */ [e] \\ `f` = g'
     assert "".join(odd.split()) in text(named(odd))
@@ -293,7 +312,7 @@ def test_markup_is_text() -> None:
 
 def painted(invoice: Invoice) -> list[tuple[int, ...]]:
     """For each page the box that is painted on, in millimetres: left, top, right, bottom."""
-    sheet = page._drawable(compose(invoice, "fr")) | {"qr": page.payment_code(invoice) or ""}
+    sheet = drawable(compose(invoice, "fr")) | {"qr": page.payment_code(invoice) or ""}
     made = page._compiler().compile(sys_inputs={"sheet": json.dumps(sheet)}, format="png", ppi=50.8)
     boxes = []
     for picture in made if isinstance(made, list) else [made]:
@@ -400,6 +419,28 @@ def test_the_time_for_a_page_grows_as_its_lines_do() -> None:
         page.typeset(replace(sample(), lines=lines(count)), created=AT)
         spent.append(process_time() - start)
     assert spent[1] < 8 * 2.5 * spent[0]
+
+
+def test_sums_are_carried_over_but_not_after_the_last_line() -> None:
+    found = pages(replace(sample(), lines=lines(60)))
+    assert "Àreporter" in found[0]
+    carried = found[0].split("Àreporter")[1].split("€")[0]
+    assert f"Report{carried}€" in found[1]
+    assert "Àreporter" not in found[-1]
+
+
+def test_long_invoices_do_not_fill_the_memory_of_the_process() -> None:
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+    def work(number: int) -> None:
+        page.typeset(replace(sample(), number=str(number), lines=lines(200)), created=AT)
+
+    work(0)
+    before = resident()
+    for number in range(1, 11):
+        work(number)
+    assert resident() - before < 60, "megabytes; without forgetting it is over 200"
 
 
 def test_a_short_invoice_has_one_page() -> None:

@@ -1,48 +1,42 @@
 """The readable page: an invoice typeset by Typst as PDF/A-3a and PDF/UA-1.
 
 The template gets ready texts as JSON and formats nothing. Fonts are the TrueType files beside this module and no other
-(fonts with CFF outlines fail the strict PDF/A check). Every text is made drawable first: a character that no font has
-becomes a visible box, one without a shape of its own is left out, so that neither an error nor a silent gap can come of
-it. The compiler stays warm in its process: fonts and template are read once.
+(fonts with CFF outlines fail the strict PDF/A check). The compiler stays warm in its process: it keeps fonts, template
+and what it laid out lately, up to ten times what one invoice needs; after a long one it is made to forget.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import typst
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # it has no types
 from segno import helpers
 
-from schemas.formats.facturx.sheet import CREDIT_NOTES, IBAN_FORM, compose
-from schemas.invoice import CreditTransfer, Invoice
+from schemas.formats.facturx.lettering import FONTS, drawable
+from schemas.formats.facturx.sheet import IBAN_FORM, compose
+from schemas.invoice import CREDIT_NOTE_TYPES, CreditTransfer, Invoice
 
-HERE = Path(__file__).parent
+TEMPLATES = Path(__file__).parent / "templates"
 STANDARDS = ("a-3a", "ua-1")
-MISSING = "□"
-"""Stands for a character that no font has."""
+LONG = 100
+"""Lines of an invoice after which the compiler is made to forget it."""
+_KEPT = 10
+"""Documents the compiler remembers parts of."""
 
 QR_LIMIT = Decimal("999999999.99")
 """The most an EPC069-12 code can ask for, in euro."""
 TRANSFERS = frozenset({"", "1", "30", "31", "42", "58", "ZZZ"})
 """Means of payment (UNTDID 4461) that leave it to the buyer to transfer; with others the money comes by itself."""
 
-_LONG = re.compile(r"\S{24,}")
-_STEP = re.compile(r"(\S{12})(?=\S)")
-_BREAK = "\u200b"
-
 
 def typeset(invoice: Invoice, *, language: str = "fr", created: datetime) -> bytes:
     """The page as PDF/A-3a, PDF/UA-1. The same invoice, language and instant give the same bytes."""
-    sheet = _drawable(compose(invoice, language))
+    sheet = drawable(compose(invoice, language))
     sheet["qr"] = payment_code(invoice) or ""
     made = _compiler().compile(
         sys_inputs={"sheet": json.dumps(sheet, ensure_ascii=False)},
@@ -51,6 +45,8 @@ def typeset(invoice: Invoice, *, language: str = "fr", created: datetime) -> byt
         timestamp=int(created.timestamp()),
     )
     assert isinstance(made, bytes)
+    if len(invoice.lines) > LONG:
+        _forget()
     return made
 
 
@@ -84,7 +80,7 @@ def payment_code(invoice: Invoice) -> str | None:
 def _account(invoice: Invoice) -> CreditTransfer | None:
     """The one account to pay into, where the invoice asks to be paid and it is an IBAN."""
     payment = invoice.payment
-    if payment is None or invoice.type_code in CREDIT_NOTES or len(payment.transfers) != 1:
+    if payment is None or invoice.type_code in CREDIT_NOTE_TYPES or len(payment.transfers) != 1:
         return None
     (transfer,) = payment.transfers
     return transfer if payment.means_code in TRANSFERS and _is_iban(transfer.account) else None
@@ -99,43 +95,16 @@ def _is_iban(account: str) -> bool:
 
 
 @cache
-def _compiler() -> typst.Compiler:
-    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(HERE / "fonts")])
-    return typst.Compiler(str(HERE / "templates" / "invoice.typ"), root=str(HERE / "templates"), font_paths=fonts)
+def _fonts() -> typst.Fonts:
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(FONTS)])
 
 
 @cache
-def _glyphs() -> frozenset[int]:
-    """Characters that can be drawn in regular and in bold."""
-    faces: dict[bool, set[int]] = {False: set(), True: set()}
-    for path in sorted((HERE / "fonts").glob("*.ttf")):
-        with TTFont(path, lazy=True) as face:
-            faces["Bold" in path.stem].update(face.getBestCmap())
-    return frozenset(faces[False] & faces[True])
+def _compiler(template: str = "invoice.typ") -> typst.Compiler:
+    return typst.Compiler(str(TEMPLATES / template), root=str(TEMPLATES), font_paths=_fonts())
 
 
-def _drawable(value: Any) -> Any:
-    """The same texts with what the fonts cannot draw made visible, what has no shape removed, and room to break.
-
-    A character for private use counts as one that cannot be drawn: it means nothing to others, and PDF/A-3a forbids it.
-    """
-    if isinstance(value, str):
-        shown = "".join(_shape(character) for character in unicodedata.normalize("NFC", value))
-        return _LONG.sub(lambda found: _STEP.sub(rf"\1{_BREAK}", found[0]), shown)
-    if isinstance(value, dict):
-        return {key: _drawable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_drawable(item) for item in value]
-    return value
-
-
-def _shape(character: str) -> str:
-    if character in "\n\u2028\u2029":
-        return "\n"
-    if character == "\t" or unicodedata.category(character) == "Zs":
-        return character if ord(character) in _glyphs() else " "
-    if unicodedata.category(character) in ("Cc", "Cf"):
-        return ""
-    if ord(character) in _glyphs() and unicodedata.category(character) != "Co":
-        return character
-    return "" if unicodedata.category(character) in ("Mn", "Me") else MISSING
+def _forget() -> None:
+    """Lets the compiler drop what it keeps of a long invoice, some 100 kB a line: it does so after ten others."""
+    for _ in range(_KEPT + 1):
+        _compiler("blank.typ").compile(format="svg")
