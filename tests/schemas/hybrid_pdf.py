@@ -6,10 +6,13 @@ import io
 import zlib
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import typst
 from pikepdf import Array, Dictionary, Name, ObjectStreamMode, Pdf, Stream, StreamDecodeLevel, String
+
+from schemas.formats import facturx
 
 CII = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"
 XML = f'<rsm:CrossIndustryInvoice xmlns:rsm="{CII}"/>'.encode()
@@ -159,6 +162,18 @@ def page(standard: str = "a-3b", *more: str) -> bytes:
     """A page by Typst without text, and so without fonts."""
     source = '#set document(title: "Page")\n#set text(lang: "fr")\n#rect(fill: blue, width: 3cm, height: 2cm)'
     made = typst.compile(source.encode(), format="pdf", pdf_standards=[standard, *more], timestamp=0)
+    assert isinstance(made, bytes)
+    return made
+
+
+@cache
+def written() -> bytes:
+    """A page by Typst with text in a font of ours, and an outline."""
+    folder = Path(facturx.__file__).parent / "fonts"
+    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(folder)])
+    source = f'#set document(title: "Page")\n#set text(lang: "fr", font: "{sorted(fonts.families())[0]}")\n= Facture'
+    standards = {"pdf_standards": ["a-3b"], "timestamp": 0}
+    made = typst.compile(source.encode(), format="pdf", font_paths=fonts, ignore_system_fonts=True, **standards)
     assert isinstance(made, bytes)
     return made
 

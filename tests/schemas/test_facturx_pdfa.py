@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pikepdf
 import pytest
 from lxml import etree
-from pikepdf import Array, Name, Pdf, String
+from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
 from pikepdf import pdfa as checker
 
 from schemas.finding import Severity
@@ -262,6 +262,40 @@ def test_leftovers_that_nobody_sees_are_no_obstacle() -> None:
 
     data = pdfa.wrap(built(made.drawn(DRAWING), leftovers), XML, WHAT)
     assert pdfa.extract(data).xml == XML
+
+
+def test_leftovers_in_fonts_and_outlines_are_no_obstacle() -> None:
+    with pikepdf.open(io.BytesIO(made.written())) as pdf:
+        drawing = pdf.pages[0].Contents.read_bytes()
+        fonts = [item for item in pdf.objects if isinstance(item, Dictionary) and item.get("/Type") == Name.Font]
+        (composed,) = (font for font in fonts if font.Subtype == Name.Type0)
+        composed.CIDToGIDMap = Name.Identity
+        descendant = composed.DescendantFonts[0]
+        composed.DescendantFonts = Array([Dictionary(dict(descendant.items()))])
+        for key in ("/Registry", "/Ordering"):
+            descendant.CIDSystemInfo[key] = pdf.make_indirect(String(str(descendant.CIDSystemInfo[key])))
+        descendant.FontDescriptor.CIDSet = Stream(pdf, b"\xff")
+        descendant.FontDescriptor.FontFile2.Metadata = Stream(pdf, b"<x/>")
+        descendant.FontDescriptor.FontFile2.Type = Name.FontFile
+        assert any("/Title" in item and "/Dest" in item for item in pdf.objects if isinstance(item, Dictionary))
+        pdf.Root.AcroForm = Dictionary(Fields=Array())
+        pdf.Root.OpenAction = action("GoTo", D=Array([pdf.pages[0].obj, Name.Fit]))
+        out = io.BytesIO()
+        pdf.save(out)
+    assert pdfa.check(out.getvalue())
+    data = pdfa.wrap(out.getvalue(), XML, WHAT)
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        assert pdf.pages[0].Contents.read_bytes() == drawing
+        assert "/Outlines" in pdf.Root
+
+
+def test_a_form_that_can_be_filled_in_prevents_it() -> None:
+    def form(pdf: Pdf) -> None:
+        field = pdf.make_indirect(Dictionary(FT=Name.Tx, T=String("total"), V=String("1")))
+        pdf.Root.AcroForm = Dictionary(Fields=Array([field]))
+
+    with pytest.raises(Unreadable, match="interactive forms"):
+        pdfa.wrap(built(made.drawn(DRAWING), form), XML, WHAT)
 
 
 @pytest.mark.parametrize(
