@@ -15,6 +15,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
+import pikepdf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,6 +47,7 @@ from schemas.invoice import (
     shapes,
 )
 from schemas.json_form import read
+from schemas.xml import Unreadable
 from tests.schemas.sample_invoice import invoice as sample
 from tests.schemas.strategies import invoices
 
@@ -517,6 +519,37 @@ def test_the_page_becomes_a_factur_x_that_passes_the_check(path: Path) -> None:
     made = build(invoice, b"<invoice/>", language="fr", created=AT)
     assert pdfa.check(made) == ()
     assert pdfa.extract(made).xml == b"<invoice/>"
+
+
+def test_the_container_is_titled_in_its_language() -> None:
+    made = build(replace(sample(), type_code="386"), b"<invoice/>", language="en", created=AT)
+    metadata = PdfReader(BytesIO(made)).metadata
+    assert metadata is not None
+    assert (metadata.title, metadata.author) == ("Prepayment invoice F-2026-0001", "Atelier des Tilleuls SARL")
+
+
+def unembedded() -> bytes:
+    """A PDF in a font that it does not bring along, which PDF/A forbids."""
+    with pikepdf.new() as pdf:
+        sheet = pdf.add_blank_page(page_size=(200, 200))
+        font = pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
+        sheet.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F1=font))
+        sheet.Contents = pdf.make_stream(b"BT /F1 12 Tf 20 100 Td (Facture) Tj ET")
+        out = BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
+def test_a_supplied_pdf_that_cannot_be_pdfa_goes_along_with_our_page() -> None:
+    made = build(sample(), b"<invoice/>", created=AT, supplied=unembedded())
+    assert pdfa.check(made) == ()
+    assert [(one.name, one.data) for one in pdfa.extract(made).others] == [("submitted.pdf", unembedded())]
+    assert "AtelierdesTilleuls" in text_of(made)
+
+
+def test_a_supplied_pdf_that_is_damaged_is_refused() -> None:
+    with pytest.raises(Unreadable):
+        build(sample(), b"<invoice/>", created=AT, supplied=unembedded()[:300])
 
 
 def test_what_the_invoice_brings_along_is_attached_and_listed() -> None:

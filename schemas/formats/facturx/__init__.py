@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from schemas.formats.facturx import page, pdfa
+from schemas.formats.facturx import page, pdfa, sheet
 from schemas.formats.facturx.pdfa import Embedded
-from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
+from schemas.invoice import Invoice
 from schemas.xml import Unreadable
 
 NAME = "facturx"
@@ -21,8 +21,8 @@ def build(
     supplied PDF is damaged, encrypted or active (such a file is passed on to nobody), and pdfa.NotPdfA when what was
     made does not pass the check, which is a defect of ours.
     """
-    title = f"{'Avoir' if invoice.type_code in CREDIT_NOTE_TYPES else 'Facture'} {invoice.number}"
-    described = pdfa.Description(invoice.profile, title, invoice.seller.name or "-", created, language)
+    title, author = sheet.title(invoice, language), invoice.seller.name or "-"
+    described = pdfa.Description(invoice.profile, title, author, created, language)
     attachments = _attachments(invoice)
     if supplied is not None:
         try:

@@ -50,19 +50,23 @@ _SIREN, _SIRET = "0002", "0009"
 Pairs = list[tuple[str, str]]
 
 
+def title(invoice: Invoice, language: str) -> str:
+    """What kind of document it is, and its number: "Avoir A-17"."""
+    return f"{_kind(invoice, Writer(language, invoice.currency))} {invoice.number}".strip()
+
+
 def compose(invoice: Invoice, language: str) -> dict[str, Any]:
     """Everything the template lays out, as JSON-ready texts."""
     writer = Writer(language, invoice.currency)
     words = writer.words
     credit = invoice.type_code in CREDIT_NOTE_TYPES
-    kind = writer.known("kinds", invoice.type_code) or writer.known("kinds", "381" if credit else "380")
     return {
         "language": writer.language,
         "labels": words,
-        "kind": kind,
+        "kind": _kind(invoice, writer),
         "number": invoice.number,
-        "title": f"{kind} {invoice.number}".strip(),
-        "head": _short(f"{invoice.seller.name} · {kind} {invoice.number}"),
+        "title": title(invoice, language),
+        "head": _short(f"{invoice.seller.name} · {title(invoice, language)}"),
         "author": invoice.seller.name or "-",
         "seller": _party(invoice.seller, writer),
         "buyer": _party(invoice.buyer, writer),
@@ -82,6 +86,11 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
         "attachments": [_attachment(one) for one in invoice.attachments],
         "others": _others(invoice, writer),
     }
+
+
+def _kind(invoice: Invoice, writer: Writer) -> str:
+    credit = invoice.type_code in CREDIT_NOTE_TYPES
+    return writer.known("kinds", invoice.type_code) or writer.known("kinds", "381" if credit else "380")
 
 
 def _payable(invoice: Invoice) -> bool:
