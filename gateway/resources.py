@@ -49,6 +49,8 @@ class Work:
     """Ids of the payments the journal tells of already."""
     made: tuple[Kept, ...] = field(default=())
     """What earlier stages of this claim keep and is not committed yet."""
+    known: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """Contents read under this claim, by their SHA-256."""
 
     async def read(self, role: Role, resources: Resources) -> bytes:
         """The newest content in this role. Raises NotFound."""
@@ -58,8 +60,10 @@ class Work:
         reference = self.document.content(role)
         if reference is None:
             raise NotFound(f"the document has no {role}")
-        async with resources.pool.account(self.account.id) as connection:
-            return await documents.read(connection, reference.sha256)
+        if reference.sha256 not in self.known:
+            async with resources.pool.account(self.account.id) as connection:
+                self.known[reference.sha256] = await documents.read(connection, reference.sha256)
+        return self.known[reference.sha256]
 
     def has(self, role: Role) -> bool:
         """Whether there is a content in this role."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -106,7 +107,7 @@ class Worker:
                 if committed.next is None:  # the commit made a refusal of it: the invoice number is already used
                     return
                 steps = []
-                work = await load(resources, account, claim.document_id, 1)
+                work = await self._again(work, stage)
             outcome = await self._outcome(stage, work)
             took = work.arrivals if stage.reaches(Stage.ACKNOWLEDGED) else ()
             steps.append(Step(stage, outcome, resources.clock.now(), took))
@@ -117,10 +118,15 @@ class Worker:
             if station.commit_after:
                 await commit(resources.pool, claim, steps, go_on=True)
                 steps = []
-                work = await load(resources, account, claim.document_id, 1)
+                work = await self._again(work, following)
             else:
                 work = work.after(stage, outcome)
             stage = following
+
+    async def _again(self, before: Work, stage: Stage) -> Work:
+        """The document as it is committed; what was read of it before need not be read anew, unless to archive it."""
+        work = await load(self._resources, before.account, before.document.id, 1)
+        return work if stage is Stage.ARCHIVED else replace(work, known=before.known)
 
     async def _outcome(self, stage: Stage, work: Work) -> Outcome:
         """Run one stage; what it does not foresee becomes an attempt that is seen and tried again, never a loss."""

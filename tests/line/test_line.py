@@ -150,3 +150,13 @@ async def test_two_workers_share_the_work_and_double_nothing(line):
     deliveries = await line.delivered()
     assert len(deliveries) == len({delivery["trackingId"] for delivery in deliveries}) == 12
     assert (await audit.audit_account(line.pool, line.account.id)).clean
+
+
+async def test_what_the_rules_pass_and_no_reader_can_read_is_refused_with_the_reason(line):
+    members = demo_invoices.invoice("U-1", demo_invoices.buyer_that_accepts())
+    xml = demo_invoices.written(members, "cii")
+    day = members["delivery"]["date"].replace("-", "")
+    document_id = await line.submit(xml.replace(day.encode(), b"20260231"), "cii", "application/xml")
+    document = await line.until(document_id, Stage.DELIVERED)
+    assert document.halted == "the document breaks rules"
+    assert document.facts["validated"]["findings"]
