@@ -4,8 +4,8 @@ A mail server cannot be asked what it has, so a repeated consignment is sent aga
 its reader can tell the repetition. A connection lost after DATA is an unknown outcome, never a refusal. Addresses are
 held to a strict grammar without quotes, spaces or line ends, so that nothing in an invoice can write a header.
 
-What goes to a public buyer or is an invoice between French companies must not go by e-mail; that is the route's choice,
-which asks this network only about the buyer's own electronic address.
+What the law wants to go over an approved platform is not for e-mail. This module does not know the law: it serves a
+buyer whose own electronic address (BT-49) is an e-mail, and the sender answers for that choice.
 """
 
 from __future__ import annotations

@@ -65,11 +65,10 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
         except Unreachable as away:
             log.warning("nothing collected: %s", away.reason, extra={"network": network.name})
             break
-        for arrival in page.arrivals:
-            if await _tie(resources, network.name, arrival):
-                new += 1
-            else:
-                await arrivals.keep_stray(resources.pool, network.name, arrival, resources.clock.now())
+        kept = [await _kept(resources, network.name, arrival) for arrival in page.arrivals]
+        new += kept.count(True)
+        if None in kept:
+            break  # the page is collected anew; what is stored already stays once
         if page.cursor != cursor:
             await arrivals.advance(resources.pool, network.name, page.cursor, resources.clock.now())
         if not page.more:
@@ -77,6 +76,20 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
     if new:
         ring()
     return new
+
+
+async def _kept(resources: Resources, network: str, arrival: Arrival) -> bool | None:
+    """Store an arrival: True with its document, False as a stray, None when it could not be stored now."""
+    try:
+        if await _tie(resources, network, arrival):
+            return True
+        await arrivals.keep_stray(resources.pool, network, arrival, resources.clock.now())
+    except Busy:
+        raise
+    except Exception:
+        log.exception("an arrival could not be stored", extra={"network": network})
+        return None
+    return False
 
 
 async def _tie(resources: Resources, network: str, arrival: Arrival) -> bool:

@@ -40,20 +40,31 @@ class Compute:
         self._processes = processes
         self._timeout = timeout
         self._warm = warm
+        self._places = asyncio.Semaphore(processes)
         self._pool = self._make()
 
     async def __call__(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a picklable function in a worker process. Raises what it raises, or Interrupted."""
-        pool = self._pool
-        try:
+        """Run a picklable function in a worker process. Raises what it raises, or Interrupted.
+
+        No more calls are in the pool than it has processes: the time of a call starts when its work does, and a process
+        that dies takes with it only what runs beside it.
+        """
+        async with self._places:
+            pool = self._pool
             future = asyncio.get_running_loop().run_in_executor(pool, _call, function, args, kwargs)
-            return await asyncio.wait_for(future, self._timeout)
-        except BrokenProcessPool as broken:
-            self._replace(pool)
-            raise Interrupted("a worker process died") from broken
-        except TimeoutError as late:
-            self._replace(pool)
-            raise Interrupted(f"a worker process took more than {self._timeout:.0f} s") from late
+            try:
+                return await asyncio.wait_for(future, self._timeout)
+            except BrokenProcessPool as broken:
+                self._replace(pool)
+                raise Interrupted("a worker process died") from broken
+            except TimeoutError as late:
+                self._replace(pool)
+                raise Interrupted(f"a worker process took more than {self._timeout:.0f} s") from late
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if future.cancelled() and (task is None or not task.cancelling()):
+                    raise Interrupted("the worker processes were replaced") from None
+                raise
 
     def close(self) -> None:
         """End the processes; work under way is given up."""

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 IDLE = 0.25
 """Seconds between looks at the task table when nobody rings."""
 
+ATTEMPTS_LIMIT = 30
+"""Claims of one stage after which a document is set aside; those of an unreachable network are far fewer."""
+
 ACCOUNT_MEMORY = timedelta(seconds=5)
 """How long a worker believes what it read of an account's policy."""
 
@@ -98,6 +101,9 @@ class Worker:
     async def _stages(self, claim: Claim) -> None:
         resources = self._resources
         account = await self._account(claim.account_id)
+        if claim.attempts > ATTEMPTS_LIMIT:
+            await self._set_aside(claim)
+            return
         work = await load(resources, account, claim.document_id, claim.attempts)
         stage, steps = claim.stage, list[Step]()
         while True:
@@ -108,8 +114,8 @@ class Worker:
                     return
                 steps = []
                 work = await self._again(work, stage)
-            outcome = await self._outcome(stage, work)
-            took = work.arrivals if stage.reaches(Stage.ACKNOWLEDGED) else ()
+            outcome, ended = await self._outcome(stage, work)
+            took = work.arrivals if ended and stage.reaches(Stage.ACKNOWLEDGED) else ()
             steps.append(Step(stage, outcome, resources.clock.now(), took))
             following = stage.next
             if isinstance(outcome, Later | Halted) or following is None:
@@ -123,14 +129,22 @@ class Worker:
                 work = work.after(stage, outcome)
             stage = following
 
+    async def _set_aside(self, claim: Claim) -> None:
+        """A stage that never ends, not even badly, waits for a person: it may be what kills the process."""
+        facts = {"attempt": claim.attempts, "outcome": "failed", "reason": "no attempt came to an end"}
+        step = Step(
+            claim.stage, Halted("set aside: no attempt came to an end", facts=facts), self._resources.clock.now()
+        )
+        await commit(self._resources.pool, claim, [step], go_on=False)
+
     async def _again(self, before: Work, stage: Stage) -> Work:
         """The document as it is committed; what was read of it before need not be read anew, unless to archive it."""
         work = await load(self._resources, before.account, before.document.id, 1)
         return work if stage is Stage.ARCHIVED else replace(work, known=before.known)
 
-    async def _outcome(self, stage: Stage, work: Work) -> Outcome:
-        """Run one stage; what it does not foresee becomes an attempt that is seen and tried again, never a loss."""
-        started = time.perf_counter()
+    async def _outcome(self, stage: Stage, work: Work) -> tuple[Outcome, bool]:
+        """Run one stage, and tell whether it ended by itself; what it does not foresee becomes an attempt, no loss."""
+        started, ended = time.perf_counter(), True
         try:
             outcome = await LINE[stage].run(work, self._resources)
         except Busy:
@@ -139,7 +153,7 @@ class Worker:
             outcome = Halted(corrupt.detail)
         except Exception as unforeseen:
             log.exception("stage failed", extra={"document": str(work.document.id), "stage": str(stage)})
-            outcome = _unforeseen(work, type(unforeseen).__name__)
+            outcome, ended = _unforeseen(work, type(unforeseen).__name__), False
         log.info(
             "stage",
             extra={
@@ -149,7 +163,7 @@ class Worker:
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             },
         )
-        return outcome
+        return outcome, ended
 
     async def _claim(self, free: int) -> list[Claim]:
         if free <= 0:
@@ -158,8 +172,10 @@ class Worker:
             return await tasks.claim(self._resources.pool, self._resources.clock.now(), free)
         except Busy as busy:
             log.warning("the database is away: %s", busy.detail)
-            await asyncio.sleep(1)
-            return []
+        except Exception:
+            log.exception("claiming failed")
+        await asyncio.sleep(1)
+        return []
 
     async def _pause(self, running: set[asyncio.Task[None]], *, busy: bool) -> set[asyncio.Task[None]]:
         """Wait until a place is free and there may be something to do."""
@@ -174,8 +190,10 @@ class Worker:
         """Extend what is held, well before it expires."""
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 4)
-            with suppress(Busy):
+            try:
                 await tasks.extend(self._resources.pool, list(self._held.values()), self._resources.clock.now())
+            except Exception:
+                log.exception("claims could not be extended")
 
     async def _account(self, account_id: UUID) -> Account:
         known = self._accounts.get(account_id)

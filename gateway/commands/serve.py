@@ -55,14 +55,19 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_gateway(settings, os.environ) as gateway, AsyncExitStack() as stack:
-        port = await start(gateway, stack)
+        port, running = await start(gateway, stack)
         print(f"Estafette listens on http://{settings.host}:{port}  (API page: /docs)", flush=True)
-        await stop.wait()
+        stopped = asyncio.create_task(stop.wait())
+        ended, _ = await asyncio.wait([stopped, *running], return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping")
+        stopped.cancel()
+        for task in ended - {stopped}:
+            task.result()  # a worker that ended by itself: say why, and let whoever runs us start us again
+            raise RuntimeError("a worker ended by itself")
 
 
-async def start(gateway: Gateway, stack: AsyncExitStack) -> int:
-    """Start listening and working; the stack stops both. Returns the port."""
+async def start(gateway: Gateway, stack: AsyncExitStack) -> tuple[int, list[asyncio.Task[None]]]:
+    """Start listening and working; the stack stops both. Returns the port and what works, which never ends alone."""
     worker = gateway.worker()
     app = application.create(gateway.resources, gateway.settings, ring=worker.ring, pepper=gateway.pepper)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN, auto_decompress=False)
@@ -70,10 +75,12 @@ async def start(gateway: Gateway, stack: AsyncExitStack) -> int:
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, gateway.settings.host, gateway.settings.port)
     await site.start()
+    running: list[asyncio.Task[None]] = []
     if gateway.settings.workers:
-        for coroutine in (worker.run(), gateway.chores(worker).run()):
-            stack.push_async_callback(_end, asyncio.create_task(coroutine))
-    return int(runner.addresses[0][1])
+        running = [asyncio.create_task(coroutine) for coroutine in (worker.run(), gateway.chores(worker).run())]
+        for task in running:
+            stack.push_async_callback(_end, task)
+    return int(runner.addresses[0][1]), running
 
 
 async def _end(task: asyncio.Task[None]) -> None:

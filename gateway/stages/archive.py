@@ -12,6 +12,7 @@ from gateway.resources import Resources, Work, digest
 
 async def run(work: Work, resources: Resources) -> Outcome:
     """Read the original back. Raises Corrupt when it is not what was built."""
+    await work.read(Role.SUBMISSION, resources)
     original = await work.read(Role.ORIGINAL, resources)
     stored = digest(original)
     built = work.facts(Stage.BUILT)["sha256"]

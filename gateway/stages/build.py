@@ -16,7 +16,7 @@ from gateway.compute import Interrupted
 from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
 from schemas.catalogue import FORMATS
-from schemas.finding import Finding, Verdict
+from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import facturx
 from schemas.judge import judge
 from schemas.xml import Unreadable
@@ -109,20 +109,23 @@ def _facturx(order: Order, as_submitted: Built) -> Built:
     reading = FORMATS[order.xml_format].read(order.xml)
     if reading.unknown:
         return _kept(
-            as_submitted, f"Factur-X would not show {len(reading.unknown)} elements, first {reading.unknown[0]}"
+            order, as_submitted, f"Factur-X would not show {len(reading.unknown)} elements, first {reading.unknown[0]}"
         )
     xml = order.xml
     if order.xml_format != "cii":
         xml = FORMATS["cii"].write(reading.invoice)
         report = judge(xml, french=order.french, folder=order.rules)
         if report.verdict is not Verdict.VALID:
-            return _kept(as_submitted, f"its translation into CII does not pass: {_first(report.findings)}")
+            return _kept(order, as_submitted, f"its translation into CII does not pass: {_first(report.findings)}")
     supplied = order.submission if order.format == "pdf" else None
     pdf = facturx.build(reading.invoice, xml, language=order.language, created=order.created, supplied=supplied)
     return Built("facturx", "application/pdf", pdf, f"made from {order.format}")
 
 
-def _kept(as_submitted: Built, why: str) -> Built:
+def _kept(order: Order, as_submitted: Built, why: str) -> Built:
+    if order.format == "pdf":
+        says = f"No Factur-X can be made of the PDF and its data: {why}."
+        raise Unreadable((Finding("HOUSE-PDF-DATA", Severity.FATAL, "house", says, fix="Send the data alone."),))
     return Built(as_submitted.format, as_submitted.media_type, as_submitted.data, f"kept as submitted: {why}")
 
 

@@ -76,7 +76,7 @@ def _later(work: Work, consignment: Consignment, away: Unreachable) -> Outcome:
     }
     if wait is None:
         return Halted("the network could not be reached for three days", facts=facts)
-    return Later(away.retry_in or wait, away.reason, (News("attempt", facts),))
+    return Later(max(away.retry_in or wait, wait), away.reason, (News("attempt", facts),))
 
 
 def _file_name(number: str) -> str:

@@ -15,9 +15,22 @@ from gateway.lifecycle import Done, Halted, Kept, Outcome, Role
 from gateway.resources import Resources, Work, digest
 from schemas import json_form
 from schemas.catalogue import FORMATS, recognise
-from schemas.finding import Finding, Report, Verdict
+from schemas.finding import Finding, Report, Severity, Verdict
 from schemas.invoice import Invoice, Party
 from schemas.xml import Unreadable
+
+_TEXT_LIMIT = 200
+"""Characters of an identifier; French numbers have 35 (BR-FR-01), addresses 125 (BR-FR-25)."""
+
+_BOUNDED = (
+    ("number", "BT-1", "The invoice number"),
+    ("type_code", "BT-3", "The type code"),
+    ("currency", "BT-5", "The currency code"),
+    ("seller", "BT-30", "The seller's identifier"),
+    ("buyer", "BT-47", "The buyer's identifier"),
+    ("buyer_scheme", "BT-49-1", "The scheme of the buyer's electronic address"),
+    ("buyer_address", "BT-49", "The buyer's electronic address"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,23 @@ class Parsed:
     unreadable: tuple[Finding, ...] = ()
     """Why the model could not be read; the rules decide then."""
 
+    @property
+    def oversized(self) -> tuple[Finding, ...]:
+        """What is longer than any identifier is: no index, no file name and no network would take it."""
+        return tuple(
+            Finding(
+                rule="HOUSE-LENGTH",
+                severity=Severity.FATAL,
+                layer="house",
+                says=f"{name} is longer than {_TEXT_LIMIT} characters.",
+                terms=(term,),
+                found=f"{len(self.columns[column])} characters",
+                expected=f"at most {_TEXT_LIMIT} characters",
+            )
+            for column, term, name in _BOUNDED
+            if len(self.columns.get(column) or "") > _TEXT_LIMIT
+        )
+
 
 async def run(work: Work, resources: Resources) -> Outcome:
     """Read the submission, or the data that came beside a PDF."""
@@ -43,7 +73,9 @@ async def run(work: Work, resources: Resources) -> Outcome:
         parsed = await resources.compute(parse, data)
     except Unreadable as unreadable:
         return Halted("the submission cannot be read", unreadable.findings)
-    facts: dict[str, Any] = {"format": parsed.format, "profile": parsed.profile}
+    if parsed.oversized:
+        return Halted("the submission cannot be taken", parsed.oversized)
+    facts: dict[str, Any] = {"format": parsed.format, "profile": parsed.profile[:_TEXT_LIMIT]}
     if parsed.unknown:
         facts["unknown"] = len(parsed.unknown)
     if parsed.unreadable:

@@ -87,7 +87,7 @@ async def keep(pool: Pool, network: str, owner: Owner, arrival: Arrival, now: da
             now,
         )
         if new:
-            await tasks.wake(connection, owner.document_id, now)
+            await tasks.reopen(connection, owner.document_id, now)
     return bool(new)
 
 
@@ -113,10 +113,10 @@ async def keep_stray(pool: Pool, network: str, arrival: Arrival, now: datetime) 
 
 
 async def strays(pool: Pool, network: str, limit: int = 100) -> Sequence[Arrival]:
-    """What waits to be tied to a document, the newest first: an old stranger never blocks a new one."""
+    """Some of what waits to be tied to a document, by chance: none is passed over for ever, however many there are."""
     async with pool.worker() as connection:
         rows = await connection.fetch(
-            "select * from stray where network = $1 order by arrived_at desc, network_id limit $2", network, limit
+            "select * from stray where network = $1 order by random() limit $2", network, limit
         )
     return [
         Arrival(

@@ -145,7 +145,7 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
             """
             select d.version, d.head, d.seller, d.number, d.type_code, d.issue_date, d.stage
             from task t join document d using (account_id, document_id)
-            where t.document_id = $1 and t.lease = $2 for update
+            where t.document_id = $1 and t.lease = $2 for no key update
             """,
             claim.document_id,
             claim.lease,
@@ -360,26 +360,20 @@ async def _claim_number(
     seller, number, type_code, issued = (
         columns.get(name, row[name]) for name in ("seller", "number", "type_code", "issue_date")
     )
-    await connection.execute(
-        """
-        insert into invoice_number (account_id, seller, number, type_code, issue_year, document_id)
-        values ($1, $2, $3, $4, $5, $6) on conflict do nothing
-        """,
-        claim.account_id,
-        seller,
-        number,
-        type_code,
-        issued.year,
-        claim.document_id,
-    )
-    first = await connection.fetchval(
-        "select document_id from invoice_number "
-        "where seller = $1 and number = $2 and type_code = $3 and issue_year = $4",
-        seller,
-        number,
-        type_code,
-        issued.year,
-    )
+    key = (seller, number, type_code, issued.year)
+    first = await _holder(connection, key)
+    if first is None or (first != claim.document_id and await _never_left(connection, first)):
+        await connection.execute(
+            """
+            insert into invoice_number (account_id, seller, number, type_code, issue_year, take, document_id)
+            select $1, $2, $3, $4, $5, coalesce(max(take), 0) + 1, $6 from invoice_number
+            where seller = $2 and number = $3 and type_code = $4 and issue_year = $5 on conflict do nothing
+            """,
+            claim.account_id,
+            *key,
+            claim.document_id,
+        )
+        first = await _holder(connection, key)
     if first == claim.document_id:
         return steps
     done = steps[place].outcome
@@ -401,6 +395,32 @@ async def _claim_number(
         keep=_refusing(done.keep, finding),
     )
     return [*steps[:place], replace(steps[place], outcome=refusal)]
+
+
+async def _holder(connection: Connection, key: tuple[str, str, str, int]) -> UUID | None:
+    """The document that holds an invoice number now."""
+    holder: UUID | None = await connection.fetchval(
+        """
+        select document_id from invoice_number
+        where seller = $1 and number = $2 and type_code = $3 and issue_year = $4 order by take desc limit 1
+        """,
+        *key,
+    )
+    return holder
+
+
+async def _never_left(connection: Connection, document_id: UUID) -> bool:
+    """Whether a document ended before anything of it was handed to a network: its number may serve its correction."""
+    return bool(
+        await connection.fetchval(
+            """
+            select halted is not null and stage not in ('delivered', 'acknowledged', 'settled')
+                and not exists (select from event e where e.document_id = d.document_id and e.stage = 'delivered')
+            from document d where document_id = $1
+            """,
+            document_id,
+        )
+    )
 
 
 def _columns(steps: Sequence[Step]) -> dict[str, Any]:
@@ -510,9 +530,6 @@ async def _next(
 ) -> Stage | None:
     """Set the one next task: none at the end of the line, the same stage later, or the next stage now."""
     following = stage.next
-    if halted is not None or following is None:
-        await connection.execute("delete from task where document_id = $1", claim.document_id)
-        return None
     if isinstance(last.outcome, Later):
         tried = any(news.kind == "attempt" for news in last.outcome.news)
         await connection.execute(
@@ -526,6 +543,16 @@ async def _next(
             last.at + last.outcome.after,
             tried,
             last.stage,
+        )
+        return None
+    if halted is not None or following is None:
+        await connection.execute(
+            "delete from task where document_id = $1 and (not woken or $2)", claim.document_id, halted is not None
+        )
+        await connection.execute(
+            "update task set due = $2, attempts = 0, leased_until = null where document_id = $1",
+            claim.document_id,
+            last.at,
         )
         return None
     await connection.execute(

@@ -65,20 +65,5 @@ async def record(
     ):
         raise KeyReused("this Idempotency-Key names another payment; a new payment needs a new key")
     if made is not None:
-        await _settle_again(connection, account_id, document_id, now)
-        await tasks.wake(connection, document_id, now)
+        await tasks.reopen(connection, document_id, now)
     return kept, made is None
-
-
-async def _settle_again(connection: Connection, account_id: UUID, document_id: UUID, now: datetime) -> None:
-    """A document that was settled is looked at again: a late payment or a reversal has its event too."""
-    await connection.execute(
-        """
-        insert into task (account_id, document_id, stage, due)
-        select account_id, document_id, 'settled', $3 from document
-        where account_id = $1 and document_id = $2 and stage = 'settled' and halted is null on conflict do nothing
-        """,
-        account_id,
-        document_id,
-        now,
-    )

@@ -87,6 +87,20 @@ async def wake(connection: Connection, document_id: UUID, now: datetime) -> None
     await connection.execute("update task set due = $2, woken = true where document_id = $1", document_id, now)
 
 
+async def reopen(connection: Connection, document_id: UUID, now: datetime) -> None:
+    """The same, and a document that was settled is looked at again: what comes late has its event too."""
+    await connection.execute(
+        """
+        insert into task (account_id, document_id, stage, due)
+        select account_id, document_id, 'settled', $2 from document
+        where document_id = $1 and stage = 'settled' and halted is null on conflict do nothing
+        """,
+        document_id,
+        now,
+    )
+    await wake(connection, document_id, now)
+
+
 async def claim_chore(pool: Pool, name: str, now: datetime, every: timedelta) -> bool:
     """Take a chore that is due for one run; nobody else gets it before `every` has passed."""
     async with pool.worker() as connection:

@@ -56,8 +56,8 @@ def chain(profile: str) -> tuple[Rules, Rules]:
     level = PROFILES.get(profile)
     if level:
         return _xsd(level), _rules(level)
-    nearest = profile.rpartition(":")[2]
-    return D22B, _rules(nearest if nearest in _FILES else "en16931", _NORM)
+    nearest = "extended" if profile.endswith(":extended") else "en16931"
+    return D22B, _rules(nearest, _NORM)
 
 
 def _xsd(level: str) -> Rules:

@@ -99,3 +99,25 @@ def _alive(process: int) -> bool:
         return False
     with open(f"/proc/{process}/stat") as stat:
         return stat.read().rpartition(")")[2].split()[0] != "Z"
+
+
+async def test_those_who_wait_for_their_turn_are_served_after_a_neighbour_overran_or_died():
+    pool = Compute(1, timeout=2)
+    try:
+        assert await pool(double, 1) == 2
+        calls = [asyncio.create_task(pool(sleep, 60)), asyncio.create_task(pool(die))]
+        calls += [asyncio.create_task(pool(double, number)) for number in range(4)]
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(one) for one in ended[:2]] == [Interrupted, Interrupted]
+        assert ended[2:] == [0, 2, 4, 6]
+    finally:
+        pool.close()
+
+
+async def test_a_caller_that_is_cancelled_is_cancelled(compute):
+    call = asyncio.create_task(compute(sleep, 1))
+    await asyncio.sleep(0.2)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert await compute(double, 2) == 4

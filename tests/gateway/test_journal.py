@@ -258,3 +258,44 @@ async def test_the_books_balance_over_delivered_pending_and_halted(pool, account
         await connection.execute("delete from task")
     books = (await audit.audit_account(pool, account.id)).reconciliation
     assert not books.balanced
+
+
+async def take_number(pool, account, data: bytes, *more):
+    """A document that is parsed as F-7, valid, and then ends as the further steps say."""
+    document_id = (await admitted(pool, account.id, data)).document_id
+    claim = next(c for c in await tasks.claim(pool, NOON, 100) if c.document_id == document_id)
+    steps = [step(Stage.PARSED, parsed("F-7")), step(Stage.VALIDATED, Done({})), *more]
+    return await commit(pool, claim, steps, go_on=False)
+
+
+async def test_a_number_serves_its_correction_when_nothing_was_handed_over(pool, account):
+    lost = step(Stage.ROUTED, Halted("no way to this participant"))
+    assert (await take_number(pool, account, b"1", lost)).halted == "no way to this participant"
+    assert (await take_number(pool, account, b"2")).halted is None
+    assert (await take_number(pool, account, b"3")).halted == "the invoice number is already used"
+    assert await count(pool, account, "invoice_number") == 2
+
+
+@pytest.mark.parametrize("outcome", ["unknown", "unreachable"])
+async def test_a_number_stays_taken_once_a_delivery_was_tried(pool, account, outcome):
+    tried = News("attempt", {"attempt": 1, "outcome": outcome})
+    routed = Done({"network": "afnor", "consignment": "c", "sha256": "00" * 32})
+    ended = Halted("the network could not be reached for three days", news=(tried,))
+    await take_number(pool, account, b"1", step(Stage.ROUTED, routed), step(Stage.DELIVERED, ended))
+    assert (await take_number(pool, account, b"2")).halted == "the invoice number is already used"
+
+
+async def test_what_comes_while_the_last_stage_is_committed_is_not_lost(pool, account):
+    document_id = (await admitted(pool, account.id)).document_id
+    claim = await the_claim(pool, document_id)
+    async with pool.account(account.id) as connection:
+        await tasks.reopen(connection, document_id, NOON)
+    await commit(pool, claim, [step(Stage.SETTLED, Done({"paid": True}))], go_on=False)
+    again = await the_claim(pool, document_id)
+    await commit(pool, again, [step(Stage.SETTLED, Done({"paid": True}))], go_on=False)
+    assert await tasks.claim(pool, NOON, 10) == []
+    async with pool.account(account.id) as connection:
+        await tasks.reopen(connection, document_id, NOON)  # a late status or payment
+    late = await the_claim(pool, document_id)
+    await commit(pool, late, [step(Stage.SETTLED, Later(timedelta(days=1), "waits for payment"))], go_on=False)
+    assert (await the_claim(pool, document_id, NOON + timedelta(days=1))).stage is Stage.SETTLED

@@ -360,3 +360,11 @@ def test_explanations_speak_both_languages() -> None:
     assert explain.fix_of("NO-SUCH-RULE") is None
     assert explain.terms_of("BR-FR-09_EXT-FR-FE-06") == ("EXT-FR-FE-06",)
     assert explain.terms_of("BR-CO-15") == ("BT-112", "BT-109", "BT-110")
+
+
+@pytest.mark.parametrize("ending", ["", ":minimum", ":basicwl", ":basic", ":extended", ":en16931"])
+def test_no_ending_of_an_unknown_profile_switches_the_rules_of_the_norm_off(ending: str) -> None:
+    one = replace(invoice(), profile=f"urn:x{ending}", vat_breakdown=())
+    report = judge(FORMATS["cii"].write(one))
+    assert report.verdict is Verdict.INVALID
+    assert any(finding.rule.startswith("BR-") and finding.severity is Severity.FATAL for finding in report.findings)

@@ -147,15 +147,17 @@ create table idempotency (
     foreign key (account_id, document_id) references document
 );
 
--- An invoice number, taken for good by the first valid document that bears it.
+-- An invoice number, taken by the first valid document that bears it; again only when that one ended before anything of
+-- it was handed to a network, by its correction. The highest take holds it.
 create table invoice_number (
     account_id   uuid not null,
     seller       text not null,
     number       text not null,
     type_code    text not null,
     issue_year   integer not null,
+    take         integer not null,
     document_id  uuid not null,
-    primary key (account_id, seller, number, type_code, issue_year),
+    primary key (account_id, seller, number, type_code, issue_year, take),
     foreign key (account_id, document_id) references document
 );
 
