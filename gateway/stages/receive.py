@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from schemas.catalogue import recognise
-
 from gateway.compute import Interrupted
 from gateway.errors import Busy, Malformed, TooLarge, UnknownFormat
 from gateway.lifecycle import Kept, Role
@@ -19,6 +17,7 @@ from gateway.resources import Resources
 from gateway.store.accounts import Account
 from gateway.store.identifiers import new_id
 from gateway.store.journal import Admission, Submission, admit
+from schemas.catalogue import recognise
 from schemas.finding import Finding
 from schemas.xml import Unreadable
 
