@@ -9,6 +9,9 @@ import pytest
 from gateway.__main__ import COMMANDS, main, parser
 from gateway.commands.logs import _Lines
 from gateway.store.placement import discard
+from schemas.finding import Verdict
+from schemas.formats.facturx import pdfa
+from schemas.judge import judge
 
 
 @pytest.fixture
@@ -104,5 +107,11 @@ def test_the_demo_shows_the_main_job_twice(reachable, capsys):
             assert said.count(status) >= 3, status
         assert "settled" in said
         assert "The broken one was refused" in said
-        assert len(list((out / "documents").glob("*.pdf"))) == 3
+        made = [path.read_bytes() for path in (out / "documents").glob("*.pdf")]
+        assert len(made) == 3
+        for pdf in made:
+            invoice = pdfa.extract(pdf)
+            assert (invoice.name, invoice.relationship) == ("factur-x.xml", "Alternative")
+            assert pdfa.check(pdf) == ()
+            assert judge(invoice.xml, french=True).verdict is Verdict.VALID
     discard(out / "gateway")
