@@ -24,6 +24,18 @@ function resolve(node) {
   return node ?? {};
 }
 
+// A text with its **strong**, *stressed* and `literal` words as elements; everything else enters as text.
+function prose(text) {
+  const kinds = [[/^\*\*(.+)\*\*$/s, "strong"], [/^\*(.+)\*$/s, "em"], [/^`(.+)`$/s, "code"]];
+  return (text ?? "").split(/(\*\*[^*]+\*\*|\*[^*\s][^*]*\*|`[^`]+`)/).map((part) => {
+    for (const [form, element] of kinds) {
+      const found = part.match(form);
+      if (found) return make(element, {}, found[1]);
+    }
+    return part;
+  });
+}
+
 function typeOf(schema) {
   const seen = resolve(schema);
   if (seen.enum) return seen.enum.join(" | ");
@@ -52,7 +64,7 @@ function table(schema, depth = 0) {
   for (const [name, { schema: member, required }] of rows) {
     const seen = resolve(member);
     const inner = seen.type === "array" ? seen.items : member;
-    const cell = make("td", {}, resolve(member).description ?? "");
+    const cell = make("td", {}, ...prose(resolve(member).description));
     if (Object.keys(members(inner)).length) {
       const nested = make("div");
       const more = make("details", {}, make("summary", {}, "members"), nested);
@@ -177,9 +189,9 @@ function operation(method, path, item, operationItem) {
   });
   const answers = make("tbody");
   for (const [status, answer] of Object.entries(operationItem.responses)) {
-    answers.append(make("tr", {}, make("td", {}, status), make("td", {}, resolve(answer).description)));
+    answers.append(make("tr", {}, make("td", {}, status), make("td", {}, ...prose(resolve(answer).description))));
   }
-  const inner = make("div", {}, make("p", { class: "says" }, operationItem.description ?? ""), form, output,
+  const inner = make("div", {}, make("p", { class: "says" }, ...prose(operationItem.description)), form, output,
     make("h3", {}, "Answers"), make("table", {}, answers));
   const success = Object.entries(operationItem.responses).find(([status]) => status.startsWith("2"));
   const shape = success && resolve(success[1]).content?.["application/json"]?.schema;
@@ -193,7 +205,7 @@ async function start() {
   description = await (await fetch("/openapi.json")).json();
   const main = document.getElementById("operations");
   const list = make("ul");
-  main.replaceChildren(make("p", { class: "says" }, description.info.description));
+  main.replaceChildren(make("p", { class: "says" }, ...prose(description.info.description)));
   for (const tag of description.tags) {
     const section = make("section", {}, make("h2", { id: tag.name }, tag.name));
     for (const [path, item] of Object.entries(description.paths)) {
