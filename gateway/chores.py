@@ -102,7 +102,8 @@ async def _tie(resources: Resources, network: str, arrival: Arrival) -> bool:
             message = await resources.compute(cdar.read, arrival.data)
         except (Unreadable, Interrupted):
             return False
-        owner = await arrivals.owner_of_number(resources.pool, network, message.seller, message.number)
+        named = arrivals.Named(message.seller, message.number, message.type_code, message.issue_date)
+        owner = await arrivals.owner_of_name(resources.pool, network, named)
     if owner is None:
         return False
     await arrivals.keep(resources.pool, network, owner, arrival, resources.clock.now())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from adapters.port import Arrival, ArrivalKind
@@ -54,14 +54,31 @@ async def owner_of_consignment(pool: Pool, network: str, consignment: str) -> Ow
     return Owner(row["account_id"], row["document_id"]) if row else None
 
 
-async def owner_of_number(pool: Pool, network: str, seller: str, number: str) -> Owner | None:
-    """The one document of this seller and number that went to the network; None when there is none, or several."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How a status message names the document it speaks about."""
+
+    seller: str
+    number: str
+    type_code: str
+    """Empty when it is not said."""
+    issue_date: date | None
+
+
+async def owner_of_name(pool: Pool, network: str, named: Named) -> Owner | None:
+    """The one document of this name that went to the network; None when there is none, or several."""
     async with pool.worker() as connection:
         rows = await connection.fetch(
-            "select account_id, document_id from delivery where seller = $1 and number = $2 and network = $3 limit 2",
-            seller,
-            number,
+            """
+            select account_id, document_id from delivery
+            where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
+                and ($5::date is null or issue_date = $5) limit 2
+            """,
+            named.seller,
+            named.number,
             network,
+            named.type_code,
+            named.issue_date,
         )
     return Owner(rows[0]["account_id"], rows[0]["document_id"]) if len(rows) == 1 else None
 

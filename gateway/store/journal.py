@@ -490,17 +490,17 @@ async def _deliveries(connection: Connection, claim: Claim, steps: Sequence[Step
         if step.stage is Stage.ROUTED:
             await connection.execute(
                 """
-                insert into delivery (account_id, consignment, document_id, network, seller, number, sha256, decided_at)
-                values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
+                insert into delivery (account_id, consignment, document_id, network, sha256, decided_at,
+                                      seller, number, type_code, issue_date)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing
                 """,
                 claim.account_id,
                 facts["consignment"],
                 claim.document_id,
                 facts["network"],
-                columns.get("seller", row["seller"]),
-                columns.get("number", row["number"]),
                 bytes.fromhex(facts["sha256"]),
                 step.at,
+                *(columns.get(name, row[name]) for name in ("seller", "number", "type_code", "issue_date")),
             )
         elif step.stage is Stage.DELIVERED:
             await connection.execute(

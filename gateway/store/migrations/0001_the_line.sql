@@ -167,8 +167,10 @@ create table delivery (
     consignment     text not null,              -- the same for every attempt
     document_id     uuid not null,
     network         text not null,
-    seller          text not null,              -- with number: how a status message names the document
+    seller          text not null,              -- with the next three: how a status message names the document
     number          text not null,
+    type_code       text not null,
+    issue_date      date not null,
     sha256          bytea not null,             -- of the copy handed over
     decided_at      timestamptz not null,
     network_id      text,                       -- the network's own id; null: no receipt yet
@@ -305,7 +307,8 @@ grant select, insert, update on credential, document, arrival, delivery to estaf
 grant select, insert, update, delete on task to estafette_app;
 grant delete on token to estafette_app;
 grant select, update on task to estafette_worker;
-grant select (account_id, consignment, document_id, network, network_id, seller, number) on delivery to estafette_worker;
+grant select (account_id, consignment, document_id, network, network_id, seller, number, type_code, issue_date)
+    on delivery to estafette_worker;
 grant select (account_id) on account to estafette_worker;
 grant select, insert, update on collection, chore to estafette_worker;
 grant select, insert, delete on stray to estafette_worker;
