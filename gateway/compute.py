@@ -40,6 +40,7 @@ class Compute:
         self._processes = processes
         self._timeout = timeout
         self._warm = warm
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._places = asyncio.Semaphore(processes)
         self._pool = self._make()
 
@@ -49,7 +50,7 @@ class Compute:
         No more calls are in the pool than it has processes: the time of a call starts when its work does, and a process
         that dies takes with it only what runs beside it.
         """
-        async with self._places:
+        async with self._turns():
             pool = self._pool
             future = asyncio.get_running_loop().run_in_executor(pool, _call, function, args, kwargs)
             try:
@@ -65,6 +66,13 @@ class Compute:
                 if future.cancelled() and (task is None or not task.cancelling()):
                     raise Interrupted("the worker processes were replaced") from None
                 raise
+
+    def _turns(self) -> asyncio.Semaphore:
+        """As many turns as there are processes, for the loop that runs now: a semaphore belongs to one loop."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._places = loop, asyncio.Semaphore(self._processes)
+        return self._places
 
     def close(self) -> None:
         """End the processes; work under way is given up."""

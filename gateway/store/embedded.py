@@ -239,6 +239,7 @@ class Cluster:
             log.warning("unsafe_no_fsync: what this database acknowledges can be lost")
         if self._account is None:
             self._identity = placement.owner(self.folder) or self._identity
+        placement.sweep(self._home)
         programs = placement.binaries(self._home, self._identity)
         version = await _version(programs)
         if not (self.folder / "PG_VERSION").exists():

@@ -128,10 +128,14 @@ def discard(data: Path) -> None:
     shutil.rmtree(data, ignore_errors=True)
 
 
-def unfinished(beside: Path, server: Identity) -> Path:
-    """A folder of the server's in which a cluster is made; those of starts that were interrupted go away."""
+def sweep(beside: Path) -> None:
+    """Take away the folders of starts that were interrupted; one that its dying maker still fills goes the next time."""
     for interrupted in beside.glob("postgres.partial-*"):
         shutil.rmtree(interrupted, ignore_errors=True)
+
+
+def unfinished(beside: Path, server: Identity) -> Path:
+    """A folder of the server's in which a cluster is made."""
     made = Path(tempfile.mkdtemp(prefix="postgres.partial-", dir=beside))
     server.give(made)
     return made

@@ -87,8 +87,8 @@ class Line:
             return await documents.read(connection, reference.sha256)
 
     async def until(self, document_id: UUID, stage: Stage | None = None, status: str | None = None) -> Document:
-        """Work and collect until the document stands there, halts, or half a minute has gone."""
-        async with asyncio.timeout(30):
+        """Work and collect until the document stands there, halts, or a minute has gone."""
+        async with asyncio.timeout(60):
             while True:
                 await self.worker.drain()
                 for network in self.resources.networks.all:
