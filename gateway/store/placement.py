@@ -129,7 +129,7 @@ def discard(data: Path) -> None:
 
 
 def sweep(beside: Path) -> None:
-    """Take away the folders of starts that were interrupted; one that its dying maker still fills goes the next time."""
+    """Take away the folders of starts that were interrupted; one that is still filled goes the next time."""
     for interrupted in beside.glob("postgres.partial-*"):
         shutil.rmtree(interrupted, ignore_errors=True)
 
