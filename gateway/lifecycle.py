@@ -127,6 +127,9 @@ class Halted:
 
 Outcome = Done | Skipped | Later | Halted
 
+INTERRUPTIONS_LIMIT = 3
+"""A document whose judging or building killed its process so often is set aside for a person."""
+
 WAITS = (30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds between attempts when a network is away: three tries in the first quarter of an hour, three days in all."""
 

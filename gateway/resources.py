@@ -69,9 +69,14 @@ class Work:
         """Whether there is a content in this role."""
         return self.document.content(role) is not None or any(kept.role is role for kept in self.made)
 
+    @property
+    def submitted(self) -> Role:
+        """The content that states the invoice as the caller sent it: the data beside a PDF, or the submission."""
+        return Role.DATA if self.has(Role.DATA) else Role.SUBMISSION
+
     async def structured(self, resources: Resources) -> bytes:
-        """The structured invoice: taken out of the submission or written from it, or the submission itself."""
-        return await self.read(Role.XML if self.has(Role.XML) else Role.SUBMISSION, resources)
+        """The structured invoice: taken out of what was submitted or written from it, or that itself."""
+        return await self.read(Role.XML if self.has(Role.XML) else self.submitted, resources)
 
     def facts(self, stage: Stage) -> dict[str, Any]:
         """What a stage found."""

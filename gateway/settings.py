@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from adapters import port
 from gateway.errors import Misconfigured
 
 
@@ -84,15 +85,9 @@ def read(environment: Mapping[str, str]) -> Settings:
 def read_secret(path: Path) -> str:
     """The content of a secret's file without its line end. Raises Misconfigured."""
     try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8").strip()
-    except OSError as unreadable:
-        raise Misconfigured(f"the secret file {path.name} cannot be read: {unreadable.strerror}") from unreadable
-    if mode & 0o007:
-        raise Misconfigured(f"the secret file {path.name} can be read by everybody; take that right away (chmod o-rwx)")
-    if not text:
-        raise Misconfigured(f"the secret file {path.name} is empty")
-    return text
+        return port.read_secret(path)
+    except ValueError as wrong:
+        raise Misconfigured(f"a secret cannot be used: {wrong}") from wrong
 
 
 def describe(settings: Settings, environment: Mapping[str, str]) -> list[tuple[str, str, str, str]]:

@@ -13,16 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from gateway.compute import Interrupted
-from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
 from schemas.catalogue import FORMATS
 from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import facturx
 from schemas.judge import judge
 from schemas.xml import Unreadable
-
-POISON_LIMIT = 3
-"""A document whose building killed its process so often is set aside for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
     order = Order(
         submission=await work.read(Role.SUBMISSION, resources),
         format=work.document.format,
-        xml=await _structured(work, resources),
+        xml=await work.structured(resources),
         xml_format=parsed["format"],
         original=work.account.original,
         french=work.account.french,
@@ -73,7 +70,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
     except Unreadable as unreadable:
         return Halted("the original cannot be built", unreadable.findings)
     except Interrupted as interrupted:
-        if work.attempts >= POISON_LIMIT:
+        if work.attempts >= INTERRUPTIONS_LIMIT:
             return Halted("could not be built: the building process died each time", facts={"attempts": work.attempts})
         attempt = News("attempt", {"attempt": work.attempts, "outcome": "interrupted", "reason": str(interrupted)})
         wait = wait_before(work.attempts)
@@ -87,12 +84,6 @@ async def run(work: Work, resources: Resources) -> Outcome:
         "reason": built.reason,
     }
     return Done(facts, (Kept(Role.ORIGINAL, built.media_type, built.data),))
-
-
-async def _structured(work: Work, resources: Resources) -> bytes:
-    if work.has(Role.XML):
-        return await work.read(Role.XML, resources)
-    return await work.read(Role.DATA if work.has(Role.DATA) else Role.SUBMISSION, resources)
 
 
 def build(order: Order) -> Built:

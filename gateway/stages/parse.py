@@ -68,7 +68,7 @@ class Parsed:
 
 async def run(work: Work, resources: Resources) -> Outcome:
     """Read the submission, or the data that came beside a PDF."""
-    data = await work.read(Role.DATA if work.has(Role.DATA) else Role.SUBMISSION, resources)
+    data = await work.read(work.submitted, resources)
     try:
         parsed = await resources.compute(parse, data)
     except Unreadable as unreadable:

@@ -9,22 +9,19 @@ import json
 from dataclasses import replace
 
 from gateway.compute import Interrupted
-from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work
 from schemas.finding import Finding, Report, Severity, Verdict
 from schemas.judge import judge
 
-POISON_LIMIT = 3
-"""A document whose judging killed its process so often is set aside for a person."""
-
 
 async def run(work: Work, resources: Resources) -> Outcome:
     """Judge the structured invoice by the rules in force."""
-    data = await work.read(_judged(work), resources)
+    data = await work.read(work.submitted, resources)  # so that findings point into the bytes the caller sent
     try:
         report = await resources.compute(judge, data, french=work.account.french, folder=resources.rules)
     except Interrupted as interrupted:
-        if work.attempts >= POISON_LIMIT:
+        if work.attempts >= INTERRUPTIONS_LIMIT:
             return Halted("could not be judged: the judging process died each time", facts={"attempts": work.attempts})
         return _again(work, str(interrupted))
     if report.verdict is Verdict.VALID and work.facts(Stage.PARSED).get("unreadable"):
@@ -49,11 +46,6 @@ async def _unread(work: Work, resources: Resources, report: Report) -> Report:
     told = json.loads(await work.read(Role.REPORT, resources))["findings"]
     findings = (*(Finding.from_json(finding) for finding in told), *report.findings)
     return replace(report, verdict=Verdict.INVALID, findings=findings)
-
-
-def _judged(work: Work) -> Role:
-    """The bytes the caller sent, so that findings point into them; the JSON's own form is judged as such."""
-    return Role.DATA if work.has(Role.DATA) else Role.SUBMISSION
 
 
 def _again(work: Work, reason: str) -> Outcome:
