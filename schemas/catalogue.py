@@ -16,7 +16,7 @@ from lxml import etree
 from schemas import json_form
 from schemas.format import Format
 from schemas.formats import cii, ubl
-from schemas.formats.facturx import pdfa
+from schemas.formats.facturx.extract import extract
 from schemas.rulebook import Rules
 from schemas.rulebooks import en16931, facturx, fr
 from schemas.xml import Unreadable, name_of, parse, refusal
@@ -90,7 +90,7 @@ def opened(data: bytes, media_type: str | None = None) -> Opened:
         case "JSON":
             return Opened(Recognised(JSON, _profile_of_json(json_form.loads(data))), None)
         case "PDF":
-            attached = pdfa.extract(data).xml
+            attached = extract(data).xml
             tree = parse(attached)
             if _format_of(tree) != "cii":
                 raise _unknown(tree, "The XML in the PDF is")

@@ -106,7 +106,7 @@ def _siren(legal: str, address: str) -> str:
 
 
 def _attached(pdf: bytes) -> bytes:
-    from schemas.formats.facturx import pdfa  # the PDF library is loaded only where a PDF comes in
+    from schemas.formats.facturx.extract import extract  # the PDF library is loaded only where a PDF comes in
 
-    xml: bytes = pdfa.extract(pdf).xml
+    xml: bytes = extract(pdf).xml
     return xml

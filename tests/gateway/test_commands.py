@@ -11,6 +11,7 @@ from gateway.commands.logs import _Lines
 from gateway.store.placement import discard
 from schemas.finding import Verdict
 from schemas.formats.facturx import pdfa
+from schemas.formats.facturx.extract import extract
 from schemas.judge import judge
 
 
@@ -110,7 +111,7 @@ def test_the_demo_shows_the_main_job_twice(reachable, capsys):
         made = [path.read_bytes() for path in (out / "documents").glob("*.pdf")]
         assert len(made) == 3
         for pdf in made:
-            invoice = pdfa.extract(pdf)
+            invoice = extract(pdf)
             assert (invoice.name, invoice.relationship) == ("factur-x.xml", "Alternative")
             assert pdfa.check(pdf) == ()
             assert judge(invoice.xml, french=True).verdict is Verdict.VALID

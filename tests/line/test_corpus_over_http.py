@@ -36,6 +36,7 @@ from gateway.store.identifiers import new_id
 from gateway.store.pool import Pool
 from gateway.worker import Worker
 from schemas.formats.facturx import pdfa
+from schemas.formats.facturx.extract import extract
 from schemas.xml import Unreadable
 from tests.conftest import CORPUS
 
@@ -215,7 +216,7 @@ def _faults_of_original(fate: Fate, submitted: bytes, original: bytes) -> list[s
     if not fate.built.startswith("made from"):
         return faults + ([] if original == submitted else ["kept as submitted, but not the bytes submitted"])
     faults += [f"no PDF/A-3: {fault}" for fault in pdfa.check(original)]
-    if fate.kind == "cii" and pdfa.extract(original).xml != submitted:
+    if fate.kind == "cii" and extract(original).xml != submitted:
         faults.append("the XML in the PDF is not the CII that was submitted")
     return faults
 

@@ -17,6 +17,7 @@ from gateway.store.identifiers import new_id
 from gateway.store.payments import Reported
 from gateway.worker import Worker
 from schemas.formats.facturx import pdfa
+from schemas.formats.facturx.extract import extract
 from schemas.judge import judge
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -36,7 +37,7 @@ async def test_a_document_walks_from_submission_to_payment(line, syntax):
     original = await line.read(document_id, Role.ORIGINAL)
     assert original.startswith(b"%PDF-")
     assert pdfa.check(original) == ()
-    assert judge(pdfa.extract(original).xml, french=True).verdict == "valid"
+    assert judge(extract(original).xml, french=True).verdict == "valid"
     [delivery] = await line.delivered()
     assert delivery["sha256"] == hashlib.sha256(original).hexdigest()
     await pay(line, document_id, document.amount_due, "p-1")
@@ -55,7 +56,7 @@ async def test_the_submitted_cii_goes_into_its_pdf_byte_for_byte(line):
     document_id = await line.invoice("B-1", syntax="cii")
     await line.until(document_id, Stage.DELIVERED)
     submitted = await line.read(document_id, Role.SUBMISSION)
-    assert pdfa.extract(await line.read(document_id, Role.ORIGINAL)).xml == submitted
+    assert extract(await line.read(document_id, Role.ORIGINAL)).xml == submitted
 
 
 async def test_a_broken_invoice_is_refused_with_all_its_findings(line):

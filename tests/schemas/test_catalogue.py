@@ -11,7 +11,7 @@ import pytest
 from schemas import json_form
 from schemas.catalogue import FORMATS, chain, recognise
 from schemas.finding import Severity
-from schemas.formats.facturx import pdfa
+from schemas.formats.facturx import door
 from schemas.rulebooks import facturx, fr
 from schemas.xml import Unreadable
 from tests.schemas.sample_invoice import invoice
@@ -117,7 +117,7 @@ def test_a_media_type_that_says_little_is_no_lie(media_type: str | None) -> None
 @pytest.mark.parametrize(
     ("data", "rule"),
     [
-        (b"%PDF-1.7" + b" " * pdfa.SIZE_LIMIT, "PDF-SIZE"),
+        (b"%PDF-1.7" + b" " * door.SIZE_LIMIT, "PDF-SIZE"),
         (b"{" + b" " * json_form.SIZE_LIMIT + b"}", "JSON-SIZE"),
         (b"<a>" + b" " * 20_000_000 + b"</a>", "XML-SIZE"),
     ],

@@ -17,7 +17,8 @@ from pikepdf import Array, Dictionary, Encryption, Name, Pdf, Stream, String
 
 from schemas.finding import Severity
 from schemas.formats.facturx import door, pdfa, xmp
-from schemas.formats.facturx.pdfa import Description, Embedded, NotPdfA
+from schemas.formats.facturx.extract import FILES_LIMIT, Embedded, extract
+from schemas.formats.facturx.pdfa import Description, NotPdfA
 from schemas.xml import Unreadable
 from tests.conftest import CORPUS
 from tests.schemas import hybrid_pdf as made
@@ -33,7 +34,7 @@ GOOD = made.in_tree(("factur-x.xml", XML))
 def refused(data: bytes) -> tuple[str, str]:
     """Rule and what was found, of a PDF that must be refused."""
     with pytest.raises(Unreadable) as caught:
-        pdfa.extract(data)
+        extract(data)
     finding = caught.value.findings[0]
     assert finding.severity is Severity.FATAL
     assert finding.says
@@ -52,7 +53,7 @@ def refused(data: bytes) -> tuple[str, str]:
     ids=["name tree", "branches", "/AF", "annotation", "/AF of a page"],
 )
 def test_the_invoice_is_found_wherever_a_reader_would_find_it(place: made.Change) -> None:
-    found = pdfa.extract(built(place))
+    found = extract(built(place))
     assert (found.name, found.xml, found.relationship) == ("factur-x.xml", XML, "Data")
     assert found.taken == "factur-x.xml, by its standard name"
 
@@ -62,7 +63,7 @@ def test_one_file_in_several_places_is_one_file() -> None:
         GOOD(pdf)
         pdf.Root.AF = Array([pdf.Root.Names.EmbeddedFiles.Names[1]])
 
-    found = pdfa.extract(built(everywhere))
+    found = extract(built(everywhere))
     assert (found.xml, found.others) == (XML, ())
 
 
@@ -76,7 +77,7 @@ def test_one_file_in_several_places_is_one_file() -> None:
     ],
 )
 def test_what_is_taken_and_why_is_told(files: tuple[str, ...], taken: str) -> None:
-    found = pdfa.extract(built(made.in_tree(*((name, XML) for name in files))))
+    found = extract(built(made.in_tree(*((name, XML) for name in files))))
     assert found.taken.startswith(taken)
     assert len(found.others) == len(files) - 1
     assert all(other.name in found.taken for other in found.others if other.name.lower().endswith(".xml"))
@@ -84,13 +85,13 @@ def test_what_is_taken_and_why_is_told(files: tuple[str, ...], taken: str) -> No
 
 def test_a_name_of_its_own_is_taken_when_the_xmp_gives_it() -> None:
     says = f'<rdf:Description xmlns:fx="{FX}" fx:DocumentFileName="b.xml"/>'
-    found = pdfa.extract(built(made.in_tree(("a.xml", XML), ("b.xml", OTHER_XML)), made.described(says)))
+    found = extract(built(made.in_tree(("a.xml", XML), ("b.xml", OTHER_XML)), made.described(says)))
     assert (found.name, found.xml) == ("b.xml", OTHER_XML)
     assert found.taken.startswith("b.xml, named by the XMP")
 
 
 def test_an_invoice_is_told_from_other_xml_by_its_root() -> None:
-    found = pdfa.extract(built(made.in_tree(("a.xml", b"<delivery/>"), ("b.xml", XML))))
+    found = extract(built(made.in_tree(("a.xml", b"<delivery/>"), ("b.xml", XML))))
     assert found.name == "b.xml"
     assert [(one.name, one.media_type, len(one.data)) for one in found.others] == [("a.xml", "text/xml", 11)]
 
@@ -99,7 +100,7 @@ def test_the_xmp_is_read_in_elements_and_in_attributes() -> None:
     elements = f"""<rdf:Description rdf:about="" xmlns:fx="{FX}"><fx:DocumentType>INVOICE</fx:DocumentType>
       <fx:Version>1.0</fx:Version><fx:ConformanceLevel> EN 16931 </fx:ConformanceLevel></rdf:Description>"""
     attributes = '<rdf:Description xmlns:p="http://www.aiim.org/pdfa/ns/id/" p:part="3" p:conformance="U"/>'
-    claims = pdfa.extract(built(GOOD, made.described(elements, attributes))).claims
+    claims = extract(built(GOOD, made.described(elements, attributes))).claims
     assert (claims.part, claims.conformance, claims.universal) == ("3", "U", "")
     assert (claims.namespace, claims.document_type, claims.version, claims.level) == (FX, "INVOICE", "1.0", "EN 16931")
 
@@ -109,7 +110,7 @@ def test_the_xmp_is_read_in_elements_and_in_attributes() -> None:
     [b"", b"no xml", b"<a", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', b"\xff\xfe<\x00a", b"<a>\xff</a>"],
 )
 def test_xmp_that_cannot_be_read_claims_nothing(data: bytes) -> None:
-    assert pdfa.extract(built(GOOD, made.packet(data))).claims == xmp.Claims()
+    assert extract(built(GOOD, made.packet(data))).claims == xmp.Claims()
 
 
 def test_odd_structures_are_no_obstacle() -> None:
@@ -120,7 +121,7 @@ def test_odd_structures_are_no_obstacle() -> None:
         pdf.pages[0].obj.Annots = Array([1, Dictionary(Subtype=Name.FileAttachment)])
         pdf.Root.Names.EmbeddedFiles.Kids = Array([1, Name.x, Dictionary(Names=Array([String("odd")]))])
 
-    assert pdfa.extract(built(odd)).xml == XML
+    assert extract(built(odd)).xml == XML
 
 
 def test_what_the_parser_has_to_guess_is_refused() -> None:
@@ -135,7 +136,7 @@ def test_a_file_without_a_name_has_that_of_its_place() -> None:
         filed = pdf.Root.Names.EmbeddedFiles.Names[1]
         del filed["/F"], filed["/UF"], filed.EF["/UF"], filed.EF.F["/Subtype"]
 
-    assert pdfa.extract(built(nameless)).name == "factur-x.xml"
+    assert extract(built(nameless)).name == "factur-x.xml"
 
 
 def test_appended_updates_are_counted() -> None:
@@ -147,8 +148,8 @@ def test_appended_updates_are_counted() -> None:
     assert root_at is not None
     update = b"xref\n0 0\ntrailer << /Size %s %s /Prev %s >>\nstartxref\n%d\n%%%%EOF\n"
     twice = once + update % (size[1], root_at[0], start, len(once))
-    assert (pdfa.extract(once).revisions, pdfa.extract(twice).revisions) == (1, 2)
-    assert pdfa.extract(twice).xml == XML
+    assert (extract(once).revisions, extract(twice).revisions) == (1, 2)
+    assert extract(twice).xml == XML
 
 
 def test_a_name_tree_that_bites_its_tail_ends() -> None:
@@ -185,11 +186,11 @@ def test_the_xmp_must_not_name_another_invoice() -> None:
     says = f'<rdf:Description xmlns:fx="{FX}" fx:DocumentFileName="xrechnung.xml"/>'
     files = made.in_tree(("factur-x.xml", XML), ("xrechnung.xml", OTHER_XML))
     assert refused(built(files, made.described(says)))[0] == "PDF-AMBIGUOUS"
-    assert pdfa.extract(built(files)).name == "factur-x.xml"
+    assert extract(built(files)).name == "factur-x.xml"
 
 
 def test_the_same_invoice_twice_is_one() -> None:
-    assert pdfa.extract(built(made.in_tree(("a.xml", XML), ("b.xml", XML)))).xml == XML
+    assert extract(built(made.in_tree(("a.xml", XML), ("b.xml", XML)))).xml == XML
 
 
 def test_two_files_behind_one_name_are_none() -> None:
@@ -215,7 +216,7 @@ def _good(**options: Any) -> bytes:
         (lambda: _good() + b"<script/>", "PDF-TRAILING"),
         (lambda: _good(encryption=Encryption(owner="a", user="b")), "PDF-ENCRYPTED"),
         (lambda: _good(encryption=Encryption(owner="a", user="")), "PDF-ENCRYPTED"),
-        (lambda: _good() + b"\n" * pdfa.SIZE_LIMIT, "PDF-SIZE"),
+        (lambda: _good() + b"\n" * door.SIZE_LIMIT, "PDF-SIZE"),
     ],
     ids=["cut", "empty", "garbage", "late header", "wrong xref", "trailing", "password", "encrypted", "size"],
 )
@@ -277,7 +278,7 @@ def test_what_stands_in_no_reach_of_the_catalog_is_looked_through_too() -> None:
     ],
 )
 def test_jumps_and_links_are_let_through(change: made.Change) -> None:
-    assert pdfa.extract(built(GOOD, change)).xml == XML
+    assert extract(built(GOOD, change)).xml == XML
 
 
 def test_an_attachment_that_unpacks_to_too_much_is_refused() -> None:
@@ -288,19 +289,19 @@ def test_an_attachment_that_unpacks_to_too_much_is_refused() -> None:
 
 
 def test_too_many_attachments_are_refused() -> None:
-    files = [(f"{number}.xml", XML) for number in range(pdfa.FILES_LIMIT + 1)]
+    files = [(f"{number}.xml", XML) for number in range(FILES_LIMIT + 1)]
     assert refused(built(made.in_tree(*files)))[0] == "PDF-SIZE"
 
 
 LIMITED = """
 import pathlib, re, resource, sys, time
-from schemas.formats.facturx import pdfa
+from schemas.formats.facturx.extract import extract
 from schemas.xml import Unreadable
 data = sys.stdin.buffer.read()
 resource.setrlimit(resource.RLIMIT_AS, (2_000_000_000, 2_000_000_000))
 start = time.process_time()
 try:
-    pdfa.extract(data)
+    extract(data)
 except Unreadable as refused:
     peak = re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]  # ours, not the parent's
     print(refused.findings[0].rule, time.process_time() - start, peak)
@@ -342,7 +343,7 @@ def test_no_mutilated_pdf_breaks_the_reader() -> None:
                 case _:
                     data[at:at] = data[(start := chance.randrange(len(data))) : start + chance.randrange(300)]
         try:
-            outcomes.add(pdfa.extract(bytes(data)).name)
+            outcomes.add(extract(bytes(data)).name)
         except Unreadable as unreadable:
             outcomes.update(finding.rule for finding in unreadable.findings)
     assert {"factur-x.xml", "PDF-SYNTAX"} <= outcomes
@@ -350,7 +351,7 @@ def test_no_mutilated_pdf_breaks_the_reader() -> None:
 
 def test_refusals_cross_processes() -> None:
     with pytest.raises(Unreadable) as caught:
-        pdfa.extract(b"%PDF-")
+        extract(b"%PDF-")
     assert pickle.loads(pickle.dumps(caught.value)).findings == caught.value.findings
     assert pickle.loads(pickle.dumps(NotPdfA(("a", "b")))).violations == ("a", "b")
 
@@ -375,7 +376,7 @@ def test_every_valid_hybrid_is_taken_as_the_manifest_describes_it() -> None:
         "fx_level": "level",
     }
     for row in valid:
-        found = pdfa.extract((CORPUS / row["path"]).read_bytes())
+        found = extract((CORPUS / row["path"]).read_bytes())
         told = row["pdf"]
         assert found.name == told["xml"], row["path"]
         for key, field in fields.items():
@@ -390,7 +391,7 @@ def test_every_valid_hybrid_is_taken_as_the_manifest_describes_it() -> None:
 def test_every_other_pdf_is_taken_or_refused_with_a_reason() -> None:
     for row in _corpus():
         try:
-            outcome = pdfa.extract((CORPUS / row["path"]).read_bytes()).xml.lstrip(b"\xef\xbb\xbf \r\n\t")[:1].decode()
+            outcome = extract((CORPUS / row["path"]).read_bytes()).xml.lstrip(b"\xef\xbb\xbf \r\n\t")[:1].decode()
         except Unreadable as unreadable:
             outcome = unreadable.findings[0].rule
         assert outcome == "<" or outcome.startswith("PDF-"), row["path"]

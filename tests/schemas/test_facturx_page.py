@@ -23,6 +23,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from schemas.formats.facturx import build, page, pdfa
+from schemas.formats.facturx.extract import extract
 from schemas.formats.facturx.lettering import drawable, families
 from schemas.formats.facturx.sheet import compose
 from schemas.invoice import (
@@ -518,7 +519,7 @@ def test_the_page_becomes_a_factur_x_that_passes_the_check(path: Path) -> None:
     invoice = read(path.read_bytes())
     made = build(invoice, b"<invoice/>", language="fr", created=AT)
     assert pdfa.check(made) == ()
-    assert pdfa.extract(made).xml == b"<invoice/>"
+    assert extract(made).xml == b"<invoice/>"
 
 
 def test_the_container_is_titled_in_its_language() -> None:
@@ -543,7 +544,7 @@ def unembedded() -> bytes:
 def test_a_supplied_pdf_that_cannot_be_pdfa_goes_along_with_our_page() -> None:
     made = build(sample(), b"<invoice/>", created=AT, supplied=unembedded())
     assert pdfa.check(made) == ()
-    assert [(one.name, one.data) for one in pdfa.extract(made).others] == [("submitted.pdf", unembedded())]
+    assert [(one.name, one.data) for one in extract(made).others] == [("submitted.pdf", unembedded())]
     assert "AtelierdesTilleuls" in text_of(made)
 
 
@@ -557,7 +558,7 @@ def test_what_the_invoice_brings_along_is_attached_and_listed() -> None:
         id="PJ-1", description="BON_LIVRAISON", content=b"a;b\n", media_type="text/csv", filename="b.csv"
     )
     made = build(replace(sample(), attachments=(brought,)), b"<invoice/>", created=AT)
-    assert [(one.name, one.data) for one in pdfa.extract(made).others] == [("b.csv", b"a;b\n")]
+    assert [(one.name, one.data) for one in extract(made).others] == [("b.csv", b"a;b\n")]
     assert "b.csv" in text_of(made)
 
 

@@ -18,7 +18,8 @@ from pikepdf import pdfa as checker
 
 from schemas.finding import Severity
 from schemas.formats.facturx import pdfa
-from schemas.formats.facturx.pdfa import Description, Embedded, NotPdfA
+from schemas.formats.facturx.extract import NAMES, Embedded, extract
+from schemas.formats.facturx.pdfa import Description, NotPdfA
 from schemas.xml import Unreadable
 from tests.schemas import hybrid_pdf as made
 from tests.schemas.hybrid_pdf import XML, action, built, root
@@ -74,7 +75,7 @@ def test_the_invoice_is_attached_as_the_standard_says() -> None:
 def test_name_relationship_and_level_follow_the_profile(
     profile: str, level: str, name: str, relationship: str, version: str
 ) -> None:
-    found = pdfa.extract(pdfa.attach(made.page(), XML, Description(profile, "t", "a", AT)))
+    found = extract(pdfa.attach(made.page(), XML, Description(profile, "t", "a", AT)))
     assert (found.name, found.relationship) == (name, relationship)
     claims = found.claims
     assert (claims.document_type, claims.file_name, claims.version, claims.level) == ("INVOICE", name, version, level)
@@ -89,7 +90,7 @@ def test_the_claims_of_the_page_are_kept_and_nothing_else_is_found(
     standards: tuple[str, ...], conformance: str, universal: str
 ) -> None:
     data = pdfa.attach(made.page(*standards), XML, WHAT)
-    claims = pdfa.extract(data).claims
+    claims = extract(data).claims
     assert (claims.part, claims.conformance, claims.universal) == ("3", conformance, universal)
     assert pdfa.check(data) == ()
     found = checker.validate_written(io.BytesIO(data), "3b").findings
@@ -188,11 +189,11 @@ def test_attachments_go_along_under_names_no_reader_confuses() -> None:
         Embedded("", "", b"6"),
     )
     data = pdfa.attach(made.page(), XML, WHAT, files)
-    found = pdfa.extract(data)
+    found = extract(data)
     assert found.xml == XML
     names = [other.name for other in found.others]
     assert len({name.lower() for name in names}) == len(files)
-    assert not {name.lower() for name in names} & set(pdfa.NAMES)
+    assert not {name.lower() for name in names} & set(NAMES)
     assert not any("/" in name or "\\" in name or not name.isprintable() for name in names)
     assert sorted(other.data for other in found.others) == sorted(file.data for file in files)
     (plan,) = (other for other in found.others if other.data == b"1")
@@ -206,7 +207,7 @@ def test_attachments_go_along_under_names_no_reader_confuses() -> None:
 
 def test_a_large_attachment_goes_through_unharmed() -> None:
     large = random.Random(1).randbytes(12_000_000) + bytes(12_000_000)
-    found = pdfa.extract(pdfa.attach(made.page(), XML, WHAT, (Embedded("plan.bin", "application/x", large),)))
+    found = extract(pdfa.attach(made.page(), XML, WHAT, (Embedded("plan.bin", "application/x", large),)))
     assert found.others[0].data == large
 
 
@@ -237,7 +238,7 @@ DRAWING = b"1 0 0 rg 10 10 50 50 re f"
 def test_a_plain_pdf_is_made_one_without_changing_how_it_looks() -> None:
     supplied = built(made.drawn(DRAWING), root(Lang=String("de")))
     data = pdfa.wrap(supplied, XML, WHAT)
-    found = pdfa.extract(data)
+    found = extract(data)
     assert (found.xml, found.claims.part, found.claims.conformance) == (XML, "3", "B")
     assert pdfa.check(data) == ()
     assert pdfa.wrap(supplied, XML, WHAT) == data
@@ -248,7 +249,7 @@ def test_a_plain_pdf_is_made_one_without_changing_how_it_looks() -> None:
 
 def test_what_it_carries_goes_along() -> None:
     supplied = built(made.drawn(DRAWING), made.in_tree(("plan.txt", b"plan"), ("data.xml", b"<data/>")))
-    found = pdfa.extract(pdfa.wrap(supplied, XML, WHAT, (Embedded("plan.txt", "text/plain", b"other"),)))
+    found = extract(pdfa.wrap(supplied, XML, WHAT, (Embedded("plan.txt", "text/plain", b"other"),)))
     assert found.xml == XML
     assert {other.data for other in found.others} == {b"plan", b"<data/>", b"other"}
     assert len({other.name for other in found.others}) == 3
@@ -261,7 +262,7 @@ def test_leftovers_that_nobody_sees_are_no_obstacle() -> None:
         pdf.trailer.DocChecksum = Name.abc
 
     data = pdfa.wrap(built(made.drawn(DRAWING), leftovers), XML, WHAT)
-    assert pdfa.extract(data).xml == XML
+    assert extract(data).xml == XML
 
 
 def test_leftovers_in_fonts_and_outlines_are_no_obstacle() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from schemas.formats.facturx import page, pdfa, sheet
-from schemas.formats.facturx.pdfa import Embedded
+from schemas.formats.facturx.extract import Embedded
 from schemas.invoice import Invoice
 from schemas.xml import Unreadable
 

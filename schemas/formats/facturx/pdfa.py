@@ -1,8 +1,7 @@
-"""The Factur-X container: a PDF/A-3 that carries its invoice as XML.
+"""Making a Factur-X container: a PDF/A-3 that carries its invoice as XML.
 
-`extract` reads containers of others, however odd, and says what it took; where two files could be the invoice and say
-different things it takes none. `attach` makes ours, checks it by the rules of PDF/A-3 before it gives it away, and
-gives the same bytes for the same input. Received files are never repaired or rewritten.
+What is made is checked by the rules of PDF/A-3 and read back before it is given away, and the same input gives the same
+bytes. Reading containers is the business of `extract`.
 """
 
 from __future__ import annotations
@@ -20,19 +19,10 @@ from pikepdf import Array, Dictionary, Name, Pdf, Stream, String, pdfa
 
 from schemas.finding import Finding, Severity
 from schemas.formats.facturx import door, mending, xmp
-from schemas.xml import Unreadable, name_of, parse
-
-SIZE_LIMIT = door.SIZE_LIMIT
-"""Bytes of one PDF."""
-FILES_LIMIT = 100
-"""Attachments of one PDF."""
-FILES_SIZE_LIMIT = 50_000_000
-"""Bytes of all attachments together."""
+from schemas.formats.facturx.extract import NAMES, Embedded, embedded_files, extract, is_invoice, xmp_packet
+from schemas.xml import Unreadable
 
 PRODUCER = "Estafette"
-
-NAMES = ("factur-x.xml", "xrechnung.xml", "zugferd-invoice.xml", "order-x.xml")
-"""Names the standards give the embedded XML, the current one first."""
 
 DATA_ONLY = ("MINIMUM", "BASIC WL")
 """Levels whose XML holds less than the page, and is attached as /Data; all others as /Alternative."""
@@ -61,36 +51,6 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,80}/[A-Za-z0-9][A-Za-z0-9
 _XRECHNUNG = re.compile(r"xrechnung_(\d+\.\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A file inside a PDF."""
-
-    name: str
-    media_type: str
-    data: bytes
-    relationship: str = "Unspecified"
-    """AFRelationship without its slash."""
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Extracted:
-    """The invoice of a hybrid PDF, and what the PDF says of it."""
-
-    name: str
-    xml: bytes
-    relationship: str
-    """AFRelationship as found, without its slash; empty when there is none."""
-    taken: str
-    """Which attachment was taken and why."""
-    others: tuple[Embedded, ...]
-    """The other attachments."""
-    claims: xmp.Claims
-    """What the XMP says: PDF/A part and conformance, Factur-X level and version."""
-    revisions: int
-    """How often the file was written; more than 1: it was changed after it was made."""
-
-
 class NotPdfA(Exception):
     """What was made does not pass the rules of PDF/A-3; `violations` names them."""
 
@@ -100,149 +60,6 @@ class NotPdfA(Exception):
 
     def __reduce__(self) -> tuple[type[NotPdfA], tuple[tuple[str, ...]]]:
         return NotPdfA, (self.violations,)
-
-
-# Reading -------------------------------------------------------------------------------------------------------------
-
-
-def extract(data: bytes) -> Extracted:
-    """The invoice inside a PDF.
-
-    Raises Unreadable: PDF-NO-INVOICE, PDF-AMBIGUOUS, and what the door refuses (PDF-SIZE, PDF-SYNTAX, PDF-TRAILING,
-    PDF-ENCRYPTED, PDF-ACTIVE).
-    """
-    with door.opened(data) as pdf:
-        files = tuple(_files(pdf))
-        claims = xmp.read(_packet(pdf))
-    ranked = sorted((file for file in files if _may_be_invoice(file)), key=lambda file: _rank(file, claims))
-    if not ranked:
-        found = ", ".join(_described_file(file) for file in files) or "no attachment at all"
-        raise door.refusal(
-            "PDF-NO-INVOICE",
-            "The PDF carries no invoice as XML.",
-            found=found,
-            expected="an attachment named factur-x.xml",
-            fix="Send a Factur-X, or send the PDF and its data as two parts of one request.",
-        )
-    taken = ranked[0]
-    rivals = [file for file in ranked[1:] if file.data != taken.data and _rivals(taken, file, claims)]
-    if rivals:
-        raise door.refusal(
-            "PDF-AMBIGUOUS",
-            "The PDF carries several files that readers could take for the invoice, and they differ.",
-            found=", ".join(_described_file(file) for file in (taken, *rivals)),
-            expected="one invoice",
-            fix="Make the PDF again with one invoice in it.",
-        )
-    return Extracted(
-        taken.name,
-        taken.data,
-        taken.relationship,
-        _why(taken, ranked, claims),
-        tuple(file for file in files if file is not taken),
-        claims,
-        door.revisions(data),
-    )
-
-
-def _described_file(file: Embedded) -> str:
-    return f"{file.name} ({file.media_type or 'no media type'}, {len(file.data)} bytes)"
-
-
-def _files(pdf: Pdf) -> Iterator[Embedded]:
-    """Every embedded file once: the name tree first, then /AF, then annotations. Raises Unreadable."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    for key, found in _specifications(pdf):
-        specification = door.dictionary(found)
-        if specification is None:
-            continue
-        for stream in _streams(specification):
-            if stream.objgen in seen:
-                continue
-            seen.add(stream.objgen)
-            data = door.unpacked(stream)
-            total += len(data)
-            if len(seen) > FILES_LIMIT or total > FILES_SIZE_LIMIT:
-                says = f"A PDF carries at most {FILES_LIMIT} files of {FILES_SIZE_LIMIT} bytes together."
-                raise door.refusal("PDF-SIZE", says)
-            yield Embedded(
-                door.text(specification.get("/UF")) or door.text(specification.get("/F")) or key,
-                door.text(stream.get("/Subtype")),
-                data,
-                door.text(specification.get("/AFRelationship")),
-                door.text(specification.get("/Desc")),
-            )
-
-
-def _streams(specification: Dictionary) -> Iterator[Stream]:
-    """The file of a specification; two where its entries disagree, which `extract` then sees."""
-    entries = door.dictionary(specification.get("/EF"))
-    for key in ("/UF", "/F"):
-        stream = entries.get(key) if entries is not None else None
-        if isinstance(stream, Stream):
-            yield stream
-
-
-def _specifications(pdf: Pdf) -> Iterator[tuple[str, Any]]:
-    """What may be a file specification, with its key in the name tree where it has one."""
-    names = door.dictionary(pdf.Root.get("/Names"))
-    if names is not None:
-        yield from door.leaves(names.get("/EmbeddedFiles"))
-    yield from (("", one) for one in door.items(pdf.Root.get("/AF")))
-    for page in pdf.pages:
-        yield from (("", one) for one in door.items(page.obj.get("/AF")))
-        for each in door.items(page.obj.get("/Annots")):
-            annotation = door.dictionary(each)
-            if annotation is not None and annotation.get("/Subtype") == Name.FileAttachment:
-                yield "", annotation.get("/FS")
-
-
-def _may_be_invoice(file: Embedded) -> bool:
-    return file.name.lower().endswith(".xml") or "xml" in file.media_type.lower()
-
-
-def _rank(file: Embedded, claims: xmp.Claims) -> tuple[int, bool, bool, str]:
-    """Standard names first, then the name that the XMP gives, then what is an invoice by its root, then by name."""
-    lower = file.name.lower()
-    if lower in NAMES:
-        return NAMES.index(lower), False, False, file.name
-    return len(NAMES), lower != claims.file_name.lower(), not _is_invoice(file), file.name
-
-
-def _rivals(taken: Embedded, other: Embedded, claims: xmp.Claims) -> bool:
-    """Whether a reader could take the other file: by its name, by the XMP, or because no name decides."""
-    name, claimed, decided = taken.name.lower(), claims.file_name.lower(), taken.name.lower() in NAMES
-    return other.name.lower() in (name, claimed) or (not decided and name != claimed and _is_invoice(other))
-
-
-def _is_invoice(file: Embedded) -> bool:
-    try:
-        return name_of(parse(file.data).getroot())[1] == "CrossIndustryInvoice"
-    except Unreadable:
-        return False
-
-
-def _why(taken: Embedded, ranked: Sequence[Embedded], claims: xmp.Claims) -> str:
-    others = [file.name for file in ranked[1:]]
-    beside = f"; passed over: {', '.join(others)}" if others else ""
-    if taken.name in NAMES:
-        why = "by its standard name"
-    elif taken.name.lower() in NAMES:
-        why = "by its standard name, in another case"
-    elif claims.file_name and taken.name.lower() == claims.file_name.lower():
-        why = "named by the XMP"
-    else:
-        why = "the XML among the attachments" if not others else "the invoice among the XML attachments"
-    return f"{taken.name}, {why}{beside}"
-
-
-def _packet(pdf: Pdf) -> bytes:
-    metadata = pdf.Root.get("/Metadata")
-    return metadata.read_bytes() if isinstance(metadata, Stream) else b""
-
-
-# Making --------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +93,8 @@ def wrap(supplied: bytes, xml: bytes, description: Description, attachments: Seq
     what the door refuses.
     """
     with door.opened(supplied) as pdf:
-        carried = tuple(_files(pdf))
-        invoice = next((one.name for one in carried if one.name.lower() in NAMES or _is_invoice(one)), None)
+        carried = tuple(embedded_files(pdf))
+        invoice = next((one.name for one in carried if one.name.lower() in NAMES or is_invoice(one)), None)
         if invoice is not None:
             raise door.refusal(
                 "PDF-HYBRID",
@@ -359,7 +176,7 @@ def _contained(
     profile = description.profile
     invoice = Embedded(file_name_of(profile), "text/xml", xml, relationship_of(profile), "Factur-X invoice")
     with pikepdf.open(BytesIO(page)) as pdf:
-        claims = claims if claims.part else xmp.read(_packet(pdf))
+        claims = claims if claims.part else xmp.read(xmp_packet(pdf))
         mending.make_strict(pdf)
         _embed(pdf, (invoice, *attachments), description.created)
         packet = xmp.write(_described(pdf, description, claims))
