@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas.invoice import Invoice
+from schemas.loss import Loss, losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,12 @@ class Format:
     """Bytes into the model. Raises `schemas.xml.Unreadable` with its findings when the bytes cannot be read."""
     write: Callable[[Invoice], bytes]
     """The model into bytes: UTF-8, schema order, same input same bytes."""
+
+
+def unheld(format: Format, invoice: Invoice) -> tuple[Loss, ...]:
+    """What of the invoice this syntax cannot hold: it is written and read again, and what does not come back is named.
+
+    Raises what `write` and `read` raise: ValueError for a character that XML cannot carry, `schemas.xml.Unreadable` for
+    a value that no XML reader takes.
+    """
+    return losses(invoice, format.read(format.write(invoice)).invoice)
