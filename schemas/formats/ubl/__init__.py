@@ -8,6 +8,7 @@ functions of `views` say how. What UBL forces on us:
 - a credit note has its due date (BT-9) inside a payment means: without payment, one with code 1 holds it;
 - an order reference needs a number: where the model has a sales order only, "NA" is written, and read as none;
 - a gross price without discount is written with a discount of zero, and a discount of zero is read as none;
+- a tax registration says its scheme: VAT is a VAT identifier, any other is BT-32, which is written as TAX;
 - the subject of a note (BT-21) is written in front of its text, as #PMT#text.
 """
 
@@ -24,13 +25,16 @@ from schemas.formats.ubl.views import (
     Means,
     NoteText,
     Order,
+    Registration,
     TaxTotal,
     merge_discount,
     merge_id,
     merge_means,
     merge_note,
     merge_order,
+    merge_registration,
     merge_tax_total,
+    merge_vat_id,
     spread_discount,
     spread_ids,
     spread_means,
@@ -38,8 +42,10 @@ from schemas.formats.ubl.views import (
     spread_notes,
     spread_order,
     spread_payee_ids,
+    spread_registrations,
     spread_seller_ids,
     spread_tax_total,
+    spread_vat_id,
 )
 from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
 
@@ -79,11 +85,9 @@ _ADDRESS = (
     Leaf("cac:Country/cbc:IdentificationCode", "country"),
 )
 
-_VAT_ID = Group(
-    "cac:PartyTaxScheme",
-    (Leaf("cbc:CompanyID", "vat_id"), _VAT),
-    when=_has("cac:TaxScheme/cbc:ID", "VAT"),
-)
+_PARTY_TAX_SCHEME = Group("cac:PartyTaxScheme", (Leaf("cbc:CompanyID", "id"), Leaf("cac:TaxScheme/cbc:ID", "scheme")))
+_VAT_ID = View(_PARTY_TAX_SCHEME, Registration, merge_vat_id, spread_vat_id)
+_REGISTRATION = View(_PARTY_TAX_SCHEME, Registration, merge_registration, spread_registrations)
 
 
 def _identification(spread: Callable[[Any, Invoice], Iterator[Identification]]) -> View:
@@ -96,8 +100,7 @@ def _party(identification: View) -> tuple[Node, ...]:
         identification,
         Leaf("cac:PartyName/cbc:Name", "trading_name"),
         Group("cac:PostalAddress", _ADDRESS, "address"),
-        _VAT_ID,
-        Group("cac:PartyTaxScheme", (Leaf("cbc:CompanyID", "tax_id"), Fixed("cac:TaxScheme/cbc:ID", "TAX"))),
+        _REGISTRATION,
         Group(
             "cac:PartyLegalEntity",
             (

@@ -25,6 +25,7 @@ from schemas.invoice import (
     Note,
     Party,
     Payee,
+    TaxRepresentative,
     Text,
     UnitPrice,
     VatBreakdown,
@@ -35,6 +36,8 @@ from schemas.invoice import (
 
 _UNDEFINED_MEANS = "1"
 _NO_ORDER = "NA"
+_VAT = "VAT"
+_OTHER_TAX = "TAX"
 _SUBJECT = re.compile(r"#([A-Z0-9]{2,3})#(.*)", re.DOTALL)
 
 
@@ -120,6 +123,41 @@ def spread_payee_ids(payee: Payee, root: Invoice) -> Iterator[Identification]:
     """The payee's identifiers, and BT-90."""
     yield from spread_ids(payee, root)
     yield from _creditor(root)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """cac:PartyTaxScheme: a VAT identifier, or a registration with a tax authority under any other scheme."""
+
+    id: Text = term("BT-31", "")
+    scheme: Code = term("BT-31", "")
+
+
+def merge_vat_id(scope: Scope, found: Scope, _context: Context) -> bool:
+    """A PartyTaxScheme into the VAT identifier, the only registration that a tax representative has."""
+    value, vat = found.get("id"), found.get("scheme", "").upper() == _VAT
+    return value is None or (vat and bool(scope.setdefault("vat_id", value) == value))
+
+
+def merge_registration(scope: Scope, found: Scope, context: Context) -> bool:
+    """A PartyTaxScheme into the VAT identifier (BT-31, BT-48), or into BT-32 where its scheme is not VAT."""
+    if found.get("scheme", "").upper() == _VAT:
+        return merge_vat_id(scope, found, context)
+    value = found.get("id")
+    return value is None or bool(scope.setdefault("tax_id", value) == value)
+
+
+def spread_vat_id(party: Party | TaxRepresentative, _root: Invoice) -> Iterator[Registration]:
+    """The VAT identifier."""
+    if party.vat_id:
+        yield Registration(id=party.vat_id, scheme=_VAT)
+
+
+def spread_registrations(party: Party, root: Invoice) -> Iterator[Registration]:
+    """The party's VAT identifier, then its registration with a tax authority."""
+    yield from spread_vat_id(party, root)
+    if party.tax_id:
+        yield Registration(id=party.tax_id, scheme=_OTHER_TAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
