@@ -195,6 +195,12 @@ def _binary(text: str) -> bytes:
         raise ValueError("Base64") from None
 
 
+def _indicator(text: str) -> bool:
+    if (text := text.strip()) not in ("true", "1", "false", "0"):
+        raise ValueError("true or false")
+    return text in ("true", "1")
+
+
 def iso_date(text: str) -> datetime.date:
     """YYYY-MM-DD as a date. Raises ValueError for anything else."""
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text := text.strip()):
@@ -213,6 +219,7 @@ _CODECS = {
     "price": Codec(_decimal, number),
     "quantity": Codec(_decimal, number),
     "percentage": Codec(_decimal, number),
+    "indicator": Codec(_indicator, lambda value: "true" if value else "false"),
     "binary": Codec(_binary, lambda data: base64.b64encode(data).decode("ascii")),
 }
 
@@ -294,21 +301,26 @@ class _Compiled:
 
 
 class Binding:
-    """The reader and the writer of one syntax, compiled from its table."""
+    """The reader and the writer of one syntax, compiled from its table; `model` is the class of what it binds."""
 
-    __slots__ = ("_close", "_open", "_read", "_root", "_syntax", "_writers")
+    __slots__ = ("_close", "_model", "_open", "_read", "_root", "_syntax", "_writers")
 
-    def __init__(self, syntax: Syntax, root: str, children: tuple[Node, ...]) -> None:
+    def __init__(self, syntax: Syntax, root: str, children: tuple[Node, ...], model: type[Any] = Invoice) -> None:
         self._syntax = syntax
+        self._model = model
         self._root = syntax.clark(root)
-        place = _Place(Invoice, "", f"/{root}", 1)
+        place = _Place(model, "", f"/{root}", 1)
         self._read, self._writers = self._children(children, place)
         spaces = "".join(f' xmlns{":" if p else ""}{p}="{uri}"' for p, uri in syntax.namespaces.items())
         self._open, self._close = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}{spaces}>', f"\n</{root}>\n"
 
     def read(self, data: bytes) -> Reading:
-        """Bytes into the model. Raises Unreadable when they are no XML, no document of this syntax, or hold values
+        """Bytes into an invoice. Raises Unreadable when they are no XML, no document of this syntax, or hold values
         that cannot be read (XML-VALUE)."""
+        return Reading(*self.values(data))
+
+    def values(self, data: bytes) -> tuple[Any, tuple[str, ...]]:
+        """Bytes into the model, and the paths of what it does not hold. Raises as `read` does."""
         element = parse(data).getroot()
         if element.tag != self._root:
             raise refusal("XML-ROOT", f"The root element is {name_of(element)[1]}, not {self._root}.", line=1)
@@ -317,9 +329,9 @@ class Binding:
         self._read(element, context.root, context)
         if context.findings:
             raise Unreadable(context.findings)
-        return Reading(_build(Invoice, context.root), tuple(context.unknown))
+        return _build(self._model, context.root), tuple(context.unknown)
 
-    def write(self, invoice: Invoice) -> bytes:
+    def write(self, invoice: Any) -> bytes:
         """The model as UTF-8 bytes. Raises ValueError for a character that XML cannot carry."""
         text = "".join((self._open, *(writer(invoice, invoice) for _, writer in self._writers), self._close))
         if found := _FORBIDDEN.search(text):

@@ -37,6 +37,8 @@ Code: TypeAlias = Annotated[str, "code"]
 Text: TypeAlias = Annotated[str, "text"]
 Date: TypeAlias = Annotated[datetime.date, "date"]
 Binary: TypeAlias = Annotated[bytes, "binary"]
+Indicator: TypeAlias = Annotated[bool, "indicator"]
+"""Yes or no; no invoice has one, orders do."""
 
 CREDIT_NOTE_TYPES = frozenset(("81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"))
 """BT-3 codes (UNTDID 1001) of credit notes: the seller owes the buyer, and UBL has a root element of its own."""
@@ -473,9 +475,9 @@ def terms() -> dict[str, Term]:
     return {one.id: one for one in _walk(Invoice, "", "", "")}
 
 
-def term_at(path: tuple[str | int, ...]) -> str:
+def term_at(path: tuple[str | int, ...], root: type[Any] = Invoice) -> str:
     """Id of the term at a path of field names and indices, the nearest known above it, or "" at the root."""
-    cls: type[Any] = Invoice
+    cls: type[Any] = root
     found = group = ""
     for step in path:
         if isinstance(step, int):

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -77,6 +77,7 @@ _OPTIONAL = frozenset(
 )
 """Terms the norm demands and the JSON form does not: filled in, calculated, or missed by `totals`."""
 
+T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _DECIMAL = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
@@ -129,18 +130,31 @@ def read(data: bytes) -> Invoice:
     or, when the form is right, TOTALS-….
     """
     value = loads(data)
-    try:
-        form = _model(Invoice, "").model_validate(value)
-    except pydantic.ValidationError as error:
-        raise Unreadable(
-            _finding(one, value) for one in error.errors(include_url=False, include_context=True)
-        ) from None
-    completion = complete(_fill(_from_form(form, Invoice)))
+    completion = complete(_fill(form(value, Invoice)))
     if nameless := tuple(_untyped(completion.invoice)):
         raise Unreadable((*nameless, *completion.findings))
     if any(finding.severity is Severity.FATAL for finding in completion.findings):
         raise Unreadable(completion.findings)
     return completion.invoice
+
+
+def form(value: object, cls: type[T], *, partial: bool = False) -> T:
+    """What `loads` gave as a dataclass made like those of `schemas.invoice`; nothing is calculated or filled in.
+
+    With `partial` nothing is mandatory. Raises Unreadable with all findings, as `read` does for the form.
+    """
+    shape: Any = cls
+    try:
+        checked = _model(shape, "", partial).model_validate(value)
+    except pydantic.ValidationError as error:
+        raise Unreadable(_finding(one, cls) for one in error.errors(include_url=False, include_context=True)) from None
+    made: T = _from_form(checked, shape)
+    return made
+
+
+def as_members(value: Any) -> dict[str, Any]:
+    """A dataclass made like those of `schemas.invoice` as JSON members, absent fields left out."""
+    return _to_form(value)
 
 
 def write(invoice: Invoice) -> bytes:
@@ -256,6 +270,12 @@ def _binary(value: object) -> bytes:
     return content
 
 
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _fail("type", "true or false, without quotes")
+    return value
+
+
 def _identifier(value: object) -> object:
     """An identifier without scheme may be written as a plain text."""
     return {"value": value} if isinstance(value, str) else value
@@ -274,6 +294,7 @@ _KINDS: dict[str, Any] = {
     "quantity": Annotated[Decimal, BeforeValidator(_number(20)), WithJsonSchema(_numeric(20))],
     "percentage": Annotated[Decimal, BeforeValidator(_number(20)), WithJsonSchema(_numeric(20))],
     "date": Annotated[datetime.date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date"})],
+    "indicator": Annotated[bool, BeforeValidator(_truth), WithJsonSchema({"type": "boolean"})],
     "binary": Annotated[
         bytes, BeforeValidator(_binary), WithJsonSchema({"type": "string", "contentEncoding": "base64", "minLength": 1})
     ],
@@ -281,29 +302,29 @@ _KINDS: dict[str, Any] = {
 
 
 @cache
-def _model(cls: Any, group: str) -> type[pydantic.BaseModel]:
+def _model(cls: Any, group: str, partial: bool = False) -> type[pydantic.BaseModel]:
     """The pydantic model of a dataclass as it stands in a group; `group` decides the ids in its schema."""
     members: dict[str, Any] = {}
     for one in fields(cls):
         shape, term = shapes(cls)[one.name], id_of(one, group)
         required = not one.metadata and one.name == "value"  # an identifier or a classification
-        required |= one.metadata.get("cardinality", "").startswith("1") and term not in _OPTIONAL
+        required |= one.metadata.get("cardinality", "").startswith("1") and term not in _OPTIONAL and not partial
         about = " ".join(part for part in (term, one.metadata.get("name", "")) if part)
         members[one.name] = (
-            _member(shape, term, many_required=bool(required)),
+            _member(shape, term, partial, many_required=bool(required)),
             Field(default=... if required else None, description=about or None, validate_default=False),
         )
-    name = cls.__name__ + (f"_{group.replace('-', '')}" if group else "")
+    name = cls.__name__ + (f"_{group.replace('-', '')}" if group else "") + ("_part" if partial else "")
     return pydantic.create_model(name, __config__=ConfigDict(extra="forbid", frozen=True, title=name), **members)
 
 
-def _member(shape: Shape, term: str, *, many_required: bool) -> Any:
+def _member(shape: Shape, term: str, partial: bool, *, many_required: bool) -> Any:
     kind: Any
     if shape.kind in _KINDS:
         kind = _KINDS[shape.kind]
     else:
         cls: Any = shape.cls
-        kind = _model(cls, term if shape.kind == "group" else "")
+        kind = _model(cls, term if shape.kind == "group" else "", partial)
         if shape.kind == "identifier":
             kind = Annotated[
                 kind,
@@ -389,14 +410,14 @@ def _category(category: str, rate: Decimal | None) -> str:
 # Faults, as pydantic tells them, into findings.
 
 
-def _finding(error: ErrorDetails, document: object) -> Finding:
+def _finding(error: ErrorDetails, root: type[Any]) -> Finding:
     path = tuple(error["loc"])
     kind, rule, says, fix = error["type"], "JSON-TYPE", "The value has another type than the field.", None
     found: str | None = _shown(error["input"])
     expected = error.get("ctx", {}).get("expected")
     if kind == "extra_forbidden":
         rule, says, found = "JSON-UNKNOWN-FIELD", "The field does not exist here.", str(path[-1])[:100]
-        fix, expected = _suggestion(path), None
+        fix, expected = _suggestion(path, root), None
     elif kind == "missing":
         rule, says, found = "JSON-MISSING", "The field is mandatory and absent.", None
         fix = f"Add {path[-1]}."
@@ -407,7 +428,7 @@ def _finding(error: ErrorDetails, document: object) -> Finding:
         rule, says = "JSON-VALUE", "The value cannot be read."
     elif expected is None:
         expected = "a list" if kind == "list_type" else "an object"
-    term = term_at(path if kind != "extra_forbidden" else path[:-1])
+    term = term_at(path if kind != "extra_forbidden" else path[:-1], root)
     return Finding(
         rule=rule,
         severity=Severity.FATAL,
@@ -432,9 +453,9 @@ def _shown(value: object) -> str | None:
     return str(value)[:100] if isinstance(value, int | Decimal) or value is None else type(value).__name__
 
 
-def _suggestion(path: Path) -> str:
+def _suggestion(path: Path, root: type[Any]) -> str:
     """What was probably meant: the nearest field name, or the field whose name in the norm is nearest."""
-    cls: Any = Invoice
+    cls: Any = root
     group = ""
     for step in path[:-1]:
         if isinstance(step, str):
