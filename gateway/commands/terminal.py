@@ -1,0 +1,122 @@
+"""How the commands speak: in French or English, to a person or to a program, and never in a file's own voice.
+
+Texts that come from a document or from the name of a file may hold characters that steer a terminal; `printable` shows
+them instead of sending them. Machine output (`--format json`) is UTF-8 whatever the locale says, one object a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TextIO
+
+LANGUAGES = ("fr", "en")
+
+
+class Told(NamedTuple):
+    """One sentence in both languages."""
+
+    english: str
+    french: str
+
+    def into(self, language: str) -> str:
+        """The sentence in `language`: fr, or anything else for English."""
+        return self.french if language == "fr" else self.english
+
+
+def add_language(it: argparse.ArgumentParser, *, page: bool = False) -> None:
+    """The option --language; `page`: it decides the language of the readable page too."""
+    about = "what is told, and the readable page" if page else "what is told"
+    it.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        help=f"language of {about}; by default ESTAFETTE_LANGUAGE, then LANG",
+    )
+
+
+def add_format(it: argparse.ArgumentParser) -> None:
+    """The option --format."""
+    it.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="text for people, json for programs: one object a line",
+    )
+
+
+def language_of(options: argparse.Namespace, environment: Mapping[str, str]) -> str:
+    """The language to speak: as asked for, else as set for Estafette, else as the machine's locale says."""
+    asked = getattr(options, "language", None) or environment.get("ESTAFETTE_LANGUAGE")
+    if asked in LANGUAGES:
+        return str(asked)
+    locale = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
+    return "fr" if locale.lower().startswith("fr") else "en"
+
+
+def printable(text: str) -> str:
+    """The text on one line, with what a terminal would act on, or no output could carry, shown as an escape."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def shown(path: str) -> str:
+    """A path of the file system as text that any output carries: bytes that are no UTF-8 become escapes (\\xe9)."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def prepare() -> None:
+    """Make standard output and error carry any text: what the locale's encoding lacks becomes an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_json(members: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """One object on one line of UTF-8, at once, so that a reader of the pipe sees each as it comes."""
+    line = json.dumps(members, ensure_ascii=False) + "\n"
+    out = stream or sys.stdout
+    buffer = getattr(out, "buffer", None)
+    if buffer is None:
+        out.write(line)
+    else:
+        out.flush()
+        buffer.write(line.encode("utf-8", "backslashreplace"))
+    out.flush()
+
+
+class Progress:
+    """How far a long run is, on standard error, where a person is looking and there is something to wait for."""
+
+    FEW = 3
+    """With no more files than this, nothing is shown."""
+    PAUSE = 0.1
+    """Seconds between two showings."""
+
+    def __init__(self, total: int, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._total = total
+        self._done = 0
+        self._last = 0.0
+        self._drawn = False
+        self._seen = total > self.FEW and self._stream.isatty()
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        now = time.monotonic()
+        if not self._seen or (now - self._last < self.PAUSE and self._done < self._total):
+            return
+        self._last, self._drawn = now, True
+        self._stream.write(f"\r\x1b[K{self._done}/{self._total}")
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Take the line away, before something else is said and at the end."""
+        if self._drawn:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._drawn = False
