@@ -1,0 +1,186 @@
+"""A checkpoint: what the hash tree was at an instant, signed; a few lines of text that anybody can keep.
+
+The form is the checkpoint of the C2SP (tlog-checkpoint, signed-note), which witnesses of transparency logs read too:
+
+    <origin>
+    <leaves, decimal>
+    <root, base64>
+    <instant, UTC>
+
+    — <name of the key> <base64 of key id and signature>
+
+The line with the instant is an extension line of ours; the signature is Ed25519 over all lines up to the empty one.
+Whoever holds an old checkpoint can ask for the proof that a later tree begins with the old one (`tree.consistent`), so
+a keeper who rewrites the past is found out by any copy that left the house.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from signing.chain import instant
+from signing.tree import HASH_SIZE
+
+_ED25519 = b"\x01"
+"""The signature type of the signed-note form."""
+_SIGNATURE = re.compile(r"— (\S+) (\S+)")
+_NAME = re.compile(r"[^\s+]{1,100}")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+
+
+class NotProved(Exception):
+    """A checkpoint that cannot be believed; the message says why."""
+
+
+class UnusableKey(ValueError):
+    """Bytes that are no key of the kind that is wanted; the message says what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the tree was."""
+
+    origin: str
+    """The name of the tree, unique in the world: a host name and a path, as a rule."""
+    size: int
+    """Leaves."""
+    root: bytes
+    at: datetime
+    """Aware."""
+
+    def text(self) -> str:
+        """The signed lines."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{instant(self.at)}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """The public half of a key, and the name it signs under."""
+
+    name: str
+    public: bytes
+    """Ed25519, 32 bytes."""
+
+    @property
+    def key_id(self) -> bytes:
+        """Four bytes that tell the keys of one name apart."""
+        return sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
+
+    def line(self) -> str:
+        """The key as one line to hand out: name+id+base64, the verifier form of signed notes."""
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
+
+
+class Signer:
+    """A private key that signs checkpoints under a name."""
+
+    def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
+        """`name`: without white space and plus signs. Raises UnusableKey."""
+        if not _NAME.fullmatch(name):
+            raise UnusableKey(f"a key's name has 1 to 100 signs and neither white space nor a plus sign: {name!r}")
+        self._key = key
+        public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        self.verifier = Verifier(name, public)
+
+    def sign(self, checkpoint: Checkpoint) -> str:
+        """The signed note."""
+        text = checkpoint.text()
+        signature = base64.b64encode(self.verifier.key_id + self._key.sign(text.encode())).decode()
+        return f"{text}\n— {self.verifier.name} {signature}\n"
+
+
+def generate() -> bytes:
+    """A new private key (Ed25519, PKCS#8, PEM)."""
+    return Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def signer(name: str, pem: bytes) -> Signer:
+    """The signer of a private key in PEM, not encrypted. Raises UnusableKey."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as wrong:
+        raise UnusableKey(f"the key cannot be read: {wrong}") from wrong
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UnusableKey(f"an Ed25519 key is wanted, not {type(key).__name__.strip('_')}")
+    return Signer(name, key)
+
+
+def verifier(line: str) -> Verifier:
+    """The verifier of the line that `Verifier.line` hands out. Raises UnusableKey."""
+    name, _, rest = line.strip().partition("+")
+    key_id, _, encoded = rest.partition("+")
+    try:
+        raw = _bytes(encoded)
+    except ValueError as wrong:
+        raise UnusableKey(f"no key in base64: {wrong}") from wrong
+    found = Verifier(name, raw[1:])
+    if raw[:1] != _ED25519 or len(raw) != 33 or found.key_id.hex() != key_id:
+        raise UnusableKey("the line does not hold together: its id is not that of an Ed25519 key of this name")
+    return found
+
+
+def read(note: str, keys: Iterable[Verifier]) -> Checkpoint:
+    """The checkpoint of a note that one of the keys has signed. Raises NotProved."""
+    text, empty, signatures = note.partition("\n\n")
+    text += "\n"
+    if not empty or not signatures.endswith("\n"):
+        raise NotProved("it is no signed note: the empty line before the signatures, or the last line end, is missing")
+    checkpoint = _parsed(text)
+    known = list(keys)
+    for line in signatures.removesuffix("\n").split("\n"):
+        found = _SIGNATURE.fullmatch(line)
+        if found is None:
+            raise NotProved("a line after the empty one is no signature")
+        for key in known:
+            if key.name == found[1] and _holds(key, found[2], text):
+                return checkpoint
+    raise NotProved("none of the known keys has signed it")
+
+
+def _parsed(text: str) -> Checkpoint:
+    lines = text.split("\n")
+    if len(lines) != 5 or not lines[0] or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
+        raise NotProved("it is no checkpoint: origin, size, root and instant are expected, a line each")
+    try:
+        root = _bytes(lines[2])
+    except ValueError as wrong:
+        raise NotProved("its root is no base64") from wrong
+    if len(root) != HASH_SIZE or not _INSTANT.fullmatch(lines[3]):
+        raise NotProved("its root has not 32 bytes, or its instant is none")
+    try:
+        checkpoint = Checkpoint(lines[0], int(lines[1]), root, datetime.fromisoformat(lines[3]))
+    except ValueError as wrong:
+        raise NotProved("its instant is none") from wrong
+    if checkpoint.text() != text:
+        raise NotProved("it is not written in the one form a checkpoint has")
+    return checkpoint
+
+
+def _holds(key: Verifier, encoded: str, text: str) -> bool:
+    try:
+        raw = _bytes(encoded)
+        if raw[:4] != key.key_id:
+            return False
+        Ed25519PublicKey.from_public_bytes(key.public).verify(raw[4:], text.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _bytes(encoded: str) -> bytes:
+    """The bytes of a text in base64, which has one form only: no other signs, no bits left over. Raises ValueError."""
+    raw = base64.b64decode(encoded, validate=True)
+    if base64.b64encode(raw).decode() != encoded:
+        raise ValueError("the base64 has bits left over")
+    return raw
