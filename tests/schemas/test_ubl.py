@@ -116,6 +116,43 @@ def test_a_gross_price_alone_gets_a_discount_of_zero() -> None:
     assert INVOICE.read(INVOICE.write(invoice)).invoice == invoice
 
 
+@pytest.mark.parametrize("discount", ["0", "0.00", "1.50"])
+@pytest.mark.parametrize("gross", [None, Decimal("389.00")])
+def test_a_discount_that_is_given_stays_given(discount: str, gross: Decimal | None) -> None:
+    invoice = sample("invoice-simple")
+    price = replace(invoice.lines[0].price, gross=gross, discount=Decimal(discount))
+    invoice = replace(invoice, lines=(replace(invoice.lines[0], price=price),))
+    assert INVOICE.read(INVOICE.write(invoice)).invoice == invoice
+
+
+def test_a_breakdown_without_total_gets_its_sum(xsds: dict[str, etree.XMLSchema]) -> None:
+    """UBL demands a total in front of the breakdown."""
+    invoice = sample("invoice-multi-vat")
+    written = INVOICE.write(replace(invoice, totals=replace(invoice.totals, vat=None)))
+    assert xsds["ubl-invoice"].validate(etree.fromstring(written))
+    assert INVOICE.read(written).invoice == invoice
+
+
+@pytest.mark.parametrize("scheme", ["FC", "TAX", "Tax", "NOVAT", "???", ""])
+def test_a_registration_under_any_scheme_but_vat_is_bt_32(scheme: str) -> None:
+    invoice = replace(sample("invoice-simple"), seller=replace(sample("invoice-simple").seller, tax_id="DE 12/345"))
+    written = INVOICE.write(invoice)
+    assert b"<cbc:ID>TAX</cbc:ID>" in written
+    reading = INVOICE.read(written.replace(b"<cbc:ID>TAX</cbc:ID>", f"<cbc:ID>{scheme}</cbc:ID>".encode()))
+    assert reading.invoice == invoice
+    assert reading.unknown == ()
+
+
+def test_a_second_registration_is_told() -> None:
+    invoice = replace(sample("invoice-simple"), seller=replace(sample("invoice-simple").seller, tax_id="DE 12/345"))
+    written = INVOICE.write(invoice)
+    start, end = written.index(b"<cac:PartyTaxScheme>"), written.index(b"<cac:PartyLegalEntity>")
+    other = written[start:end].replace(b"DE 12/345", b"Foretaksregisteret")
+    reading = INVOICE.read(written[:end] + other + written[end:])
+    assert reading.invoice == invoice
+    assert reading.unknown == ("/Invoice/cac:AccountingSupplierParty/cac:Party/cac:PartyTaxScheme",)
+
+
 def test_payment_without_means_says_so() -> None:
     """UBL demands a code; 1 is "instrument not defined"."""
     invoice = sample("invoice-simple")

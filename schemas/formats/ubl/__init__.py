@@ -7,7 +7,8 @@ functions of `views` say how. What UBL forces on us:
 - a payment means needs a code: where the model has none, "1" (instrument not defined, UNTDID 4461) is written;
 - a credit note has its due date (BT-9) inside a payment means: without payment, one with code 1 holds it;
 - an order reference needs a number: where the model has a sales order only, "NA" is written, and read as none;
-- a gross price without discount is written with a discount of zero, and a discount of zero is read as none;
+- a gross price without discount is written with a discount of 0, which is read as none; one of zero is written 0.00;
+- a VAT breakdown needs a total: where BT-110 is missing, the sum of the breakdown is written;
 - a tax registration says its scheme: VAT is a VAT identifier, any other is BT-32, which is written as TAX;
 - the subject of a note (BT-21) is written in front of its text, as #PMT#text.
 """

@@ -38,6 +38,7 @@ _UNDEFINED_MEANS = "1"
 _NO_ORDER = "NA"
 _VAT = "VAT"
 _OTHER_TAX = "TAX"
+_ZERO = Decimal("0.00")
 _SUBJECT = re.compile(r"#([A-Z0-9]{2,3})#(.*)", re.DOTALL)
 
 
@@ -246,8 +247,11 @@ def merge_tax_total(scope: Scope, found: Scope, context: Context) -> bool:
 
 
 def spread_tax_total(invoice: Invoice, _root: Invoice) -> Iterator[TaxTotal]:
-    """BT-110 with the breakdown (BG-23), then BT-111 in the accounting currency."""
-    yield TaxTotal(amount=invoice.totals.vat, currency=invoice.currency, breakdown=invoice.vat_breakdown)
+    """BT-110 with the breakdown (BG-23), then BT-111 in the accounting currency; a breakdown alone gets its sum."""
+    vat = invoice.totals.vat
+    if vat is None and invoice.vat_breakdown:
+        vat = sum((one.tax_amount or Decimal(0) for one in invoice.vat_breakdown), Decimal(0))
+    yield TaxTotal(amount=vat, currency=invoice.currency, breakdown=invoice.vat_breakdown)
     yield TaxTotal(amount=invoice.totals.vat_in_tax_currency, currency=invoice.tax_currency)
 
 
@@ -260,15 +264,24 @@ class Discount:
 
 
 def merge_discount(scope: Scope, found: Scope, _context: Context) -> bool:
-    """A price's AllowanceCharge into BT-147 and BT-148; a discount of zero is none."""
-    if "gross" in found and found.get("discount") == 0:
+    """A price's AllowanceCharge into BT-147 and BT-148; a bare 0 beside a gross price is no discount."""
+    discount = found.get("discount")
+    if "gross" in found and discount is not None and _bare(discount):
         del found["discount"]
     price = scope.setdefault("price", {})
     return all(price.setdefault(name, value) == value for name, value in found.items())
 
 
 def spread_discount(line: Line, _root: Invoice) -> Iterator[Discount]:
-    """BT-147 and BT-148; UBL wants a discount wherever there is a gross price."""
-    price = line.price
-    if price.gross is not None or price.discount is not None:
-        yield Discount(discount=price.discount if price.discount is not None else Decimal(0), gross=price.gross)
+    """BT-147 and BT-148; UBL wants a discount wherever there is a gross price, and none given is a bare 0."""
+    gross, discount = line.price.gross, line.price.discount
+    if discount is None:
+        if gross is not None:
+            yield Discount(discount=Decimal(0), gross=gross)
+    else:
+        yield Discount(discount=_ZERO if gross is not None and _bare(discount) else discount, gross=gross)
+
+
+def _bare(discount: Decimal) -> bool:
+    """A zero without decimals."""
+    return discount == 0 and "." not in format(discount, "f")
