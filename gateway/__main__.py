@@ -1,23 +1,54 @@
-"""The command `estafette`: one sub-command per thing an operator does."""
+"""The command `estafette`: one sub-command per thing an operator or an accountant does.
+
+Only the module of the command that was asked for is imported: help and small answers come at once.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 
 from gateway import settings
-from gateway.commands import account, audit, demo, platform, serve, show_settings, work
+from gateway.commands import terminal
+from gateway.commands.files import Unusable
 from gateway.errors import GatewayError
 
-COMMANDS = (serve, work, account, demo, platform, audit, show_settings)
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One sub-command."""
+
+    module: str
+    """Its module in gateway.commands, which has `add(commands)` and sets `run`."""
+    says: str
+    """What it does, for the list of commands."""
+
+
+COMMANDS: Mapping[str, Command] = {
+    "validate": Command("validate", "judge invoices by the official rules"),
+    "explain": Command("explain", "say what a rule means and how to mend what breaks it"),
+    "serve": Command("serve", "run the gateway: API, workers and chores"),
+    "work": Command("work", "run workers and chores only, on the same database as the gateways"),
+    "account": Command("account", "open an account; its secrets are shown once"),
+    "demo": Command("demo", "show the main job: four invoices through a gateway and a simulated platform"),
+    "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
+    "audit": Command("audit", "recompute every chain and hash, reconcile what was accepted with what became of it"),
+    "settings": Command("show_settings", "list every setting with its value, origin and meaning"),
+}
 
 DESCRIPTION = """\
 Estafette, the self-hosted e-invoicing gateway: takes an invoice, makes it a lawful electronic invoice,
 delivers it once, proves it, and follows it until it is paid.
 
-  first steps     estafette demo                     four invoices through a gateway and a simulated platform
+  on files        estafette validate --french invoices/      verdicts, with every finding and what to do about it
+                  estafette build invoice.json -o out.pdf    a Factur-X from JSON, CII or UBL
+                  estafette convert --to ubl invoice.pdf     CII, UBL, Factur-X, JSON, without loss
+                  estafette explain BR-CO-15                 what a rule means
+  the gateway     estafette demo                     four invoices through a gateway and a simulated platform
                   estafette serve                    the gateway, with its own PostgreSQL in ./estafette-data
                   estafette account create NAME --siren 123456782
                                                      a client_id and a client_secret, shown once
@@ -25,13 +56,17 @@ delivers it once, proves it, and follows it until it is paid.
 """
 
 EPILOGUE = """\
+The commands on files need neither server nor database. `estafette COMMAND --help` shows examples.
 Settings are read from ESTAFETTE_* (estafette settings lists them all, with their meaning and origin).
 Exit codes: 0 done, 1 the answer is no, 2 it could not be done.
 """
 
+BROKEN_PIPE = 141
+"""Exit code when whoever reads our output went away: 128 and the number of SIGPIPE, as a shell counts."""
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+
+def parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The command line: every command by its name, the chosen one with its options."""
     top = argparse.ArgumentParser(
         prog="estafette",
         description=DESCRIPTION,
@@ -39,21 +74,35 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+    for name, command in COMMANDS.items():
+        if name == chosen:
+            import_module(f"gateway.commands.{command.module}").add(commands)
+        else:
+            commands.add_parser(name, help=command.says)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what cannot be done is told in words, without a traceback."""
-    options = parser().parse_args(arguments)
+    terminal.prepare()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser(given[0] if given and given[0] in COMMANDS else None).parse_args(given)
     try:
-        return int(options.run(options, settings.read(os.environ)))
+        code = int(options.run(options, settings.read(os.environ)))
+        sys.stdout.flush()
+        return code
     except GatewayError as error:
         print(f"estafette: {error.detail}", file=sys.stderr)
         return 2
+    except Unusable as error:
+        language = terminal.language_of(options, os.environ)
+        print(f"estafette: {terminal.printable(error.told.into(language))}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+        return BROKEN_PIPE
 
 
 if __name__ == "__main__":

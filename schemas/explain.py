@@ -510,6 +510,17 @@ def explain(rule: str) -> Explanation | None:
     return Explanation(rule, terms_of(rule), found.english, found.french, found.fix_english, found.fix_french)
 
 
+def known() -> tuple[str, ...]:
+    """Every id we can explain by itself, sorted; ids that only a family explains are not among them."""
+    demands = [f"BR-{letters}-{number}" for letters in _CATEGORIES for number in _VAT_DEMANDS]
+    return tuple(sorted({*_texts(_TABLE), *demands, *(f"BR-IC-{number}" for number in _IC_DEMANDS)}))
+
+
+def families() -> tuple[Explanation, ...]:
+    """The families of rules, each under the beginning of its ids."""
+    return tuple(_texts(_FAMILIES).values())
+
+
 def terms_of(rule: str, text: str = "") -> tuple[str, ...]:
     """The business terms a rule concerns: from its text, else from its id, else from our table; each once, in order."""
     named = _TERM.findall(text) or _TERM.findall(rule.replace("_", " "))

@@ -3,7 +3,8 @@
 lxml is the gate: what it accepts has passed, what it refuses has failed. xmlschema is asked only about what was
 refused, because it says what was expected instead, and is ten times slower. Where the two disagree lxml's own words are
 given, so that a refusal is never without a reason. Both read schema files from disk only, never from the network, and
-each file once per process: a changed file is seen by the next process.
+each file once per process: a changed file is seen by the next process. xmlschema is imported when it is asked first:
+most processes never meet a document that an XSD refuses.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import xmlschema
 from lxml import etree
 
 from schemas.finding import Finding, Severity
 from schemas.xml import line_of, path_of
+
+if TYPE_CHECKING:
+    import xmlschema
 
 BREACHES_LIMIT = 200
 """Breaches told of one document; one wrong element near the top can make thousands of others wrong."""
@@ -46,6 +49,8 @@ def _gate(file: str) -> etree.XMLSchema:
 
 @lru_cache(maxsize=32)
 def _explainer(file: str) -> xmlschema.XMLSchema:
+    import xmlschema
+
     return xmlschema.XMLSchema(file, allow="local", defuse="always")
 
 
@@ -65,6 +70,8 @@ def _explained(file: str, tree: etree._ElementTree) -> list[Finding]:
 
 
 def _breach(error: Any, tree: etree._ElementTree) -> Finding:
+    import xmlschema
+
     element = error.elem if error.elem is not None else tree.getroot()
     wanted, found = None, None
     if isinstance(error, xmlschema.XMLSchemaChildrenValidationError):

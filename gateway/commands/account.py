@@ -24,7 +24,6 @@ def add(commands: Any) -> None:
     """Tell the command line about it."""
     it: argparse.ArgumentParser = commands.add_parser(
         "account",
-        help="open an account; its secrets are shown once",
         description="Accounts are opened on the machine of the database, with the gateway running or not.",
     )
     actions = it.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -17,7 +17,6 @@ def add(commands: Any) -> None:
     """Tell the command line about it."""
     it: argparse.ArgumentParser = commands.add_parser(
         "audit",
-        help="recompute every chain and hash, reconcile what was accepted with what became of it",
         description="Read everything from its bytes and name what is wrong. Exit 0: all is well; 1: it is not.",
     )
     it.add_argument("--format", choices=("text", "json"), default="text", help="how to print the answer")

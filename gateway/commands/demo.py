@@ -52,7 +52,6 @@ def add(commands: Any) -> None:
     """Tell the command line about it."""
     it: argparse.ArgumentParser = commands.add_parser(
         "demo",
-        help="show the main job: four invoices through a gateway and a simulated platform",
         description="Start a gateway and a simulated approved platform on loopback, send four invoices through them "
         "and print what became of each. The folder is made anew each time; only one that the demo made is removed.",
     )

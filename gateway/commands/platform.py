@@ -17,7 +17,6 @@ def add(commands: Any) -> None:
     """Tell the command line about it."""
     it: argparse.ArgumentParser = commands.add_parser(
         "platform",
-        help="run the simulated approved platform (demos and tests only)",
         description="Serve the sender's part of AFNOR XP Z12-013 Flow Service 1.3.0 and play buyers whose behaviour is "
         "chosen by their SIREN. It is no approved platform and says so in each answer.",
     )

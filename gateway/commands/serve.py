@@ -29,7 +29,6 @@ def add(commands: Any) -> None:
     """Tell the command line about it."""
     it: argparse.ArgumentParser = commands.add_parser(
         "serve",
-        help="run the gateway: API, workers and chores",
         description="Run the gateway. With no settings it starts its own PostgreSQL in ./estafette-data and listens on "
         "127.0.0.1:8320. Stop it with Ctrl-C or SIGTERM: requests under way end, work under way is given back.",
     )

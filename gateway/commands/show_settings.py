@@ -11,9 +11,7 @@ from gateway.settings import Settings, describe
 
 def add(commands: Any) -> None:
     """Tell the command line about it."""
-    it: argparse.ArgumentParser = commands.add_parser(
-        "settings", help="list every setting with its value, origin and meaning"
-    )
+    it: argparse.ArgumentParser = commands.add_parser("settings")
     it.set_defaults(run=run)
 
 

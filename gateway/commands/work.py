@@ -20,7 +20,6 @@ def add(commands: Any) -> None:
     """Tell the command line about it."""
     it: argparse.ArgumentParser = commands.add_parser(
         "work",
-        help="run workers and chores only, on the same database as the gateways",
         description="Walk documents down the line without serving the API. Any number of these and of gateways share "
         "only the database: ESTAFETTE_DATABASE_URL, or the embedded one of a gateway running on this machine.",
     )

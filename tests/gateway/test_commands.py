@@ -28,9 +28,13 @@ def test_help_teaches_every_command(capsys):
         parser().parse_args(["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]
-        assert {"show_settings": "settings"}.get(name, name) in said
+    for name, command in COMMANDS.items():
+        assert f"  {name} " in said
+        assert command.says.partition(" ")[0] in said
+        with pytest.raises(SystemExit) as ended:
+            parser(name).parse_args([name, "--help"])
+        assert ended.value.code == 0
+        assert f"estafette {name}" in capsys.readouterr().out
     assert "account create" in said
 
 
