@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check bench bench-line bench-syntaxes bench-kill serve lock docker-check clean
+.PHONY: conformance help setup demo test lint check bench bench-line bench-syntaxes bench-kill serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ bench-line: $(READY)  ## Measure the whole line at fixed arrival rates
 
 bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 	@$(BIN)/python -m tests.bench.kill --kills 1000
+
+conformance: $(READY)  ## Hold 200 made PDFs against veraPDF, Mustang and others (brings them by Maven; needs Java)
+	@$(BIN)/python -m tests.conformance
 
 serve: $(READY)  ## Run the gateway
 	@$(BIN)/estafette serve
