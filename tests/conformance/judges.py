@@ -1,8 +1,8 @@
 """The judges in Java: veraPDF and the validator of Mustang, brought by Maven, pinned by checksums, asked in one go.
 
 They are no need of the gateway and no dependency of the project. Maven brings them by their names alone, with its own
-settings, into a folder of the user's cache; each archive must have the checksum noted in java/<judge>.lock, and no other
-may be there. Each judge is started once for all files, by a small program of ours that speaks lines.
+settings, into a folder of the user's cache; each archive must have the checksum noted in java/<judge>.lock, and there
+may be no other. Each judge is started once for all files, by a small program of ours that speaks lines.
 """
 
 from __future__ import annotations

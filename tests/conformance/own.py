@@ -31,8 +31,11 @@ def strict(specimen: Specimen) -> Opinion:
 
 def qpdf(specimen: Specimen) -> Opinion:
     """`qpdf --check`, by the qpdf inside pikepdf."""
-    with pikepdf.open(BytesIO(specimen.pdf)) as pdf:
-        problems = tuple(map(str, pdf.check_pdf_syntax()))
+    try:
+        with pikepdf.open(BytesIO(specimen.pdf)) as pdf:
+            problems = tuple(map(str, pdf.check_pdf_syntax()))
+    except pikepdf.PdfError as broken:
+        problems = (str(broken),)
     return Opinion(not problems, problems)
 
 

@@ -43,8 +43,7 @@ def test_the_checks_refuse_what_is_wrong(made: list[Specimen], tmp_path: Path) -
     )
     assert not own.container(other_xml).passed
     assert not own.repeated(bad).passed
-    cut = good.pdf.replace(b"/FlateDecode", b"/FlateDecodf")
-    assert not own.qpdf(replace(good, pdf=cut)).passed
+    assert not own.qpdf(replace(good, pdf=good.pdf[: len(good.pdf) // 2])).passed
 
 
 def test_the_same_seed_gives_the_same_specimens(made: list[Specimen]) -> None:
