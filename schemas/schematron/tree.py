@@ -1,0 +1,281 @@
+"""A document as the rules see it: a light, read-only tree built for asking.
+
+Rules ask the same few things of a node a million times: its children of one name, its attributes, its parent, its
+string value. lxml answers each by making an object; here each is a slot. Names are written as the parser gives them,
+"namespace local" with one space between, or the local name alone (`tag`). Trees are read from bytes that `schemas.xml`
+has vetted, and from the code lists beside an artefact; a document type is refused here all the same.
+"""
+
+from __future__ import annotations
+
+import gc
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any
+from xml.parsers import expat
+
+_NO_KIDS: dict[str, list[Any]] = {}
+_BUFFER = 1 << 16
+
+by_order = attrgetter("order")
+
+
+class Unparsable(Exception):
+    """The bytes are no document."""
+
+
+def tag(space: str, local: str) -> str:
+    """How this tree writes the name of an element or attribute."""
+    return f"{space} {local}" if space else local
+
+
+class Node:
+    """An element, or the document node above the root, whose tag is empty and whose parent is None."""
+
+    __slots__ = ("attributes", "first", "kids", "last", "order", "parent", "stop", "tag", "text", "tree")
+
+    tag: str
+    parent: Node | None
+    attributes: Mapping[str, str]
+    kids: dict[str, list[Node]]
+    """Child elements by name, each list in document order; none may be changed."""
+    order: int
+    """Its place among the elements of the document; the document node has 0."""
+    last: int
+    """The order of the last element inside it, or its own."""
+    first: int
+    stop: int
+    """Its pieces of text are tree.texts[first:stop]."""
+    text: str
+    """The string value; that of an element with children is put together when asked for."""
+    tree: Tree
+
+    def __getattr__(self, name: str) -> Any:
+        """The slots that are filled on demand."""
+        if name == "text":
+            self.text = "".join(self.tree.texts[self.first : self.stop])
+            return self.text
+        if name == "tree":
+            self.tree = self.parent.tree  # type: ignore[union-attr]  # the document node has its own
+            return self.tree
+        raise AttributeError(name)
+
+
+class Attribute:
+    """An attribute, where a rule wants the node and not only its value."""
+
+    __slots__ = ("order", "parent", "tag", "text")
+    kids = _NO_KIDS
+    attributes: Mapping[str, str] = {}
+
+    def __init__(self, parent: Node, name: str) -> None:
+        self.parent = parent
+        self.tag = name
+        self.text = parent.attributes[name]
+        self.order = parent.order + 0.5
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Attribute) and self.parent is other.parent and self.tag == other.tag
+
+    def __hash__(self) -> int:
+        return hash((self.order, self.tag))
+
+
+class Text:
+    """A text node, where a rule wants the node."""
+
+    __slots__ = ("order", "parent", "text")
+    tag = ""
+    kids = _NO_KIDS
+    attributes: Mapping[str, str] = {}
+
+    def __init__(self, parent: Node, after: int, place: int, text: str) -> None:
+        self.parent = parent
+        self.text = text
+        self.order = after + 1 - 1 / (3 + place)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text) and self.parent is other.parent and self.order == other.order
+
+    def __hash__(self) -> int:
+        return hash(self.order)
+
+
+class Tree:
+    """One document: its nodes by name, and its pieces of text in order."""
+
+    __slots__ = ("all", "by_tag", "prefixes", "root", "texts")
+
+    root: Node
+    """The document node."""
+    all: list[Node]
+    """Every element in document order, listed when first asked for."""
+
+    def __init__(self, root: Node, by_tag: dict[str, list[Node]], texts: list[str]) -> None:
+        self.root = root
+        self.by_tag = by_tag
+        self.texts = texts
+        self.prefixes: dict[str, set[str]] = defaultdict(set)
+        root.tree = self
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "all":
+            self.all = sorted((node for nodes in self.by_tag.values() for node in nodes), key=by_order)
+            return self.all
+        raise AttributeError(name)
+
+
+def read(data: bytes) -> Tree:
+    """A document from UTF-8 bytes. Raises Unparsable."""
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.buffer_size = _BUFFER
+    tree = _begin(parser)
+    parser.StartDoctypeDeclHandler = _no_document_type
+    running = gc.isenabled()
+    gc.disable()  # a tree is one growing structure with no garbage in it, which the collector would walk ever again
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        raise Unparsable(str(error)) from None
+    finally:
+        if running:
+            gc.enable()
+    tree.root.last = sum(map(len, tree.by_tag.values()))
+    tree.root.stop = len(tree.texts)
+    return tree
+
+
+def _no_document_type(*_: object) -> None:
+    raise Unparsable("a document type")
+
+
+def _begin(parser: expat.XMLParserType) -> Tree:
+    """An empty tree that the parser will fill. The two inner functions run once per element: they are kept flat."""
+    texts: list[str] = []
+    by_tag: dict[str, list[Node]] = {}
+    new = Node.__new__
+    root = current = new(Node)
+    root.tag, root.parent, root.attributes, root.kids = "", None, {}, {}
+    root.order = root.first = order = 0
+    tree = Tree(root, by_tag, texts)
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal current, order
+        node = new(Node)
+        order += 1
+        node.tag = name
+        node.parent = current
+        node.attributes = attributes
+        node.order = order
+        node.first = len(texts)
+        node.kids = _NO_KIDS
+        kids = current.kids
+        if kids is _NO_KIDS:
+            current.kids = {name: [node]}
+        elif name in kids:
+            kids[name].append(node)
+        else:
+            kids[name] = [node]
+        if name in by_tag:
+            by_tag[name].append(node)
+        else:
+            by_tag[name] = [node]
+        current = node
+
+    def end(_: str) -> None:
+        nonlocal current
+        node = current
+        node.last = order
+        node.stop = stop = len(texts)
+        if node.kids is _NO_KIDS:
+            first = node.first
+            node.text = texts[first] if stop == first + 1 else "".join(texts[first:])
+        current = node.parent  # type: ignore[assignment]  # an element has one
+
+    def declared(prefix: str | None, space: str | None) -> None:
+        tree.prefixes[space or ""].add(prefix or "")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = texts.append
+    parser.StartNamespaceDeclHandler = declared
+    return tree
+
+
+def descendants(node: Any, name: str) -> list[Node]:
+    """The elements of one name inside a node, in document order."""
+    tree = node.tree if isinstance(node, Node) else None
+    if tree is None:
+        return []
+    nodes = tree.by_tag.get(name, [])
+    if node.parent is None or not nodes:
+        return nodes
+    return nodes[bisect_right(nodes, node.order, key=by_order) : bisect_right(nodes, node.last, key=by_order)]
+
+
+def elements_in(node: Any) -> list[Node]:
+    """All elements inside a node, in document order."""
+    if not isinstance(node, Node):
+        return []
+    return node.tree.all[node.order : node.last]
+
+
+def children(node: Any) -> list[Node]:
+    """The child elements of any name, in document order."""
+    lists = list(node.kids.values())
+    if len(lists) == 1:
+        return list(lists[0])
+    return sorted((child for same in lists for child in same), key=by_order)
+
+
+def texts_in(node: Any) -> Iterator[Text]:
+    """The text nodes that are children of a node, in document order."""
+    if not isinstance(node, Node):
+        return
+    place, after = node.first, node.order
+    for child in children(node):
+        yield from _text(node, after, place, child.first)
+        place, after = child.stop, child.last
+    yield from _text(node, after, place, node.stop)
+
+
+def _text(node: Node, after: int, start: int, stop: int) -> Iterator[Text]:
+    text = "".join(node.tree.texts[start:stop])
+    if text:
+        yield Text(node, after, start, text)
+
+
+def ancestors(node: Any) -> Iterator[Node]:
+    """The elements around a node and the document node, from the inside."""
+    above = node.parent
+    while above is not None:
+        yield above
+        above = above.parent
+
+
+def preceding(node: Node, nodes: Iterable[Node]) -> list[Node]:
+    """Those of some nodes that end before a node begins."""
+    return [other for other in nodes if other.last < node.order]
+
+
+def siblings(node: Any) -> list[Node]:
+    """The children of a node's parent, itself among them, in document order."""
+    return children(node.parent) if isinstance(node, Node) and node.parent is not None else []
+
+
+def ordered(nodes: Iterable[Any]) -> list[Any]:
+    """Nodes in document order, each once."""
+    return sorted(dict.fromkeys(nodes), key=by_order)
+
+
+def local(name: str) -> str:
+    """The local part of a tag."""
+    return name.rpartition(" ")[2]
+
+
+def space(name: str) -> str:
+    """The namespace of a tag."""
+    return name.rpartition(" ")[0]
