@@ -443,7 +443,11 @@ class Binding:
         if shape.many:
             several = _reader_of_many(read, shape.cls, node.into)
             return _Compiled(
-                node.tag, node.when, several, lambda scope, root: "".join([write(v, root) for v in get(scope)]), True
+                node.tag,
+                node.when,
+                several,
+                lambda scope, root: "".join([write(v, root) for v in get(scope) or ()]),
+                True,
             )
 
         def write_one(scope: Any, root: Invoice) -> str:
@@ -506,7 +510,9 @@ class Binding:
             return f"{opening}{attributes}>{encode(value)}{closing}"
 
         if shape.many:
-            return lambda scope, root: "".join([one(v, scope, root) for v in get(scope) if where is None or where(v)])
+            return lambda scope, root: "".join(
+                [one(v, scope, root) for v in get(scope) or () if where is None or where(v)]
+            )
 
         def write(scope: Any, root: Invoice) -> str:
             value = get(scope)
