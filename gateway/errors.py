@@ -19,8 +19,10 @@ GatewayError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
 
 from schemas.finding import Finding
 
@@ -77,8 +79,18 @@ class KeyReused(GatewayError):
     """The same Idempotency-Key came with another method, route or body."""
 
 
-class Underivable(GatewayError):
-    """The document cannot be turned into the form asked for; `detail` says why."""
+class Underivable(WithFindings):
+    """The document cannot be turned into the form asked for; `detail` says why. Crosses processes."""
+
+    def __init__(
+        self, detail: str, findings: Sequence[Finding] = (), losses: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        super().__init__(detail, findings)
+        self.losses = dict(losses)
+        """What would be lost, as members of the problem; empty when that is not the reason."""
+
+    def __reduce__(self) -> tuple[type[Underivable], tuple[str, tuple[Finding, ...], dict[str, Any]]]:
+        return Underivable, (self.detail, self.findings, self.losses)
 
 
 class Busy(GatewayError):

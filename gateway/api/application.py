@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.api import (
     accounts,
     contents,
+    conversions,
     description,
     documents,
     feed,
@@ -48,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/documents/{id}/payments", payments.listed, Scope.READ),
     Route("GET", "/v1/events", feed.events, Scope.READ),
     Route("POST", "/v1/validations", validations.validate, Scope.SUBMIT),
+    Route("POST", "/v1/conversions", conversions.create, Scope.SUBMIT),
     Route("GET", "/v1/account", accounts.read, Scope.READ),
     Route("POST", "/v1/account/participants", accounts.add_participant, Scope.ADMIN),
     Route("POST", "/v1/account/credentials", accounts.issue_credential, Scope.ADMIN),

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from gateway.api import queries
 from gateway.api.auth import CALLER
-from gateway.api.derive import FORMS, Derived, Order, derive
+from gateway.api.derive import FORMS, derive, headers
 from gateway.api.documents import find
 from gateway.api.keys import RESOURCES
 from gateway.errors import Malformed, NotFound, Underivable
@@ -20,6 +20,7 @@ from gateway.resources import Resources
 from gateway.store import documents
 from gateway.store.accounts import Account
 from gateway.store.documents import Document
+from schemas.conversion import Converted, Lost, Wish
 
 KEPT = tuple(str(role) for role in Role)
 """What is kept of a document can be asked for by its role."""
@@ -33,21 +34,27 @@ class Content:
 
     media_type: str
     data: bytes
+    losses: tuple[Lost, ...] = ()
+    """What it lacks of the document."""
 
 
 async def content(request: web.Request) -> web.Response:
-    """The document in the form named by `as`; `seq` chooses among several kept in one role."""
-    queries.only(request, ("as", "seq"))
+    """The document in the form named by `as`; `seq` chooses among several kept in one role.
+
+    A form that would lack something is given only with `accept_losses=true`, and names it in a header.
+    """
+    queries.only(request, ("as", "seq", "accept_losses"))
     wanted = request.query.get("as", "original")
     if wanted not in (*KEPT, *FORMS):
         raise Malformed(f"the parameter as must be one of {', '.join((*KEPT, *FORMS))}")
     seq = queries.number(request, "seq", 0, 1, 2**62)
+    accept = queries.optional(request, "accept_losses", queries.truth, says="true or false") or False
     resources, account = request.app[RESOURCES], request[CALLER].account
     document = await find(resources, account, queries.document_id(request))
     if wanted in KEPT:
         found = await _kept(resources, account, document, Role(wanted), seq)
     else:
-        found = await _form(resources, account, document, wanted)
+        found = await _form(resources, account, document, wanted, accept)
     return _answer(request, document, wanted, found)
 
 
@@ -61,20 +68,18 @@ async def _kept(resources: Resources, account: Account, document: Document, role
     return Content(references[-1].media_type, data)
 
 
-async def _form(resources: Resources, account: Account, document: Document, form: str) -> Content:
+async def _form(resources: Resources, account: Account, document: Document, form: str, accept: bool) -> Content:
     """Another form: the kept bytes where they are in it, else derived. Raises Underivable, NotFound, Corrupt."""
     role = _kept_form(document, form)
     if role is not None:
         return await _kept(resources, account, document, role, 0)
-    format_ = document.facts.get(Stage.PARSED, {}).get("format")
-    if format_ is None:
+    if document.facts.get(Stage.PARSED, {}).get("format") is None:
         raise Underivable("the document has not been read yet, or cannot be")
     xml = await _kept(resources, account, document, _structured(document), 0)
-    derived: Derived = await resources.compute(
-        derive,
-        Order(form, xml.data, format_, resources.language, document.created_at.replace(microsecond=0)),
-    )
-    return Content(derived.media_type, derived.data)
+    created = document.created_at.replace(microsecond=0)
+    wish = Wish(form, created, language=resources.language, accept_losses=accept, rules=resources.rules)
+    derived: Converted = await resources.compute(derive, xml.data, wish)
+    return Content(derived.media_type, derived.data, derived.losses)
 
 
 def _kept_form(document: Document, form: str) -> Role | None:
@@ -109,25 +114,26 @@ def _answer(request: web.Request, document: Document, wanted: str, found: Conten
     digest = sha256(found.data)
     tag = f'"{digest.hexdigest()}"'
     code = base64.b64encode(digest.digest()).decode()
-    headers = {
+    named = {
         "ETag": tag,
         "Digest": f"sha-256={code}",
         "Repr-Digest": f"sha-256=:{code}:",
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": _disposition(document, wanted, found.media_type),
+        "Content-Disposition": disposition(document.number or str(document.id), wanted, found.media_type),
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Content-Type": found.media_type,
+        **headers(found.losses),
     }
     if tag in request.headers.get("If-None-Match", ""):
-        headers.pop("Content-Type")
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=found.data, headers=headers)
+        named.pop("Content-Type")
+        return web.Response(status=304, headers=named)
+    return web.Response(body=found.data, headers=named)
 
 
-def _disposition(document: Document, wanted: str, media_type: str) -> str:
+def disposition(number: str, wanted: str, media_type: str) -> str:
     """To be saved under the document's number (RFC 6266)."""
     ending = _ENDINGS.get(media_type.partition(";")[0].strip(), "bin")
-    named = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in document.number or str(document.id))
+    named = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in number)
     name = f"{named[:80]}-{wanted}.{ending}"
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

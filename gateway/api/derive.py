@@ -1,74 +1,50 @@
-"""Other forms of a document: pure, for a worker process.
+"""Other forms of a document: `schemas.conversion` over what is kept of it. Pure, for a worker process.
 
-A derivation never loses silently: where the form asked for would not hold everything, there is none, and it says what
-would be lost. What is kept is never derived again, it is handed out byte for byte (`contents`).
+What is kept is never derived again, it is handed out byte for byte (`contents`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 
 from gateway.errors import Underivable
-from schemas import json_form
-from schemas.catalogue import FORMATS
-from schemas.formats import facturx
-from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
+from schemas.conversion import TARGETS, Converted, Lossy, Lost, Wish, convert, told
 from schemas.xml import Unreadable
 
-FORMS = ("cii", "ubl", "facturx", "json", "page")
+FORMS = TARGETS
 """What a document can be asked for beside what is kept of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to derive, and from what."""
-
-    form: str
-    """One of FORMS."""
-    xml: bytes
-    """The structured invoice."""
-    format: str
-    """Its name in FORMATS."""
-    language: str
-    """Of the readable page: fr or en."""
-    created: datetime
-    """When the document was received, to the second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """A derived form."""
-
-    media_type: str
-    data: bytes
-
-
-def derive(order: Order) -> Derived:
-    """The form asked for. Raises Underivable with the reason."""
+def derive(xml: bytes, wish: Wish) -> Converted:
+    """The form wished for of a structured invoice that is kept. Raises Underivable with the reason, all of it."""
     try:
-        reading = FORMATS[order.format].read(order.xml)
+        return convert(xml, wish)
     except Unreadable as unreadable:
-        raise Underivable(f"its structured invoice cannot be read: {unreadable.findings[0].says}") from unreadable
-    if reading.unknown and order.form != "page":
-        lost = ", ".join(reading.unknown[:5])
-        raise Underivable(f"{len(reading.unknown)} of its elements would be lost, first {lost}")
-    try:
-        return _written(order, reading.invoice)
-    except Unreadable as unreadable:
-        raise Underivable(unreadable.findings[0].says) from unreadable
+        raise Underivable(f"it cannot be made: {unreadable.findings[0].says}", unreadable.findings) from unreadable
+    except Lossy as lossy:
+        raise lost(lossy) from lossy
 
 
-def _written(order: Order, invoice: Invoice) -> Derived:
-    match order.form:
-        case "cii":
-            return Derived("application/xml", FORMATS["cii"].write(invoice))
-        case "ubl":
-            name = "ubl-creditnote" if invoice.type_code in CREDIT_NOTE_TYPES else "ubl-invoice"
-            return Derived("application/xml", FORMATS[name].write(invoice))
-        case "json":
-            return Derived("application/json", json_form.write(invoice))
-        case _:
-            xml = order.xml if order.format == "cii" else FORMATS["cii"].write(invoice)
-            pdf = facturx.build(invoice, xml, language=order.language, created=order.created)
-            return Derived("application/pdf", pdf)
+def lost(lossy: Lossy) -> Underivable:
+    """The error that names all that would be lost."""
+    detail = f"{lossy}; accept_losses=true makes it all the same"
+    return Underivable(detail, losses=told(lossy.losses))
+
+
+LOSSES = "Conversion-Losses"
+"""The header that tells what a form lacks: a list of strings (RFC 8941), as many as fit."""
+_ROOM = 3_000
+"""Characters of that header."""
+
+
+def headers(losses: Sequence[Lost]) -> dict[str, str]:
+    """The header of an answer that lacks something; none where nothing is lost."""
+    items: list[str] = []
+    for number, one in enumerate(losses):
+        plain = "".join(sign if " " <= sign <= "~" else "_" for sign in one.what)[:200]
+        item = '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        if sum(map(len, items)) + 2 * number + len(item) > _ROOM:
+            items.append(f'"and {len(losses) - number} more"')
+            break
+        items.append(item)
+    return {LOSSES: ", ".join(items)} if items else {}

@@ -113,6 +113,8 @@ def answer(request: web.Request, error: GatewayError, **members: Any) -> web.Res
     """The problem for an error, with further members of its own."""
     if isinstance(error, WithFindings) and error.findings:
         members = {"findings": [finding.as_json() for finding in error.findings], **members}
+    if isinstance(error, Underivable):
+        members = {**error.losses, **members}
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = REALM

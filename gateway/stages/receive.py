@@ -75,7 +75,7 @@ async def look(data: bytes, media_type: str | None, resources: Resources) -> str
     try:
         recognised = await resources.compute(recognise, data, media_type)
     except Unreadable as unreadable:
-        raise _error(unreadable.findings) from unreadable
+        raise refused(unreadable.findings) from unreadable
     except Interrupted as interrupted:
         raise Busy("the submission could not be looked at; try again") from interrupted
     return recognised.format
@@ -104,7 +104,8 @@ def _fingerprint(handed: Handed, request: Request) -> bytes:
     return total.digest()
 
 
-def _error(findings: tuple[Finding, ...]) -> Malformed:
+def refused(findings: tuple[Finding, ...]) -> Malformed:
+    """The error for bytes that cannot be read: too large, in no format we take, or malformed."""
     rule = findings[0].rule if findings else ""
     if rule.endswith("-SIZE"):
         return TooLarge("the submission is too large", findings)

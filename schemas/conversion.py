@@ -1,0 +1,360 @@
+"""Any invoice into any other form, and what that would lose, named before it is lost.
+
+One function for the API, the line's contents and the command line. What a document is asked to become is either made
+whole, or refused with everything that would be missing (`Lossy`), unless the caller says that losses are acceptable:
+then it is made, and the same list comes with it. The list has four sources:
+
+- elements of the document that our model does not know, by their path;
+- values that the target syntax does not hold: what is written is read again and compared with what was to be written,
+  so that no list of gaps is kept by hand;
+- values that the target profile does not have;
+- files of a PDF that the invoice itself does not bring along, where the target cannot carry them.
+
+A document already in the form asked for is handed back byte for byte: it is never rewritten for nothing. Supporting
+documents (BG-24) go along at every step, and files that a PDF only carries beside its invoice become supporting
+documents in XML and JSON. What is written follows the XSD of its profile, or is refused with what breaks it.
+
+The page is a view, no form of the data: it is made of every invoice, and what it does not show is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from schemas import json_form, rulebook
+from schemas.catalogue import FACTURX, FORMATS, JSON, Recognised, chain, recognise
+from schemas.finding import FINDINGS_LIMIT, Finding, Severity
+from schemas.formats import facturx
+from schemas.formats.facturx import page
+from schemas.formats.facturx.extract import Embedded, extract
+from schemas.invoice import CREDIT_NOTE_TYPES, Attachment, Invoice
+from schemas.loss import Loss, losses
+from schemas.rulebooks import facturx as facturx_rules
+from schemas.rulebooks import fr
+from schemas.xml import Unreadable, parse
+
+PAGE = "page"
+UBL = "ubl"
+TARGETS = ("cii", UBL, FACTURX, JSON, PAGE)
+"""What an invoice can become."""
+
+PROFILES: Mapping[str, str] = {
+    **{level: profile for profile, level in reversed(facturx_rules.PROFILES.items())},
+    "extended-ctc-fr": fr.EXTENDED_CTC_FR,
+}
+"""Short name → BT-24 of the profiles that can be asked for by name."""
+
+_ATTACHABLE = frozenset(
+    (
+        "application/pdf",
+        "image/png",
+        "image/jpeg",
+        "text/csv",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/vnd.oasis.opendocument.spreadsheet",
+    )
+)
+"""Media types that EN 16931 allows for a supporting document (BT-125-1)."""
+
+
+class Cause(StrEnum):
+    """Why something would be lost."""
+
+    UNKNOWN = "unknown"
+    SYNTAX = "syntax"
+    PROFILE = "profile"
+    FILE = "file"
+    PAGE = "page"
+
+
+_REASONS = {
+    Cause.UNKNOWN: "our model of the invoice does not know this element",
+    Cause.SYNTAX: "the target syntax does not hold this value",
+    Cause.PROFILE: "the target profile does not have this term",
+    Cause.FILE: "the target cannot carry this file",
+    Cause.PAGE: "the page names this file and does not carry it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """One thing that the result does not hold as the document does."""
+
+    cause: Cause
+    term: str = ""
+    """BT-… or BG-…; empty where the norm has no term for it."""
+    name: str = ""
+    """The term's name, or the name of a file."""
+    pointer: str = ""
+    """Where it stands in the JSON form of the invoice (RFC 6901)."""
+    path: str = ""
+    """Where it stands in the XML of the document; only for what our model does not know."""
+    changed: bool = False
+    """Whether the result has another value in its place."""
+
+    @property
+    def what(self) -> str:
+        """It, in as few words as possible."""
+        return self.path or " ".join(text for text in (self.term, self.name) if text)
+
+    def as_json(self) -> dict[str, Any]:
+        """The one JSON shape of a loss; empty members are left out."""
+        members = {
+            "cause": str(self.cause),
+            "term": self.term,
+            "name": self.name,
+            "pointer": self.pointer,
+            "path": self.path,
+            "changed": self.changed,
+            "reason": _REASONS[self.cause],
+        }
+        return {name: value for name, value in members.items() if value not in ("", False)}
+
+
+class Lossy(Exception):
+    """The conversion would lose something, and nobody said that it may; `losses` names all of it. Crosses processes."""
+
+    def __init__(self, losses: Iterable[Lost]) -> None:
+        self.losses = tuple(losses)
+        super().__init__(self.losses)
+
+    def __str__(self) -> str:
+        first = ", ".join(lost.what for lost in self.losses[:5])
+        more = f" and {len(self.losses) - 5} more" if len(self.losses) > 5 else ""
+        return f"{first}{more} would be lost"
+
+
+class Unwritable(Unreadable):
+    """The result would be no document that anybody takes; the findings are about it, not about the bytes read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a document shall become; picklable."""
+
+    to: str
+    """One of TARGETS."""
+    created: datetime
+    """The instant a PDF says it was made, aware and to the second: the same wish gives the same bytes."""
+    profile: str = ""
+    """BT-24 of the result; empty: as the document has it."""
+    language: str = "fr"
+    """Of the readable page: fr or en."""
+    accept_losses: bool = False
+    supplied: bytes | None = None
+    """A PDF to put the invoice into, for facturx; None: our page."""
+    attachments: tuple[Attachment, ...] = ()
+    """Supporting documents to add."""
+    rules: str | None = None
+    """The operator's folder of rule artefacts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """The result."""
+
+    data: bytes
+    media_type: str
+    format: str
+    """cii, ubl-invoice, ubl-creditnote, facturx, json or page."""
+    profile: str
+    """BT-24 of the result."""
+    number: str
+    """BT-1, to name a file by."""
+    losses: tuple[Lost, ...] = ()
+    unchanged: bool = False
+    """Whether these are the bytes of the document, or of the XML in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A document that was read."""
+
+    recognised: Recognised
+    data: bytes
+    invoice: Invoice
+    unknown: tuple[Lost, ...]
+    files: tuple[Embedded, ...]
+    """Files that the PDF carries and its invoice does not."""
+    touched: bool
+    """Whether the invoice is another than the document's: profile changed, supporting documents added."""
+
+
+def convert(data: bytes, wish: Wish) -> Converted:
+    """The document in the form wished for. Pure.
+
+    Raises Unreadable where the document cannot be read, Unwritable where the result could not be read or would not
+    follow its XSD (a text no XML carries, a profile that demands more than the document says), and Lossy.
+    """
+    if wish.to not in TARGETS:
+        raise ValueError(f"no such target: {wish.to}")
+    made = _made(_wanted(_take(data), wish), wish)
+    if made.losses and not wish.accept_losses and wish.to != PAGE:
+        raise Lossy(made.losses)
+    return made
+
+
+def profile_of(name: str) -> str:
+    """BT-24 of a profile by its short name (minimum … extended-ctc-fr), or as it is written. Raises ValueError."""
+    found = PROFILES.get(name.lower(), name if name.lower().startswith("urn:") else "")
+    if name and not found:
+        raise ValueError(f"no such profile: {name}; known are {', '.join(PROFILES)}, and any BT-24 (urn:…)")
+    return found
+
+
+def told(lost: Sequence[Lost]) -> dict[str, Any]:
+    """The losses as members of a JSON object: as many as a report keeps, and how many more there are."""
+    more = len(lost) - FINDINGS_LIMIT
+    return {
+        "losses": [one.as_json() for one in lost[:FINDINGS_LIMIT]],
+        **({"uncounted": more} if more > 0 else {}),
+    }
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def _take(data: bytes) -> _Taken:
+    """The document in our model, with what our model does not know. Raises Unreadable."""
+    recognised = recognise(data)
+    if recognised.format == JSON:
+        return _Taken(recognised, data, json_form.read(data), (), (), False)
+    assert recognised.xml is not None
+    reading = FORMATS[recognised.syntax].read(recognised.xml)
+    files: tuple[Embedded, ...] = ()
+    if recognised.format == FACTURX:
+        known = {attachment.content for attachment in reading.invoice.attachments}
+        files = tuple(file for file in extract(data).others if file.data not in known and file.data != recognised.xml)
+    unknown = tuple(Lost(Cause.UNKNOWN, path=path) for path in reading.unknown)
+    return _Taken(recognised, data, reading.invoice, unknown, files, False)
+
+
+def _wanted(taken: _Taken, wish: Wish) -> _Taken:
+    """The invoice under the profile wished for, with the supporting documents to add."""
+    invoice = taken.invoice
+    if wish.profile and wish.profile != invoice.profile:
+        invoice = replace(invoice, profile=wish.profile)
+    if wish.attachments:
+        invoice = replace(invoice, attachments=(*invoice.attachments, *wish.attachments))
+    return replace(taken, invoice=invoice, touched=invoice != taken.invoice)
+
+
+# Making --------------------------------------------------------------------------------------------------------------
+
+
+def _made(taken: _Taken, wish: Wish) -> Converted:
+    match wish.to:
+        case "json":
+            invoice, left = _with_files(taken)
+            written = json_form.write(invoice)
+            return Converted(
+                written, "application/json", JSON, invoice.profile, invoice.number, (*taken.unknown, *left)
+            )
+        case "page":
+            return _page(taken, wish)
+        case "facturx":
+            return _facturx(taken, wish)
+        case _:
+            return _xml(taken, wish)
+
+
+def _xml(taken: _Taken, wish: Wish) -> Converted:
+    """CII or UBL: the bytes that are there where they are it, else written."""
+    syntax = _syntax(wish.to, taken.invoice)
+    if not taken.touched and not taken.files and taken.recognised.format != JSON and _is(taken, wish.to):
+        assert taken.recognised.xml is not None
+        own = taken.recognised
+        return Converted(
+            taken.recognised.xml, "application/xml", own.syntax, own.profile, taken.invoice.number, unchanged=True
+        )
+    invoice, left = _with_files(taken)
+    xml, missing = _written(invoice, syntax, wish)
+    return Converted(xml, "application/xml", syntax, invoice.profile, invoice.number, (*taken.unknown, *missing, *left))
+
+
+def _facturx(taken: _Taken, wish: Wish) -> Converted:
+    """A Factur-X: the one that is there, else made around the XML that is there, else around one that is written.
+
+    What our model does not know is lost even where the XML is kept, because the page would not show it.
+    """
+    own = taken.recognised
+    if own.format == FACTURX and not taken.touched and wish.supplied is None:
+        return Converted(taken.data, "application/pdf", FACTURX, own.profile, taken.invoice.number, unchanged=True)
+    invoice, left = _with_files(taken)
+    missing: tuple[Lost, ...] = ()
+    if own.syntax == "cii" and own.xml is not None and not taken.touched and not taken.files:
+        xml = own.xml
+    else:
+        xml, missing = _written(invoice, "cii", wish)
+    lost = (*taken.unknown, *missing, *left)
+    if lost and not wish.accept_losses:
+        raise Lossy(lost)
+    pdf = facturx.build(invoice, xml, language=wish.language, created=wish.created, supplied=wish.supplied)
+    return Converted(pdf, "application/pdf", FACTURX, invoice.profile, invoice.number, lost)
+
+
+def _page(taken: _Taken, wish: Wish) -> Converted:
+    """The readable page alone, without the XML: a reader's copy that no software takes for a second original."""
+    pdf = page.typeset(taken.invoice, language=wish.language, created=wish.created)
+    carried = [
+        Lost(Cause.PAGE, "BT-125", one.filename or one.id, f"/attachments/{number}/content")
+        for number, one in enumerate(taken.invoice.attachments)
+        if one.content
+    ]
+    files = [Lost(Cause.FILE, name=file.name) for file in taken.files]
+    lost = (*taken.unknown, *carried, *files)
+    return Converted(pdf, "application/pdf", PAGE, taken.invoice.profile, taken.invoice.number, lost)
+
+
+def _written(invoice: Invoice, syntax: str, wish: Wish) -> tuple[bytes, tuple[Lost, ...]]:
+    """The invoice in a syntax, and what that does not hold. Raises Unwritable."""
+    try:
+        xml = FORMATS[syntax].write(invoice)
+        copy = FORMATS[syntax].read(xml).invoice
+    except ValueError as error:  # a character that no XML carries
+        says = f"A value cannot be written: {error}."
+        raise Unwritable((Finding("CONVERSION-VALUE", Severity.FATAL, "conversion", says),)) from error
+    except Unreadable as unreadable:
+        raise Unwritable(unreadable.findings) from unreadable
+    _, findings = rulebook.apply(chain(syntax, invoice.profile, french=False)[0], parse(xml), b"", wish.rules)
+    if findings:
+        raise Unwritable(replace(finding, line=None) for finding in findings)
+    return xml, tuple(_lost(Cause.SYNTAX, one) for one in losses(invoice, copy))
+
+
+def _with_files(taken: _Taken) -> tuple[Invoice, tuple[Lost, ...]]:
+    """The invoice with the files of its PDF as supporting documents, and those that cannot be one."""
+    invoice, left = taken.invoice, []
+    for file in taken.files:
+        if file.media_type in _ATTACHABLE and file.name:
+            added = Attachment(
+                id=file.name,
+                description=file.description if file.description != file.name else "",
+                content=file.data,
+                media_type=file.media_type,
+                filename=file.name,
+            )
+            invoice = replace(invoice, attachments=(*invoice.attachments, added))
+        else:
+            left.append(Lost(Cause.FILE, name=file.name))
+    return invoice, tuple(left)
+
+
+def _lost(cause: Cause, loss: Loss) -> Lost:
+    return Lost(cause, loss.term, loss.name, loss.pointer, changed=loss.changed)
+
+
+def _is(taken: _Taken, to: str) -> bool:
+    """Whether the XML of the document is in the syntax wished for."""
+    return taken.recognised.syntax == "cii" if to == "cii" else taken.recognised.syntax.startswith("ubl")
+
+
+def _syntax(to: str, invoice: Invoice) -> str:
+    """The name in FORMATS of a target."""
+    if to == "cii":
+        return "cii"
+    return "ubl-creditnote" if invoice.type_code in CREDIT_NOTE_TYPES else "ubl-invoice"
