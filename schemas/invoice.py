@@ -13,70 +13,83 @@ Amounts are Decimal in the invoice currency (BT-5), except BT-111, which is in t
 A percentage is a Decimal too: 20 means 20 %. Where the norm uses one shape for several groups (an address stands in
 BG-5, BG-8, BG-12 and BG-15) there is one class, and the id of a field depends on the group it stands in.
 BG-2 has no class: its two terms are `process` (BT-23) and `profile` (BT-24).
+
+Factur-X EXTENDED and EXTENDED-CTC-FR add terms to these groups: they follow at the end of each class, under a comment,
+and groups of their own are in `schemas.extension`. Where EN 16931 has a term once and the extensions repeat it, the
+field of EN 16931 has the first and `more_…` the others, so that an invoice without extensions looks as before.
 """
 
 # ruff: noqa: RUF009 -- term() is dataclasses.field with the metadata of the norm, not a call that makes a default
 
 from __future__ import annotations
 
-import datetime
-import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields, is_dataclass
-from decimal import Decimal
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-Amount: TypeAlias = Annotated[Decimal, "amount"]
-"""Money, at most two decimals."""
-UnitPrice: TypeAlias = Annotated[Decimal, "price"]
-"""Money for one unit, any number of decimals."""
-Quantity: TypeAlias = Annotated[Decimal, "quantity"]
-Percentage: TypeAlias = Annotated[Decimal, "percentage"]
-Code: TypeAlias = Annotated[str, "code"]
-Text: TypeAlias = Annotated[str, "text"]
-Date: TypeAlias = Annotated[datetime.date, "date"]
-Binary: TypeAlias = Annotated[bytes, "binary"]
-Indicator: TypeAlias = Annotated[bool, "indicator"]
-"""Yes or no; no invoice has one, orders do."""
+from schemas.extension import (
+    AccountingReference,
+    AdvancePayment,
+    CurrencyExchange,
+    DeliveryTerms,
+    IncludedItem,
+    InvoiceReference,
+    ItemInstance,
+    LineDelivery,
+    LineDocument,
+    LineNote,
+    LineReference,
+    LineTotals,
+    LogisticsCharge,
+    ObjectReference,
+    PaymentAdjustment,
+    PaymentTerms,
+    PriceAdjustment,
+    Reference,
+    Tax,
+    ThirdPartyPayment,
+)
+from schemas.parties import Address, Contact, Party, Payee, TaxRepresentative, french_group
+from schemas.terms import (
+    VALUES,
+    Amount,
+    Binary,
+    Classification,
+    Code,
+    Date,
+    Identifier,
+    Indicator,
+    Measure,
+    Percentage,
+    Profile,
+    Quantity,
+    Shape,
+    Text,
+    UnitPrice,
+    french_id_of,
+    id_of,
+    profile_of,
+    shapes,
+    term,
+)
+
+# fmt: off
+__all__ = [
+    "CREDIT_NOTE_TYPES", "AccountingReference", "Address", "AdvancePayment", "AllowanceOrCharge", "Amount",
+    "Attachment", "Attribute", "Binary", "Card", "Classification", "Code", "Contact", "CreditTransfer",
+    "CurrencyExchange", "Date", "Delivery", "DeliveryTerms", "DirectDebit", "Identifier", "IncludedItem", "Indicator",
+    "Invoice", "InvoiceReference", "Item", "ItemInstance", "Line", "LineAllowanceOrCharge", "LineDelivery",
+    "LineDocument", "LineNote", "LineReference", "LineTotals", "LineVat", "LogisticsCharge", "Measure", "Note",
+    "ObjectReference", "Party", "Payee", "Payment", "PaymentAdjustment", "PaymentTerms", "Percentage", "Period",
+    "Preceding", "Price", "PriceAdjustment", "Profile", "Quantity", "Reference", "Shape", "Tax", "TaxRepresentative",
+    "Term", "Text", "ThirdPartyPayment", "Totals", "UnitPrice", "VatBreakdown", "id_of", "profile_of", "shapes", "term",
+    "term_at", "terms",
+]
+# fmt: on
 
 CREDIT_NOTE_TYPES = frozenset(("81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"))
 """BT-3 codes (UNTDID 1001) of credit notes: the seller owes the buyer, and UBL has a root element of its own."""
-
-Ids: TypeAlias = str | Mapping[str, str]
-"""The id of a term, or, for a shape used by several groups, group id → id of the term in that group."""
-
-
-def term(ids: Ids, name: str, cardinality: str = "0..1", default: Any = "") -> Any:
-    """A field that is the business term (or group) `ids` of EN 16931-1, with its name and cardinality there."""
-    return field(default=default, metadata={"ids": ids, "name": name, "cardinality": cardinality})
-
-
-def _address(first: str, second: str, third: str, fourth: str) -> Mapping[str, str]:
-    """Ids of one address field in the four groups that have an address."""
-    return {"BG-5": first, "BG-8": second, "BG-12": third, "BG-15": fourth}
-
-
-def _party(seller: str, buyer: str = "") -> Mapping[str, str]:
-    """Ids of one field of a party as seller (BG-4) and as buyer (BG-7); empty where the norm has no such term."""
-    return {"BG-4": seller, "BG-7": buyer}
-
-
-@dataclass(frozen=True, slots=True)
-class Identifier:
-    """An identifier and the scheme that gives it meaning (an ICD or EAS code, a UNTDID 1153 code); "" for none."""
-
-    value: Text = ""
-    scheme: Code = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """BT-158: a code for what the item is, the list it comes from (UNTDID 7143) and the version of that list."""
-
-    value: Text = ""
-    scheme: Code = ""
-    version: Text = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +98,8 @@ class Note:
 
     text: Text = term("BT-22", "Invoice note", "1..1")
     subject: Code = term("BT-21", "Invoice note subject code")
+    # Beyond EN 16931.
+    code: Code = term("BT-X-5", "Invoice note content code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,69 +108,8 @@ class Preceding:
 
     number: Text = term("BT-25", "Preceding Invoice number", "1..1")
     issue_date: Date | None = term("BT-26", "Preceding Invoice issue date", default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """A postal address: BG-5, BG-8, BG-12 or BG-15."""
-
-    line1: Text = term(_address("BT-35", "BT-50", "BT-64", "BT-75"), "Address line 1")
-    line2: Text = term(_address("BT-36", "BT-51", "BT-65", "BT-76"), "Address line 2")
-    line3: Text = term(_address("BT-162", "BT-163", "BT-164", "BT-165"), "Address line 3")
-    city: Text = term(_address("BT-37", "BT-52", "BT-66", "BT-77"), "City")
-    post_code: Text = term(_address("BT-38", "BT-53", "BT-67", "BT-78"), "Post code")
-    subdivision: Text = term(_address("BT-39", "BT-54", "BT-68", "BT-79"), "Country subdivision")
-    country: Code = term(_address("BT-40", "BT-55", "BT-69", "BT-80"), "Country code", "1..1")
-
-
-def _contact(seller: str, buyer: str) -> Mapping[str, str]:
-    return {"BG-6": seller, "BG-9": buyer}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contact:
-    """A person or office to speak to: BG-6 or BG-9."""
-
-    name: Text = term(_contact("BT-41", "BT-56"), "Contact point")
-    phone: Text = term(_contact("BT-42", "BT-57"), "Contact telephone number")
-    email: Text = term(_contact("BT-43", "BT-58"), "Contact email address")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """The seller (BG-4) or the buyer (BG-7).
-
-    In France the SIREN is `legal_id` (scheme 0002), a SIRET is one of `ids` (scheme 0009), `endpoint` has scheme 0225.
-    """
-
-    name: Text = term(_party("BT-27", "BT-44"), "Name", "1..1")
-    trading_name: Text = term(_party("BT-28", "BT-45"), "Trading name")
-    ids: tuple[Identifier, ...] = term(_party("BT-29", "BT-46"), "Identifier", "0..n", ())
-    legal_id: Identifier | None = term(_party("BT-30", "BT-47"), "Legal registration identifier", default=None)
-    vat_id: Text = term(_party("BT-31", "BT-48"), "VAT identifier")
-    tax_id: Text = term(_party("BT-32"), "Tax registration identifier")
-    legal_information: Text = term(_party("BT-33"), "Additional legal information")
-    endpoint: Identifier | None = term(_party("BT-34", "BT-49"), "Electronic address", default=None)
-    address: Address | None = term(_party("BG-5", "BG-8"), "Postal address", "1..1", None)
-    contact: Contact | None = term(_party("BG-6", "BG-9"), "Contact", default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payee:
-    """BG-10: who is paid, when that is not the seller."""
-
-    name: Text = term("BT-59", "Payee name", "1..1")
-    ids: tuple[Identifier, ...] = term("BT-60", "Payee identifier", "0..n", ())
-    legal_id: Identifier | None = term("BT-61", "Payee legal registration identifier", default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxRepresentative:
-    """BG-11: who answers for the seller's VAT."""
-
-    name: Text = term("BT-62", "Seller tax representative name", "1..1")
-    vat_id: Text = term("BT-63", "Seller tax representative VAT identifier", "1..1")
-    address: Address | None = term("BG-12", "Seller tax representative postal address", "1..1", None)
+    # Beyond EN 16931.
+    type_code: Code = term("BT-X-555", "Preceding Invoice type code", french="EXT-FR-FE-02")
 
 
 def _period(document: str, line: str) -> Mapping[str, str]:
@@ -168,6 +122,8 @@ class Period:
 
     start: Date | None = term(_period("BT-73", "BT-134"), "Invoicing period start date", default=None)
     end: Date | None = term(_period("BT-74", "BT-135"), "Invoicing period end date", default=None)
+    # Beyond EN 16931.
+    description: Text = term({"BG-14": "BT-X-264"}, "Invoicing period description")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +135,24 @@ class Delivery:
     date: Date | None = term("BT-72", "Actual delivery date", default=None)
     period: Period | None = term("BG-14", "Invoicing period", default=None)
     address: Address | None = term("BG-15", "Deliver to address", default=None)
+    # Beyond EN 16931.
+    more_location_ids: tuple[Identifier, ...] = term(
+        "BT-71", "Further deliver to location identifier", "0..n", (), profile=Profile.EXTENDED
+    )
+    legal_id: Identifier | None = term("BT-X-153", "Deliver to legal registration identifier", default=None)
+    trading_name: Text = term("BT-X-154", "Deliver to trading name")
+    vat_id: Text = term("BT-X-161", "Deliver to VAT identifier")
+    endpoint: Identifier | None = term("BT-X-160", "Deliver to electronic address", default=None)
+    contact: Contact | None = term("BG-X-26", "Deliver to contact", default=None)
+    more_contacts: tuple[Contact, ...] = term(
+        "BG-X-26", "Deliver to further contact", "0..n", (), profile=Profile.EXTENDED
+    )
+    role: Code = term("BT-X-550", "Deliver to role code")
+    legal_address: Address | None = term("BG-X-67", "Deliver to address of legal registration", default=None)
+    ultimate_ship_to: Party | None = term("BG-X-27", "Ultimate deliver to party", default=None)
+    ship_from: Party | None = term("BG-X-30", "Ship from party", default=None)
+    delivery_note: Reference | None = term("BT-X-202-00", "Delivery note", default=None)
+    transport_modes: tuple[Code, ...] = term("BT-X-152", "Transport mode code", "0..n", ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +170,9 @@ class Card:
 
     number: Text = term("BT-87", "Payment card primary account number", "1..1")
     holder: Text = term("BT-88", "Payment card holder name")
+    # Beyond EN 16931.
+    network: Text = term("", "Payment card network", profile=Profile.EXTENDED)
+    """UBL demands it and no norm gives it an id; CII has no place for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +182,9 @@ class DirectDebit:
     mandate: Text = term("BT-89", "Mandate reference identifier")
     creditor: Text = term("BT-90", "Bank assigned creditor identifier")
     account: Text = term("BT-91", "Debited account identifier")
+    # Beyond EN 16931.
+    account_name: Text = term("BT-216", "Debited account name")
+    bank: Text = term("BT-215", "Debited account payment service provider identifier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +214,13 @@ class AllowanceOrCharge:
     vat_rate: Percentage | None = term(_document("BT-96", "BT-103"), "VAT rate", default=None)
     reason: Text = term(_document("BT-97", "BT-104"), "Reason")
     reason_code: Code = term(_document("BT-98", "BT-105"), "Reason code")
+    # Beyond EN 16931.
+    sequence: Quantity | None = term(_document("BT-X-265", "BT-X-268"), "Calculation sequence", default=None)
+    base_quantity: Measure | None = term(_document("BT-X-266", "BT-X-269"), "Base quantity", default=None)
+    exemption_reason: Text = term(_document("BT-173", "BT-175"), "VAT exemption reason text")
+    exemption_code: Code = term(_document("BT-174", "BT-176"), "VAT exemption reason code")
+    tax_type: Code = term(_document("", "BT-177"), "Tax type code")
+    """UNTDID 5153 of a charge that is a tax of another kind; "" for VAT."""
 
 
 def _line(allowance: str, charge: str) -> Mapping[str, str]:
@@ -277,6 +264,9 @@ class VatBreakdown:
     rate: Percentage | None = term("BT-119", "VAT category rate", default=None)
     exemption_reason: Text = term("BT-120", "VAT exemption reason text")
     exemption_code: Code = term("BT-121", "VAT exemption reason code")
+    # Beyond EN 16931.
+    lines: Amount | None = term("BT-X-262", "VAT category sum of line net amounts", default=None)
+    allowances_and_charges: Amount | None = term("BT-X-263", "VAT category sum of allowances and charges", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +279,8 @@ class Attachment:
     content: Binary | None = term("BT-125", "Attached document", default=None)
     media_type: Text = term("BT-125-1", "Attached document Mime code")
     filename: Text = term("BT-125-2", "Attached document Filename")
+    # Beyond EN 16931.
+    date: Date | None = term("BT-X-149", "Supporting document issue date", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +292,18 @@ class Price:
     gross: UnitPrice | None = term("BT-148", "Item gross price", default=None)
     base_quantity: Quantity | None = term("BT-149", "Item price base quantity", default=None)
     base_unit: Code = term("BT-150", "Item price base quantity unit of measure code")
+    # Beyond EN 16931.
+    gross_base: Measure | None = term("BT-149-1", "Item gross price base quantity", default=None)
+    """Only when it differs from that of the net price."""
+    discount_percentage: Percentage | None = term("BT-X-34", "Item price discount percentage", default=None)
+    discount_base: UnitPrice | None = term("BT-X-35", "Item price discount base amount", default=None)
+    discount_reason: Text = term("BT-X-36", "Item price discount reason")
+    discount_reason_code: Code = term("BT-X-313", "Item price discount reason code")
+    more_discounts: tuple[PriceAdjustment, ...] = term(
+        "BT-147-00", "Further item price discount", "0..n", (), profile=Profile.EXTENDED
+    )
+    charges: tuple[PriceAdjustment, ...] = term("BT-X-302-00", "Item price charge", "0..n", ())
+    included_taxes: tuple[Tax, ...] = term("BG-X-4", "Tax included in the item price", "0..n", ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +312,12 @@ class LineVat:
 
     category: Code = term("BT-151", "Invoiced item VAT category code", "1..1")
     rate: Percentage | None = term("BT-152", "Invoiced item VAT rate", default=None)
+    # Beyond EN 16931.
+    amount: Amount | None = term("BT-X-95", "Invoiced item VAT amount", default=None)
+    exemption_reason: Text = term("BT-X-96", "Invoiced item VAT exemption reason text")
+    exemption_code: Code = term("BT-X-97", "Invoiced item VAT exemption reason code")
+    tax_point_code: Code = term("BT-X-589", "Invoiced item value added tax point date code")
+    """UNTDID 2005, like BT-8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +326,9 @@ class Attribute:
 
     name: Text = term("BT-160", "Item attribute name", "1..1")
     value: Text = term("BT-161", "Item attribute value", "1..1")
+    # Beyond EN 16931.
+    type_code: Code = term("BT-X-11", "Item attribute type code", french="EXT-FR-FE-159")
+    measure: Measure | None = term("BT-X-12", "Item attribute measured value", default=None, french="EXT-FR-FE-160")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +343,16 @@ class Item:
     classifications: tuple[Classification, ...] = term("BT-158", "Item classification identifier", "0..n", ())
     origin: Code = term("BT-159", "Item country of origin")
     attributes: tuple[Attribute, ...] = term("BG-32", "Item attributes", "0..n", ())
+    # Beyond EN 16931.
+    id: Text = term("BT-X-305", "Item identifier")
+    industry_id: Text = term("BT-X-532", "Item industry identifier")
+    model_id: Text = term("BT-X-533", "Item model identifier")
+    batch_ids: tuple[Text, ...] = term("BT-X-534", "Item batch identifier", "0..n", ())
+    brand: Text = term("BT-X-535", "Item brand name")
+    model: Text = term("BT-X-536", "Item model name")
+    instances: tuple[ItemInstance, ...] = term("BG-X-84", "Item instance", "0..n", ())
+    manufacturer: Party | None = term("BG-X-93", "Item manufacturer", default=None)
+    parts: tuple[IncludedItem, ...] = term("BG-X-1", "Included item", "0..n", ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +373,38 @@ class Line:
     price: Price = term("BG-29", "Price details", "1..1", Price())
     vat: LineVat = term("BG-30", "Line VAT information", "1..1", LineVat())
     item: Item = term("BG-31", "Item information", "1..1", Item())
+    # Beyond EN 16931.
+    parent_id: Text = term("BT-X-304", "Parent line identifier", french="EXT-FR-FE-162")
+    kind: Code = term("BT-X-8", "Line subtype code", french="EXT-FR-FE-163")
+    """DETAIL (or none), GROUP for a line that sums up those under it, INFORMATION for one that does not count."""
+    status: Code = term("BT-X-7", "Line type code")
+    note_subject: Code = term("BT-X-10", "Invoice line note subject code", french="EXT-FR-FE-183")
+    note_code: Code = term("BT-X-9", "Invoice line note content code")
+    more_notes: tuple[LineNote, ...] = term(
+        "BT-127-00", "Further invoice line note", "0..n", (), profile=Profile.EXTENDED
+    )
+    more_object_ids: tuple[Identifier, ...] = term(
+        "BT-128", "Further invoice line object identifier", "0..n", (), profile=Profile.EXTENDED_CTC_FR
+    )
+    accounting_type: Code = term("BT-X-99", "Invoice line Buyer accounting reference type code")
+    more_accounting_references: tuple[AccountingReference, ...] = term(
+        "BT-133-00", "Further invoice line Buyer accounting reference", "0..n", (), profile=Profile.EXTENDED
+    )
+    seller: Party | None = term("BG-X-90", "Line seller", default=None, french="EXT-FR-FE-BG-12")
+    purchase_order: Text = term("BT-X-21", "Line purchase order reference", french="EXT-FR-FE-135")
+    purchase_order_date: Date | None = term("BT-X-22", "Line purchase order issue date", default=None)
+    sales_order: LineReference | None = term("BG-X-81", "Line sales order", default=None, french="EXT-FR-FE-BG-09")
+    quotation: LineReference | None = term("BG-X-47", "Line quotation", default=None)
+    contract: LineReference | None = term("BG-X-2", "Line contract", default=None)
+    customer_orders: tuple[LineReference, ...] = term("BG-X-5", "Line ultimate customer order", "0..n", ())
+    documents: tuple[LineDocument, ...] = term("BG-X-3", "Line additional document", "0..n", ())
+    delivery_terms: DeliveryTerms | None = term("BG-X-87", "Line delivery terms", default=None)
+    delivery: LineDelivery | None = term("BT-129-00", "Line delivery", default=None, profile=Profile.EXTENDED_CTC_FR)
+    more_vat: tuple[LineVat, ...] = term("BG-30", "Further line VAT", "0..n", (), profile=Profile.EXTENDED)
+    totals: LineTotals | None = term("BT-131-00", "Line totals", default=None, profile=Profile.EXTENDED_CTC_FR)
+    preceding: InvoiceReference | None = term(
+        "BG-X-48", "Line preceding Invoice", default=None, french="EXT-FR-FE-BG-06"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,6 +447,56 @@ class Invoice:
     vat_breakdown: tuple[VatBreakdown, ...] = term("BG-23", "VAT breakdown", "1..n", ())
     attachments: tuple[Attachment, ...] = term("BG-24", "Additional supporting documents", "0..n", ())
     lines: tuple[Line, ...] = term("BG-25", "Invoice line", "1..n", ())
+    # Beyond EN 16931.
+    is_test: Indicator | None = term("BT-X-1", "Test indicator", default=None)
+    document_name: Text = term("BT-X-2", "Document name")
+    is_copy: Indicator | None = term("BT-X-3", "Copy indicator", default=None)
+    language: Code = term("BT-X-4", "Language code")
+    contractual_due_date: Date | None = term("BT-X-6", "Contractual due date", default=None)
+    issuer_reference: Text = term("BT-X-204", "Invoice issuer reference")
+    project_name: Text = term("BT-11-0", "Project name")
+    purchase_order_date: Date | None = term("BT-X-147", "Purchase order issue date", default=None)
+    sales_order_date: Date | None = term("BT-X-146", "Sales order issue date", default=None)
+    contract_date: Date | None = term("BT-X-148", "Contract issue date", default=None)
+    contract_type: Code = term("BT-X-405", "Contract type code")
+    receiving_advice_date: Date | None = term("BT-X-201", "Receiving advice issue date", default=None)
+    despatch_advice_date: Date | None = term("BT-X-200", "Despatch advice issue date", default=None)
+    tender_date: Date | None = term("BT-X-556", "Tender or lot issue date", default=None)
+    more_tenders: tuple[Reference, ...] = term(
+        "BT-17-00", "Further tender or lot", "0..n", (), profile=Profile.EXTENDED
+    )
+    object_date: Date | None = term("BT-X-557", "Invoiced object document date", default=None)
+    more_objects: tuple[ObjectReference, ...] = term(
+        "BT-18-00", "Further invoiced object", "0..n", (), profile=Profile.EXTENDED_CTC_FR
+    )
+    accounting_type: Code = term("BT-X-290", "Buyer accounting reference type code")
+    more_accounting_references: tuple[AccountingReference, ...] = term(
+        "BT-19-00", "Further Buyer accounting reference", "0..n", (), profile=Profile.EXTENDED
+    )
+    quotation: Reference | None = term("BG-X-61", "Quotation", default=None)
+    customer_orders: tuple[Reference, ...] = term("BG-X-23", "Ultimate customer order", "0..n", ())
+    delivery_terms: DeliveryTerms | None = term("BG-X-22", "Delivery terms", default=None)
+    sales_agent: Party | None = term("BG-X-49", "Sales agent", default=None, french=french_group("BG-X-49"))
+    buyer_agent: Party | None = term("BG-X-62", "Buyer agent", default=None, french=french_group("BG-X-62"))
+    buyer_tax_representative: Party | None = term("BG-X-54", "Buyer tax representative", default=None)
+    end_user: Party | None = term("BG-X-18", "Product end user", default=None)
+    invoicer: Party | None = term("BG-X-33", "Invoicer", default=None, french=french_group("BG-X-33"))
+    invoicee: Party | None = term("BG-X-36", "Invoicee", default=None, french=french_group("BG-X-36"))
+    payer: Party | None = term("BG-X-73", "Payer", default=None, french=french_group("BG-X-73"))
+    more_payments: tuple[Payment, ...] = term(
+        "BG-16", "Further payment instructions", "0..n", (), profile=Profile.EXTENDED
+    )
+    partial_payment: Amount | None = term("BT-X-275", "Partial payment amount", default=None)
+    penalty: PaymentAdjustment | None = term("BG-X-43", "Late payment penalty", default=None)
+    discount: PaymentAdjustment | None = term("BG-X-44", "Early payment discount", default=None)
+    terms_payee: Party | None = term("BG-X-77", "Payee of the payment terms", default=None)
+    more_payment_terms: tuple[PaymentTerms, ...] = term(
+        "BT-20-00", "Further payment terms", "0..n", (), profile=Profile.EXTENDED
+    )
+    exchange: CurrencyExchange | None = term("BG-X-41", "Currency exchange", default=None)
+    logistics_charges: tuple[LogisticsCharge, ...] = term("BG-X-42", "Logistics service charge", "0..n", ())
+    advance_payments: tuple[AdvancePayment, ...] = term("BG-X-45", "Advance payment", "0..n", ())
+    third_party_payments: tuple[ThirdPartyPayment, ...] = term("BG-34", "Third party payment", "0..n", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,53 +510,12 @@ class Term:
     """Dotted field names from the invoice, `[]` after a field that repeats: lines[].price.net"""
     cardinality: str
     kind: str
-    """group, identifier, classification, amount, price, quantity, percentage, code, text, date or binary."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a field of the model holds, taken from its annotation."""
-
-    kind: str
-    cls: type[Any]
-    """The dataclass of a group or identifier, else the Python type of the value."""
-    many: bool
-    optional: bool
-    """Whether None may stand in it."""
-
-
-_SHAPES: dict[type[Any], dict[str, Shape]] = {}
-
-
-def shapes(cls: type[Any]) -> dict[str, Shape]:
-    """Field name → shape, for one dataclass of the model; computed once."""
-    if cls not in _SHAPES:
-        hints = typing.get_type_hints(cls, include_extras=True)
-        _SHAPES[cls] = {one.name: _shape(hints[one.name]) for one in fields(cls)}
-    return _SHAPES[cls]
-
-
-def _shape(hint: Any) -> Shape:
-    many = optional = False
-    kind = ""
-    if typing.get_origin(hint) is tuple:
-        many, hint = True, typing.get_args(hint)[0]
-    for part in typing.get_args(hint) if type(None) in typing.get_args(hint) else ():
-        if part is type(None):
-            optional = True
-        else:
-            hint = part
-    if typing.get_origin(hint) is Annotated:
-        hint, kind = typing.get_args(hint)
-    if is_dataclass(hint):
-        kind = {Identifier: "identifier", Classification: "classification"}.get(typing.cast(Any, hint), "group")
-    return Shape(kind=kind, cls=hint, many=many, optional=optional)
-
-
-def id_of(one: Field[Any], group: str) -> str:
-    """Id of the term in field `one` when its class stands in `group`; "" where the norm has no such term."""
-    ids: Ids = one.metadata.get("ids", "")
-    return ids if isinstance(ids, str) else ids.get(group, "")
+    """group, identifier, classification, measure, amount, price, quantity, percentage, code, text, date, indicator or
+    binary."""
+    profile: Profile
+    """The lowest profile that has it."""
+    french: str = ""
+    """Its id in EXTENDED-CTC-FR, where that has one of its own."""
 
 
 def _walk(cls: type[Any], group: str, prefix: str, owner: str) -> Iterator[Term]:
@@ -459,20 +523,38 @@ def _walk(cls: type[Any], group: str, prefix: str, owner: str) -> Iterator[Term]
         term_id, shape, name = id_of(one, group), shapes(cls)[one.name], one.metadata["name"]
         path = f"{prefix}{one.name}{'[]' if shape.many else ''}"
         shared = not isinstance(one.metadata["ids"], str) and owner
+        shown, cardinality = f"{owner}: {name}" if shared else name, one.metadata["cardinality"]
+        profile, french = profile_of(one, group), french_id_of(one, group)
         if term_id:
-            yield Term(term_id, f"{owner}: {name}" if shared else name, path, one.metadata["cardinality"], shape.kind)
+            yield Term(term_id, shown, path, cardinality, shape.kind, profile, french)
         if shape.kind == "group":
             yield from _walk(shape.cls, term_id, f"{path}.", f"{owner} {name.lower()}" if shared else name)
-        elif shape.kind in ("identifier", "classification") and term_id:
-            for number, extra in enumerate(fields(shape.cls)[1:], start=1):
-                what = f"{name}: {extra.name} identifier"
-                yield Term(f"{term_id}-{number}", what, f"{path}.{extra.name}", "0..1", "code")
+        elif shape.cls in VALUES and term_id:
+            for extra, extra_id in _parts(shape.cls, term_id).items():
+                what = f"{name}: {extra} identifier" if shape.kind != "measure" else f"{name}: unit of measure code"
+                yield Term(extra_id, what, f"{path}.{extra}", "0..1", "code", profile)
+
+
+def _parts(cls: type[Any], term_id: str) -> dict[str, str]:
+    """Field → id of what stands beside the value of an identifier, classification or measure."""
+    parts = {}
+    for number, extra in enumerate(fields(cls)[1:], start=1):
+        own = id_of(extra, "")
+        if own or term_id.count("-") == 1:  # what the extensions number, they number in no regular way
+            parts[extra.name] = own or f"{term_id}-{number}"
+    return parts
 
 
 @cache
 def terms() -> dict[str, Term]:
-    """Every business term and group of the model by its id, in the order of the model."""
-    return {one.id: one for one in _walk(Invoice, "", "", "")}
+    """Every business term and group of the model by its id, in the order of the model.
+
+    A term that the extensions repeat is told where EN 16931 has it.
+    """
+    found: dict[str, Term] = {}
+    for one in _walk(Invoice, "", "", ""):
+        found.setdefault(one.id, one)
+    return found
 
 
 def term_at(path: tuple[str | int, ...], root: type[Any] = Invoice) -> str:
@@ -485,9 +567,8 @@ def term_at(path: tuple[str | int, ...], root: type[Any] = Invoice) -> str:
         one = getattr(cls, "__dataclass_fields__", {}).get(step)
         if one is None:
             break
-        if cls in (Identifier, Classification):
-            position = [extra.name for extra in fields(cls)].index(step)
-            return f"{found}-{position}" if position and found else found
+        if cls in VALUES:
+            return _parts(cls, found).get(step, found) if found else found
         group = id_of(one, group)
         found, cls = group or found, shapes(cls)[step].cls
     return found

@@ -15,7 +15,7 @@ def test_every_term_of_the_norm_has_one_field() -> None:
     ids = set(terms())
     assert {f"BT-{number}" for number in range(1, 166)} - ids == {"BT-4"}
     assert {f"BG-{number}" for number in range(1, 33)} - ids == {"BG-2"}
-    assert all(re.fullmatch(r"B[TG]-\d+(-\d)?", one) for one in ids)
+    assert all(re.fullmatch(r"B[TG]-(X-)?\d+(-\d{1,2})?", one) for one in ids)
     paths = [term.path for term in terms().values()]
     assert len(paths) == len(set(paths))
 
@@ -39,6 +39,9 @@ def test_terms_stand_where_they_say() -> None:
         (("lines", 3, "allowances", 0, "amount"), "BT-136"),
         (("charges", 0, "vat_rate"), "BT-103"),
         (("buyer", "tax_id"), "BG-7"),
+        (("sales_agent", "address", "city"), "BT-X-352"),
+        (("lines", 0, "delivery", "packages", "unit"), "BT-X-47"),
+        (("lines", 0, "item", "classifications", 0, "name"), "BT-X-13"),
         (("buyer", "nothing"), "BG-7"),
         ((), ""),
     ],
