@@ -8,6 +8,7 @@ stays. Words longer than a column get places where they may break.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache, lru_cache
 from pathlib import Path
@@ -25,6 +26,10 @@ _LONG = 24
 """Signs of one word beyond which it may break."""
 _STEP = 12
 """Signs between two places where a long word may break."""
+
+
+_PLAIN = re.compile(f"(?:[!-~¡-\u00ac\u00ae-ſ–—‘’“”•…€\u202f\u00a0]{{0,{_LONG}}}(?: |$))*")
+"""Words of letters that every font here has, none of them too long."""
 
 
 def drawable(value: Any) -> Any:
@@ -50,8 +55,27 @@ def families() -> tuple[frozenset[int], ...]:
     return tuple(found.values())
 
 
+def advance(text: str) -> int:
+    """How wide a text is in the regular face, in thousandths of its size, kerning and other families left aside."""
+    return sum(map(_advances().__getitem__, text))
+
+
+class _Advances(dict[str, int]):
+    """Of each character; one that the face has not is taken as wide."""
+
+    def __missing__(self, character: str) -> int:
+        return 1000
+
+
+@cache
+def _advances() -> _Advances:
+    with TTFont(FONTS / "NotoSans-Regular.ttf", lazy=True) as face:
+        scale, widths = face["head"].unitsPerEm, face["hmtx"]
+        return _Advances({chr(code): widths[name][0] * 1000 // scale for code, name in face.getBestCmap().items()})
+
+
 def _text(text: str) -> str:
-    if text.isascii() and text.isprintable() and len(text) <= _LONG:
+    if _PLAIN.fullmatch(text):
         return text
     shown: list[str] = []
     word: list[str] = []

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from decimal import Decimal
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 
 import typst
-from segno import helpers
 
+from schemas.formats.facturx import paying
 from schemas.formats.facturx.lettering import FONTS, drawable
-from schemas.formats.facturx.sheet import IBAN_FORM, compose
-from schemas.invoice import CREDIT_NOTE_TYPES, CreditTransfer, Invoice
+from schemas.formats.facturx.presentation import PLAIN, Presentation, colours, pay_link
+from schemas.formats.facturx.sheet import compose
+from schemas.invoice import Invoice
 
 TEMPLATES = Path(__file__).parent / "templates"
 STANDARDS = ("a-3a", "ua-1")
@@ -28,18 +27,11 @@ LONG = 100
 _KEPT = 10
 """Documents the compiler remembers parts of."""
 
-QR_LIMIT = Decimal("999999999.99")
-"""The most an EPC069-12 code can ask for, in euro."""
-TRANSFERS = frozenset({"", "1", "30", "31", "42", "58", "ZZZ"})
-"""Means of payment (UNTDID 4461) that leave it to the buyer to transfer; with others the money comes by itself."""
 
-
-def typeset(invoice: Invoice, *, language: str = "fr", created: datetime) -> bytes:
-    """The page as PDF/A-3a, PDF/UA-1. The same invoice, language and instant give the same bytes."""
-    sheet = drawable(compose(invoice, language))
-    sheet["qr"] = payment_code(invoice) or ""
+def typeset(invoice: Invoice, *, language: str = "fr", created: datetime, presentation: Presentation = PLAIN) -> bytes:
+    """The page as PDF/A-3a, PDF/UA-1. The same invoice, language, instant and presentation give the same bytes."""
     made = _compiler().compile(
-        sys_inputs={"sheet": json.dumps(sheet, ensure_ascii=False)},
+        sys_inputs=inputs(invoice, language, presentation),
         format="pdf",
         pdf_standards=list(STANDARDS),  # type: ignore[arg-type]  # the stub wants one closed type for the list
         timestamp=int(created.timestamp()),
@@ -50,48 +42,22 @@ def typeset(invoice: Invoice, *, language: str = "fr", created: datetime) -> byt
     return made
 
 
-def payment_code(invoice: Invoice) -> str | None:
-    """The SEPA credit transfer code (EPC069-12) as SVG.
-
-    None where a transfer would be wrong or no one account is meant: a credit note, a debit or card that pays already,
-    no IBAN, several accounts, another currency, nothing due.
-    """
-    due, transfer = invoice.totals.due, _account(invoice)
-    if transfer is None or invoice.currency != "EUR" or due is None or not Decimal(0) < due <= QR_LIMIT:
-        return None
-    payee = invoice.payee.name if invoice.payee else invoice.seller.name
-    name = " ".join((transfer.name or payee).split())[:70]
-    told = " ".join(((invoice.payment.remittance if invoice.payment else "") or invoice.number).split())
-    try:
-        code = helpers.make_epc_qr(
-            name=name,
-            iban=transfer.account.replace(" ", ""),
-            amount=due.quantize(Decimal("0.01")),
-            text=told[:140],
-            bic=transfer.bank or None,
-        )
-    except ValueError:
-        return None
-    out = BytesIO()
-    code.save(out, kind="svg", border=1, xmldecl=False, svgns=True, nl=False)
-    return out.getvalue().decode()
-
-
-def _account(invoice: Invoice) -> CreditTransfer | None:
-    """The one account to pay into, where the invoice asks to be paid and it is an IBAN."""
-    payment = invoice.payment
-    if payment is None or invoice.type_code in CREDIT_NOTE_TYPES or len(payment.transfers) != 1:
-        return None
-    (transfer,) = payment.transfers
-    return transfer if payment.means_code in TRANSFERS and _is_iban(transfer.account) else None
-
-
-def _is_iban(account: str) -> bool:
-    """Whether it is an IBAN by form and check digits (ISO 13616)."""
-    compact = account.replace(" ", "")
-    if not IBAN_FORM.fullmatch(compact):
-        return False
-    return int("".join(str(int(sign, 36)) for sign in compact[4:] + compact[:4])) % 97 == 1
+def inputs(invoice: Invoice, language: str, presentation: Presentation = PLAIN) -> dict[str, str]:
+    """What the template is given: the sheet as JSON, the code to pay by and the logo as SVG, each empty for none."""
+    sheet = drawable(compose(invoice, language))
+    asks, code = paying.code(invoice, presentation)
+    link, logo = pay_link(invoice, presentation), presentation.logo
+    sheet |= {
+        "colours": colours(presentation),
+        "logo": drawable(logo.text) if logo else "",
+        "pay_link": {"url": link, "shown": drawable(link)},
+        "code_asks": asks,
+    }
+    return {
+        "sheet": json.dumps(sheet, ensure_ascii=False),
+        "code": code,
+        "logo": logo.as_svg() if logo else "",
+    }
 
 
 @cache

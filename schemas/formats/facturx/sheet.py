@@ -9,25 +9,20 @@ scheme of a SIREN or SIRET that is called so, units that have a common sign.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from schemas.formats.facturx.wording import MINUS, SPACE, Writer
+from schemas.formats.facturx import parties
+from schemas.formats.facturx.lines import table
+from schemas.formats.facturx.wording import MINUS, Pairs, Writer, told
 from schemas.invoice import (
     CREDIT_NOTE_TYPES,
-    Address,
     Attachment,
-    Contact,
-    Identifier,
     Invoice,
-    Line,
-    LineAllowanceOrCharge,
-    Party,
     Payment,
-    Price,
     id_of,
     shapes,
 )
@@ -41,13 +36,12 @@ IBAN_FORM = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 LAID_OUT = frozenset(f"BT-{number}" for number in range(1, 166))
 """Terms the layout prints whenever they are there: all that EN 16931-1 has."""
 
+_FEW = 12
+"""Lines beyond which an invoice is not called short."""
+_PAGE = 264
+"""Millimetres of a page between its margins."""
 _HEAD = 80
 """Signs in the one line at the head of a further page."""
-_WIDE = 60
-"""Signs of figures in one line beyond which the name beside them gets too narrow to read."""
-_SIREN, _SIRET = "0002", "0009"
-
-Pairs = list[tuple[str, str]]
 
 
 def title(invoice: Invoice, language: str) -> str:
@@ -60,32 +54,60 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
     writer = Writer(language, invoice.currency)
     words = writer.words
     credit = invoice.type_code in CREDIT_NOTE_TYPES
-    return {
+    sheet = {
         "language": writer.language,
         "labels": words,
         "kind": _kind(invoice, writer),
         "number": invoice.number,
+        "about": "",
         "title": title(invoice, language),
         "head": _short(f"{invoice.seller.name} · {title(invoice, language)}"),
         "author": invoice.seller.name or "-",
-        "seller": _party(invoice.seller, writer),
-        "buyer": _party(invoice.buyer, writer),
-        "behind_seller": list(_behind_seller(invoice, writer)),
-        "behind_buyer": list(_behind_buyer(invoice, writer)),
+        "seller": parties.party(invoice.seller, writer),
+        "buyer": parties.party(invoice.buyer, writer),
+        "behind_seller": list(parties.behind_seller(invoice, writer)),
+        "behind_buyer": list(parties.behind_buyer(invoice, writer)),
+        "further": [],
         "facts": [*_dates(invoice, writer), *_references(invoice, writer)],
-        **_table(invoice, writer),
+        **table(invoice, writer),
         "net_head": writer.headed("net_amount"),
         "adjustments": _adjustments(invoice, writer),
         "vat": _vat(invoice, writer),
         "totals": _totals(invoice, writer),
         "due": [words["due_credit" if credit else "due"], writer.money(invoice.totals.due)],
         "until": f"{words['until']} {writer.date(invoice.due_date)}" if _payable(invoice) else "",
-        "payment": _payment(invoice, writer),
+        "payment": [rows] if (rows := _payment(invoice, writer)) else [],
         "mentions": _mentions(invoice, writer),
         "notes": [(writer.coded("subjects", note.subject), note.text) for note in invoice.notes],
         "attachments": [_attachment(one) for one in invoice.attachments],
-        "others": _others(invoice, writer),
+        "others": [{"name": "", "rows": rows}] if (rows := _others(invoice, writer)) else [],
+        "technical": [],
     }
+    return sheet | {"short": _fits(sheet)}
+
+
+def _fits(sheet: dict[str, Any]) -> bool:
+    """Whether all as far as the totals stands on one page without doubt, counted in millimetres and rounded up."""
+    if len(sheet["lines"]) > _FEW or sheet["further"]:
+        return False
+    columns = [[sheet[one], *sheet[f"behind_{one}"]] for one in ("seller", "buyer")]
+    blocks = [
+        sum(14 + 4.4 * _rows([*it["lines"], *map("".join, it["ids"])], 55) for it in column) for column in columns
+    ]
+    facts = (
+        14
+        + 9 * (len(sheet["facts"]) + 3) / 4
+        + 3.5 * _rows([value for _, value in sheet["facts"] if len(value) > 28], 28)
+    )
+    lines = sum(4 + 4.4 * _rows([line["name"]], 45) + 3.4 * _rows(line["details"], 60) for line in sheet["lines"])
+    totals = max(14 + 6 * _rows([row[0] for row in sheet["vat"]], 30), 18 + 4.5 * len(sheet["totals"]))
+    adjustments = 12 + 6 * len(sheet["adjustments"]) if sheet["adjustments"] else 0
+    return 45 + max(blocks) + facts + lines + totals + adjustments < _PAGE
+
+
+def _rows(texts: list[str], signs: int) -> int:
+    """Rows of so many signs that texts take."""
+    return sum(len(part) // signs + 1 for text in texts for part in text.split("\n"))
 
 
 def _kind(invoice: Invoice, writer: Writer) -> str:
@@ -105,82 +127,6 @@ def _short(text: str) -> str:
     return line if len(line) <= _HEAD else f"{line[: _HEAD - 1]}…"
 
 
-def _told(rows: Iterable[tuple[str, str]]) -> Pairs:
-    return [row for row in rows if row[1]]
-
-
-# Who -----------------------------------------------------------------------------------------------------------------
-
-
-def _address(address: Address | None, writer: Writer) -> list[str]:
-    if address is None:
-        return []
-    town = " ".join(part for part in (address.post_code, address.city) if part)
-    country = writer.known("countries", address.country) or address.country
-    last = ", ".join(part for part in (town, address.subdivision, country) if part)
-    lines = [address.line1, address.line2, address.line3, last]
-    return [line for line in lines if line]
-
-
-def _contact(contact: Contact | None) -> list[str]:
-    if contact is None:
-        return []
-    first = " · ".join(text for text in (contact.name, contact.phone) if text)
-    return [line for line in (first, contact.email) if line]
-
-
-def _identifiers(found: Iterable[Identifier], writer: Writer) -> Pairs:
-    words, rows = writer.words, []
-    for one in found:
-        siret = one.scheme == _SIRET
-        rows.append((words["siret" if siret else "id"], one.value if siret else writer.identifier(one)))
-    return rows
-
-
-def _legal(one: Identifier | None, writer: Writer) -> tuple[str, str]:
-    if one is not None and one.scheme == _SIREN:
-        return writer.words["siren"], one.value
-    return writer.words["legal_id"], writer.identifier(one)
-
-
-def _party(party: Party, writer: Writer) -> dict[str, Any]:
-    words = writer.words
-    lines = [*_address(party.address, writer), *_contact(party.contact)]
-    if party.legal_information:
-        lines.append(party.legal_information)
-    ids = [
-        (words["trading_name"], party.trading_name),
-        _legal(party.legal_id, writer),
-        *_identifiers(party.ids, writer),
-        (words["vat_id"], party.vat_id),
-        (words["tax_id"], party.tax_id),
-        (words["endpoint"], writer.identifier(party.endpoint)),
-    ]
-    return {"name": party.name, "lines": lines, "ids": _told(ids)}
-
-
-def _behind_buyer(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
-    place = invoice.delivery
-    if place is not None and (place.name or place.address or place.location_id):
-        ids = _identifiers((place.location_id,) if place.location_id else (), writer)
-        yield _named(writer.words["deliver_to"], place.name, _address(place.address, writer), ids)
-
-
-def _behind_seller(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
-    words, payee, agent = writer.words, invoice.payee, invoice.tax_representative
-    if payee is not None:
-        ids = [*_identifiers(payee.ids, writer), _legal(payee.legal_id, writer)]
-        yield _named(words["payee"], payee.name, [], ids)
-    if agent is not None:
-        yield _named(
-            words["tax_representative"], agent.name, _address(agent.address, writer), [(words["vat_id"], agent.vat_id)]
-        )
-
-
-def _named(label: str, name: str, lines: list[str], ids: Pairs) -> dict[str, Any]:
-    return {"label": label, "name": name, "lines": lines, "ids": _told(ids)}
-
-
 # What about ----------------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +137,7 @@ def _dates(invoice: Invoice, writer: Writer) -> Pairs:
         for text in (writer.date(invoice.tax_point_date), writer.coded("tax_points", invoice.tax_point_code))
         if text
     )
-    return _told(
+    return told(
         (
             (words["issue_date"], writer.date(invoice.issue_date)),
             (words["due_date"], writer.date(invoice.due_date)),
@@ -212,7 +158,7 @@ def _references(invoice: Invoice, writer: Writer) -> Pairs:
     ]
     nature = writer.known("natures", invoice.process[:1]) if re.fullmatch(r"[BSM]\d", invoice.process) else ""
     process = f"{nature} ({invoice.process})" if nature else invoice.process
-    return _told(
+    return told(
         (
             (words["kind"], writer.coded("kinds", invoice.type_code)),
             (words["nature" if nature else "process"], process),
@@ -236,93 +182,6 @@ def _references(invoice: Invoice, writer: Writer) -> Pairs:
 # How much ------------------------------------------------------------------------------------------------------------
 
 
-def _table(invoice: Invoice, writer: Writer) -> dict[str, Any]:
-    """The table of lines; where figures would squeeze the names, quantity and price move below the name."""
-    words = writer.words
-    heads = [words["line"], words["item"], words["quantity"], writer.headed("unit_price"), words["vat"]]
-    heads.append(writer.headed("net_amount"))
-    rows = list(_lines(invoice, writer))
-    widths = [max(map(len, column)) for column in zip(*(row["figures"] for row in rows), strict=True)]
-    wide = sum(widths) + max((len(row["id"]) for row in rows), default=0) > _WIDE
-    if wide:
-        heads = [*heads[:2], *heads[4:]]
-        for row in rows:
-            quantity, price, *row["figures"] = row["figures"]
-            row["details"].insert(0, f"{words['quantity']} {quantity} · {words['unit_price']} {price}")
-    return {"columns": heads, "wide": wide, "lines": rows}
-
-
-def _lines(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
-    running: Decimal | None = Decimal(0)
-    for place, line in enumerate(invoice.lines, start=1):
-        running = None if running is None or line.net_amount is None else running + line.net_amount
-        yield {
-            "id": line.id,
-            "name": line.item.name,
-            "details": [text for text in _details(line, writer) if text],
-            "figures": [
-                writer.quantity(line.quantity, line.unit) or writer.unit(line.unit),
-                _price(line.price, line.unit, writer),
-                _rate(line.vat.category, line.vat.rate, writer),
-                writer.amount(line.net_amount),
-            ],
-            "running": writer.money(running) if place < len(invoice.lines) else "",
-        }
-
-
-def _details(line: Line, writer: Writer) -> Iterator[str]:
-    words, item, price = writer.words, line.item, line.price
-    yield item.description
-    yield line.note
-    yield " · ".join(
-        f"{label} {value}"
-        for label, value in (
-            (words["reference"], item.seller_id),
-            (words["buyer_item"], item.buyer_id),
-            (words["standard_item"], writer.identifier(item.standard_id)),
-            (words["origin"], item.origin),
-            (words["order_line"], line.order_line),
-            (words["object"], writer.identifier(line.object_id)),
-            (words["accounting"], line.accounting_reference),
-        )
-        if value
-    )
-    for one in item.classifications:
-        scheme = " ".join(part for part in (one.scheme, one.version) if part)
-        yield f"{words['classification']} {one.value}{f' ({scheme})' if scheme else ''}"
-    for attribute in item.attributes:
-        yield f"{attribute.name} : {attribute.value}"
-    if line.period:
-        yield f"{words['period']} {writer.period(line.period)}"
-    gross = f"{words['gross_price']} {writer.money(price.gross)}" if price.gross is not None else ""
-    discount = f"{words['discount']} {writer.money(price.discount)}" if price.discount is not None else ""
-    yield ", ".join(part for part in (gross, discount) if part)
-    for allowance in line.allowances:
-        yield f"{words['allowance']} {_adjustment(allowance, writer)}"
-    for charge in line.charges:
-        yield f"{words['charge']} {_adjustment(charge, writer)}"
-
-
-def _price(price: Price, unit: str, writer: Writer) -> str:
-    """The net price, with what it is for where that is not one unit of what is invoiced."""
-    implied = price.base_quantity in (None, Decimal(1)) and price.base_unit in ("", unit)
-    base = writer.quantity(price.base_quantity, price.base_unit) or writer.unit(price.base_unit)
-    return writer.amount(price.net) + ("" if implied else f" / {base}")
-
-
-def _rate(category: str, rate: Decimal | None, writer: Writer) -> str:
-    """Rate and category; category S goes without saying where there is a rate."""
-    told = category if category != "S" or rate is None else ""
-    return SPACE.join(text for text in (writer.percent(rate), told) if text)
-
-
-def _adjustment(one: LineAllowanceOrCharge, writer: Writer) -> str:
-    code = f"({one.reason_code})" if one.reason_code else ""
-    base = f"× {writer.money(one.base)}" if one.base is not None else ""
-    why = " ".join(part for part in (one.reason, code, writer.percent(one.percentage), base) if part)
-    return f"{writer.money(one.amount)}{' : ' + why if why else ''}"
-
-
 def _adjustments(invoice: Invoice, writer: Writer) -> list[list[str]]:
     """Allowances and charges on the whole: what for, of how much, at what percentage, VAT, amount with its sign."""
     words, rows = writer.words, []
@@ -337,7 +196,7 @@ def _adjustments(invoice: Invoice, writer: Writer) -> list[list[str]]:
                     f"{label} : {one.reason}{code}" if one.reason else f"{label}{code}",
                     writer.amount(one.base),
                     writer.percent(one.percentage),
-                    _rate(one.vat_category, one.vat_rate, writer),
+                    writer.rate(one.vat_category, one.vat_rate),
                     f"{sign}{writer.amount(one.amount)}"
                     if one.amount and one.amount > 0
                     else writer.amount(one.amount),
@@ -390,7 +249,7 @@ def _payment(invoice: Invoice, writer: Writer) -> Pairs:
                 (words["bank"], transfer.bank),
             ]
         rows += [(words["remittance"], payment.remittance), *_collected(payment, writer)]
-    return _told(rows)
+    return told(rows)
 
 
 def _collected(payment: Payment, writer: Writer) -> Iterator[tuple[str, str]]:

@@ -8,12 +8,16 @@ stands alone. Numbers keep every decimal they have.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
 from schemas.invoice import Identifier, Period
+
+Pairs = list[tuple[str, str]]
+"""Labels and what they label."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -36,6 +40,11 @@ def languages() -> tuple[str, ...]:
 def _file(language: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = json.loads((TEMPLATES / f"{language}.json").read_text(encoding="utf-8"))
     return found
+
+
+def told(rows: Iterable[tuple[str, str]]) -> Pairs:
+    """Those that say something."""
+    return [row for row in rows if row[1]]
 
 
 class Writer:
@@ -96,6 +105,11 @@ class Writer:
     def percent(self, value: Decimal | None) -> str:
         """A percentage; empty when there is none."""
         return "" if value is None else f"{self.number(value)}{SPACE}%"
+
+    def rate(self, category: str, rate: Decimal | None) -> str:
+        """VAT rate and category; category S goes without saying where there is a rate."""
+        shown = category if category != "S" or rate is None else ""
+        return SPACE.join(text for text in (self.percent(rate), shown) if text)
 
     def date(self, value: date | None) -> str:
         """A date as people write it; empty when there is none."""
