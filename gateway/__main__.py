@@ -30,6 +30,10 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "validate": Command("validate", "judge invoices by the official rules"),
+    "build": Command("build", "make a Factur-X of an invoice, with our page or around a PDF"),
+    "convert": Command("convert", "write an invoice in another format, losing nothing unasked"),
+    "extract": Command("extract", "take the invoice and the attachments out of a PDF or an XML"),
+    "page": Command("page", "typeset the readable page of an invoice"),
     "explain": Command("explain", "say what a rule means and how to mend what breaks it"),
     "serve": Command("serve", "run the gateway: API, workers and chores"),
     "work": Command("work", "run workers and chores only, on the same database as the gateways"),

@@ -48,17 +48,16 @@ PROFILES: Mapping[str, str] = {
 }
 """Short name → BT-24 of the profiles that can be asked for by name."""
 
-_ATTACHABLE = frozenset(
-    (
-        "application/pdf",
-        "image/png",
-        "image/jpeg",
-        "text/csv",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "application/vnd.oasis.opendocument.spreadsheet",
-    )
-)
-"""Media types that EN 16931 allows for a supporting document (BT-125-1)."""
+_ATTACHABLE = {
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "ods": "application/vnd.oasis.opendocument.spreadsheet",
+}
+"""Ending of a file name → media type, for those that EN 16931 allows in a supporting document (BT-125-1)."""
 
 
 class Cause(StrEnum):
@@ -206,6 +205,14 @@ def profile_of(name: str) -> str:
     return found
 
 
+def attachment_of(name: str, data: bytes) -> Attachment:
+    """A supporting document (BG-24) of a file. Raises ValueError for a kind of file that EN 16931 does not allow."""
+    media_type = _ATTACHABLE.get(name.lower().rpartition(".")[2])
+    if media_type is None or not data:
+        raise ValueError(f"{name}: EN 16931 takes PDF, PNG, JPEG, CSV, XLSX and ODS files that are not empty")
+    return Attachment(id=name, content=data, media_type=media_type, filename=name)
+
+
 def told(lost: Sequence[Lost]) -> dict[str, Any]:
     """The losses as members of a JSON object: as many as a report keeps, and how many more there are."""
     more = len(lost) - FINDINGS_LIMIT
@@ -330,7 +337,7 @@ def _with_files(taken: _Taken) -> tuple[Invoice, tuple[Lost, ...]]:
     """The invoice with the files of its PDF as supporting documents, and those that cannot be one."""
     invoice, left = taken.invoice, []
     for file in taken.files:
-        if file.media_type in _ATTACHABLE and file.name:
+        if file.media_type in _ATTACHABLE.values() and file.name:
             added = Attachment(
                 id=file.name,
                 description=file.description if file.description != file.name else "",
