@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -60,6 +60,8 @@ class Submission:
     """Idempotency-Key; None: each submission is a new document."""
     fingerprint: bytes
     """SHA-256 of method, route, media type and body."""
+    origin: Facts = field(default_factory=dict)
+    """What it comes from, as its first event tells it: an order and its delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +114,46 @@ async def admit(pool: Pool, submission: Submission) -> Admission:
     """Store a submission and its first task, once per Idempotency-Key. Raises KeyReused."""
     if submission.key is not None and (known := await _known(pool, submission)):
         return known
-    first = _chain(GENESIS, 0, document_id=submission.document_id, said=[_received(submission)])
     try:
         async with pool.account(submission.account_id) as connection:
-            await _insert_document(connection, submission, first[0])
-            if submission.key is not None:
-                await connection.execute(
-                    "insert into idempotency (account_id, key, fingerprint, document_id, created_at) "
-                    "values ($1, $2, $3, $4, $5)",
-                    submission.account_id,
-                    submission.key,
-                    submission.fingerprint,
-                    submission.document_id,
-                    submission.at,
-                )
+            await enter(connection, submission)
     except UniqueViolationError:
         known = await _known(pool, submission)
         if known is None:
             raise
         return known
     return Admission(submission.document_id, replayed=False)
+
+
+async def enter(connection: Connection, submission: Submission) -> None:
+    """Write a submission, its first event and its first task inside the caller's transaction of its account.
+
+    For what must be true together with a document: a delivery of an order and its invoice. The caller acknowledges
+    after its commit. Raises the driver's UniqueViolationError when its Idempotency-Key was used meanwhile.
+    """
+    first = _chain(GENESIS, 0, document_id=submission.document_id, said=[_received(submission)])
+    await _insert_document(connection, submission, first[0])
+    if submission.key is not None:
+        await connection.execute(
+            "insert into idempotency (account_id, key, fingerprint, document_id, created_at) "
+            "values ($1, $2, $3, $4, $5)",
+            submission.account_id,
+            submission.key,
+            submission.fingerprint,
+            submission.document_id,
+            submission.at,
+        )
+
+
+async def known(connection: Connection, key: str, fingerprint: bytes) -> UUID | None:
+    """The document that came with this Idempotency-Key and request; None when there is none. Raises KeyReused."""
+    row = await connection.fetchrow("select fingerprint, document_id from idempotency where key = $1", key)
+    if row is None:
+        return None
+    if bytes(row["fingerprint"]) != fingerprint:
+        raise KeyReused("this Idempotency-Key was used with another request; a new document needs a new key")
+    identifier: UUID = row["document_id"]
+    return identifier
 
 
 async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool) -> Committed:
@@ -169,19 +191,15 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
 
 
 async def _known(pool: Pool, submission: Submission) -> Admission | None:
+    assert submission.key is not None
     async with pool.account(submission.account_id) as connection:
-        row = await connection.fetchrow(
-            "select fingerprint, document_id from idempotency where key = $1", submission.key
-        )
-    if row is None:
-        return None
-    if bytes(row["fingerprint"]) != submission.fingerprint:
-        raise KeyReused("this Idempotency-Key was used with another request; a new document needs a new key")
-    return Admission(row["document_id"], replayed=True)
+        found = await known(connection, submission.key, submission.fingerprint)
+    return None if found is None else Admission(found, replayed=True)
 
 
 def _received(submission: Submission) -> tuple[datetime, Stage, str, Facts, tuple[Kept, ...]]:
     facts = {
+        **submission.origin,
         "format": submission.format,
         "participant": submission.participant,
         "contents": [
