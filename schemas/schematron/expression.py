@@ -213,17 +213,30 @@ def alternatives(pattern: Expression) -> tuple[Expression, ...]:
     """The patterns that a match pattern offers, from left to right: a union inside a path is multiplied out."""
     if isinstance(pattern, Binary) and pattern.operator == "|":
         return alternatives(pattern.left) + alternatives(pattern.right)
+    if isinstance(pattern, Filter):
+        return tuple(_narrowed(choice, pattern.predicates) for choice in alternatives(pattern.base))
     if not isinstance(pattern, Path):
         return (pattern,)
     products: list[tuple[Expression, ...]] = [()]
     for step in pattern.steps:
-        choices = alternatives(step) if isinstance(step, Binary) else (step,)
+        choices = (step,) if isinstance(step, Step) else alternatives(step)
         products = [
             (*product, *(choice.steps if isinstance(choice, Path) else (choice,)))
             for product in products
             for choice in choices
         ]
     return tuple(Path(product) if len(product) > 1 else product[0] for product in products)
+
+
+def _narrowed(pattern: Expression, predicates: tuple[Expression, ...]) -> Expression:
+    """A match pattern with more predicates on the node itself; they may not be places, which a union counts over."""
+    if any(isinstance(predicate, Literal) for predicate in predicates):
+        raise Refused("a match pattern with a place in a union")
+    *before, last = pattern.steps if isinstance(pattern, Path) else (pattern,)
+    if not isinstance(last, Step):
+        raise Refused("a match pattern with predicates on what is no step")
+    narrowed = Step(last.axis, last.test, last.predicates + predicates)
+    return Path((*before, narrowed)) if before else narrowed
 
 
 _NCNAME = r"[^\W\d][\w.\-\u00b7]*"

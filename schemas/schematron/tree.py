@@ -18,6 +18,8 @@ from xml.parsers import expat
 
 _NO_KIDS: dict[str, list[Any]] = {}
 _BUFFER = 1 << 16
+PLACES_LIMIT = 20_000
+"""Different paths of elements in one document; the widest invoice of the corpora has some hundreds."""
 
 by_order = attrgetter("order")
 
@@ -31,12 +33,35 @@ def tag(space: str, local: str) -> str:
     return f"{space} {local}" if space else local
 
 
+class Place(dict[str, "Place"]):
+    """All elements of a document that have the same names above them, and the places below by name."""
+
+    __slots__ = ("above", "budget", "nodes", "tag")
+
+    def __init__(self, above: Place | None, tag: str, budget: list[int]) -> None:
+        self.above = above
+        self.tag = tag
+        self.budget = budget
+        self.nodes: list[Node] = []
+
+    def __missing__(self, name: str) -> Place:
+        self.budget[0] -= 1
+        if self.budget[0] < 0:
+            raise Unparsable(f"elements in more than {PLACES_LIMIT} different places")
+        self[name] = place = Place(self, name, self.budget)
+        return place
+
+    def tags(self) -> tuple[str, ...]:
+        """The names from the root element down to this place."""
+        return () if self.above is None else (*self.above.tags(), self.tag)
+
+
 class Node:
     """An element, or the document node above the root, whose tag is empty and whose parent is None."""
 
-    __slots__ = ("attributes", "first", "kids", "last", "order", "parent", "stop", "tag", "text", "tree")
+    __slots__ = ("attributes", "first", "kids", "last", "order", "parent", "place", "stop", "text", "tree")
 
-    tag: str
+    place: Place
     parent: Node | None
     attributes: Mapping[str, str]
     kids: dict[str, list[Node]]
@@ -52,6 +77,11 @@ class Node:
     """The string value; that of an element with children is put together when asked for."""
     tree: Tree
 
+    @property
+    def tag(self) -> str:
+        """Its name, see the function of the same name."""
+        return self.place.tag
+
     def __getattr__(self, name: str) -> Any:
         """The slots that are filled on demand."""
         if name == "text":
@@ -66,21 +96,22 @@ class Node:
 class Attribute:
     """An attribute, where a rule wants the node and not only its value."""
 
-    __slots__ = ("order", "parent", "tag", "text")
+    __slots__ = ("name", "order", "parent", "text")
+    tag = ""
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
     def __init__(self, parent: Node, name: str) -> None:
         self.parent = parent
-        self.tag = name
+        self.name = name
         self.text = parent.attributes[name]
         self.order = parent.order + 0.5
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Attribute) and self.parent is other.parent and self.tag == other.tag
+        return isinstance(other, Attribute) and self.parent is other.parent and self.name == other.name
 
     def __hash__(self) -> int:
-        return hash((self.order, self.tag))
+        return hash((self.order, self.name))
 
 
 class Text:
@@ -104,27 +135,50 @@ class Text:
 
 
 class Tree:
-    """One document: its nodes by name, and its pieces of text in order."""
+    """One document: its nodes by place, and its pieces of text in order."""
 
-    __slots__ = ("all", "by_tag", "prefixes", "root", "texts")
+    __slots__ = ("_by_name", "all", "prefixes", "root", "texts")
 
     root: Node
     """The document node."""
     all: list[Node]
     """Every element in document order, listed when first asked for."""
 
-    def __init__(self, root: Node, by_tag: dict[str, list[Node]], texts: list[str]) -> None:
+    def __init__(self, root: Node, texts: list[str]) -> None:
         self.root = root
-        self.by_tag = by_tag
         self.texts = texts
         self.prefixes: dict[str, set[str]] = defaultdict(set)
+        self._by_name: dict[str, list[Node]] | None = None
         root.tree = self
 
     def __getattr__(self, name: str) -> Any:
         if name == "all":
-            self.all = sorted((node for nodes in self.by_tag.values() for node in nodes), key=by_order)
+            self.all = sorted((node for place in self.places() for node in place.nodes), key=by_order)
             return self.all
         raise AttributeError(name)
+
+    def places(self) -> Iterator[Place]:
+        """Every place in which there are elements."""
+        waiting = list(self.root.place.values())
+        while waiting:
+            place = waiting.pop()
+            yield place
+            waiting.extend(place.values())
+
+    def named(self, name: str) -> list[Node]:
+        """The elements of one name, in document order."""
+        if self._by_name is None:
+            places: dict[str, list[Place]] = defaultdict(list)
+            for place in self.places():
+                places[place.tag].append(place)
+            self._by_name = {tag: _merged(same) for tag, same in places.items()}
+        return self._by_name.get(name, [])
+
+
+def _merged(places: list[Place]) -> list[Node]:
+    if len(places) == 1:
+        return places[0].nodes
+    return sorted((node for place in places for node in place.nodes), key=by_order)
 
 
 def read(data: bytes) -> Tree:
@@ -143,7 +197,7 @@ def read(data: bytes) -> Tree:
     finally:
         if running:
             gc.enable()
-    tree.root.last = sum(map(len, tree.by_tag.values()))
+    tree.root.last = sum(len(place.nodes) for place in tree.places())
     tree.root.stop = len(tree.texts)
     return tree
 
@@ -155,18 +209,18 @@ def _no_document_type(*_: object) -> None:
 def _begin(parser: expat.XMLParserType) -> Tree:
     """An empty tree that the parser will fill. The two inner functions run once per element: they are kept flat."""
     texts: list[str] = []
-    by_tag: dict[str, list[Node]] = {}
     new = Node.__new__
     root = current = new(Node)
-    root.tag, root.parent, root.attributes, root.kids = "", None, {}, {}
+    root.place, root.parent, root.attributes, root.kids = Place(None, "", [PLACES_LIMIT]), None, {}, {}
     root.order = root.first = order = 0
-    tree = Tree(root, by_tag, texts)
+    tree = Tree(root, texts)
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal current, order
         node = new(Node)
         order += 1
-        node.tag = name
+        node.place = place = current.place[name]
+        place.nodes.append(node)
         node.parent = current
         node.attributes = attributes
         node.order = order
@@ -179,10 +233,6 @@ def _begin(parser: expat.XMLParserType) -> Tree:
             kids[name].append(node)
         else:
             kids[name] = [node]
-        if name in by_tag:
-            by_tag[name].append(node)
-        else:
-            by_tag[name] = [node]
         current = node
 
     def end(_: str) -> None:
@@ -210,7 +260,7 @@ def descendants(node: Any, name: str) -> list[Node]:
     tree = node.tree if isinstance(node, Node) else None
     if tree is None:
         return []
-    nodes = tree.by_tag.get(name, [])
+    nodes = tree.named(name)
     if node.parent is None or not nodes:
         return nodes
     return nodes[bisect_right(nodes, node.order, key=by_order) : bisect_right(nodes, node.last, key=by_order)]
@@ -246,6 +296,28 @@ def _text(node: Node, after: int, start: int, stop: int) -> Iterator[Text]:
     text = "".join(node.tree.texts[start:stop])
     if text:
         yield Text(node, after, start, text)
+
+
+def all_texts(node: Any) -> Iterator[Text]:
+    """The text nodes inside a node, in document order."""
+    if not isinstance(node, Node):
+        return
+    place, after = node.first, node.order
+    for child in children(node):
+        yield from _text(node, after, place, child.first)
+        yield from all_texts(child)
+        place, after = child.stop, child.last
+    yield from _text(node, after, place, node.stop)
+
+
+def attributes(node: Any) -> list[Attribute]:
+    """All attributes of a node."""
+    return [Attribute(node, name) for name in node.attributes]
+
+
+def attribute_of(node: Any, name: str) -> list[Attribute]:
+    """The attribute of one name, as a sequence."""
+    return [Attribute(node, name)] if name in node.attributes else []
 
 
 def ancestors(node: Any) -> Iterator[Node]:

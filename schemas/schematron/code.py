@@ -1,0 +1,144 @@
+"""What the compiler knows of a piece of generated Python: what kind of items it gives, how many, and from what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from functools import lru_cache
+
+from schemas.schematron.expression import (
+    FN,
+    Binary,
+    Call,
+    Cast,
+    Context,
+    Expression,
+    Filter,
+    For,
+    If,
+    Literal,
+    Minus,
+    Name,
+    Path,
+    Quantified,
+    Root,
+    Sequence,
+    Step,
+    Variable,
+)
+
+
+class Kind(StrEnum):
+    """The kind of the items of a sequence, as far as it is known before a document comes."""
+
+    NODE = "node"
+    UNTYPED = "untyped"
+    """A plain str that the document gave."""
+    STRING = "string"
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    """Decimal, or int: sums of nothing are integers."""
+    DOUBLE = "double"
+    NUMBER = "number"
+    """int, Decimal or float."""
+    DATE = "date"
+    ATOMIC = "atomic"
+    """Any value; what the document gave is wrapped as Untyped."""
+    ITEM = "item"
+    """Any value or node."""
+
+
+TEXTS = frozenset({Kind.STRING, Kind.UNTYPED})
+EXACTS = frozenset({Kind.INTEGER, Kind.DECIMAL})
+NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.DOUBLE, Kind.NUMBER})
+
+
+class Card(IntEnum):
+    """How many items: exactly one (the value itself), at most one (the value or None), any number (a list or tuple)."""
+
+    ONE = 1
+    OPTIONAL = 2
+    MANY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A Python expression."""
+
+    source: str
+    kind: Kind
+    card: Card
+    element: bool = False
+    """A node that is no document node, so that it has a parent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where an expression stands."""
+
+    focus: Code | None
+    """The context item; None where there is none."""
+    variables: Mapping[Name, Code] = field(default_factory=dict)
+    foreign: bool = False
+    """Whether the context item is in a code list and not in the document."""
+
+
+def union(one: Kind, other: Kind) -> Kind:
+    """The narrowest kind that holds both."""
+    if one is other:
+        return one
+    if {one, other} <= EXACTS:
+        return Kind.DECIMAL
+    if {one, other} <= NUMBERS:
+        return Kind.NUMBER
+    return Kind.ITEM if Kind.NODE in (one, other) or Kind.ITEM in (one, other) else Kind.ATOMIC
+
+
+_FOCUSED = frozenset({"string", "number", "normalize-space", "string-length", "name", "local-name", "namespace-uri"})
+
+
+@lru_cache(maxsize=1 << 16)
+def free(expression: Expression) -> frozenset[Name | str]:
+    """What an expression needs from outside: variables by name, and "." for the context item.
+
+    An absolute path needs nothing: there is one document.
+    """
+    match expression:
+        case Literal() | Root():
+            return frozenset()
+        case Context() | Step():
+            own = frozenset({"."})
+            return own if isinstance(expression, Context) else own | _inside(*expression.predicates)
+        case Variable(name):
+            return frozenset({name})
+        case Sequence(items):
+            return _all(*items)
+        case Binary(_, left, right):
+            return _all(left, right)
+        case Minus(operand) | Cast(operand):
+            return free(operand)
+        case If(test, then, otherwise):
+            return _all(test, then, otherwise)
+        case For(bindings, body) | Quantified(_, bindings, body):
+            needed = free(body)
+            for binding in reversed(bindings):
+                needed = (needed - {binding.name}) | free(binding.source)
+            return needed
+        case Call(name, arguments):
+            focused = name.space == FN and name.local in _FOCUSED and not arguments
+            return _all(*arguments) | (frozenset({"."}) if focused else frozenset())
+        case Filter(base, predicates):
+            return free(base) | _inside(*predicates)
+        case Path(steps):
+            return free(steps[0]) | _inside(*steps[1:])
+
+
+def _all(*expressions: Expression) -> frozenset[Name | str]:
+    return frozenset[Name | str]().union(*map(free, expressions))
+
+
+def _inside(*expressions: Expression) -> frozenset[Name | str]:
+    """What expressions need that have a context item of their own."""
+    return _all(*expressions) - {"."}

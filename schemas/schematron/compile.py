@@ -1,0 +1,270 @@
+"""Turns a schema into the source of one Python module.
+
+The module holds a function for each rule, a function for each match pattern with predicates, and a table that says, for
+each pattern of the schema, which rules come first and what places in a document they apply to. Where an element stands
+is compared once per place and document by `program`; only predicates are left to be asked of each element.
+
+Variables of a rule are computed when first needed, as the oracle does, because a variable may hold an error that no
+assertion ever comes to. In functions the oracle computes at once what is used more than once, and so does this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
+
+from schemas.schematron.code import Card, Code, Kind, Scope
+from schemas.schematron.coder import Coder, Signature, as_list, sequence_type
+from schemas.schematron.expression import (
+    Expression,
+    Name,
+    Path,
+    Refused,
+    Root,
+    Step,
+    Test,
+    Variable,
+    alternatives,
+)
+from schemas.schematron.schema import Assertion, Function, Let, Rule, Schema
+
+_ANYWHERE = Step("descendant-or-self", Test("node"))
+_ELEMENT = Code("n", Kind.NODE, Card.ONE, element=True)
+_DOCUMENT = Code("n", Kind.NODE, Card.ONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A compiled schema."""
+
+    source: str
+    documents: tuple[tuple[str, str], ...]
+    """Names in the module that have to be set to trees, and the files beside the artefact they are read from."""
+
+
+def compile_schema(schema: Schema) -> Module:
+    """The schema as Python. Raises Refused, with the line, where it says something that is not known here."""
+    return _Compiler(schema).module()
+
+
+@contextmanager
+def _line(line: int) -> Iterator[None]:
+    """Names the line of the artefact in a refusal."""
+    try:
+        yield
+    except Refused as refused:
+        raise Refused(f"line {line}: {refused}") from None
+
+
+class _Compiler:
+    """One schema being compiled."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.coder = Coder()
+        self.blocks: list[str] = []
+        self.assertions: list[str] = []
+        self.conditions: dict[str, str] = {}
+
+    def module(self) -> Module:
+        """The whole source."""
+        coder = self.coder
+        for function in self.schema.functions:
+            python = coder.fresh("f")
+            coder.signatures[function.name] = Signature(
+                python, tuple(each.type for each in function.parameters), function.returns
+            )
+        for let in self.schema.variables:
+            with _line(let.line):
+                code = coder.items(let.value, Scope(Code("s.root", Kind.NODE, Card.ONE)))
+                number = coder.memos.setdefault(code.source, len(coder.memos))
+                coder.globals[let.name] = replace(code, source=f"memo(s, M{number}, {number})")
+        for function in self.schema.functions:
+            with _line(function.line):
+                self.function(function)
+        patterns = [[self.rule(rule) for rule in pattern.rules] for pattern in self.schema.patterns]
+        table = "\n".join(f"    ({' '.join(entry for rule in rules for entry in rule)})," for rules in patterns)
+        tags = [f"{name} = intern({tag!r})" for tag, name in coder.tags.items()]
+        constants = [f"{name} = {source}" for source, name in coder.constants.items()]
+        memos = [f"M{number} = lambda s: {source}" for source, number in coder.memos.items()]
+        assertions = "\n".join(f"    {each}," for each in self.assertions)
+        source = "\n".join(
+            [
+                *tags,
+                *constants,
+                *memos,
+                *self.blocks,
+                f"ASSERTIONS = (\n{assertions}\n)",
+                f"PATTERNS = (\n{table}\n)",
+                "",
+            ]
+        )
+        return Module(source, tuple((name, file) for file, name in coder.documents.items()))
+
+    # --- functions -------------------------------------------------------------------------------------------------
+
+    def function(self, function: Function) -> None:
+        """A function of the artefact."""
+        signature = self.coder.signatures[function.name]
+        variables, names = {}, ["s"]
+        for parameter in function.parameters:
+            kind, card, element = sequence_type(parameter.type)
+            names.append(self.coder.fresh("a"))
+            variables[parameter.name] = Code(names[-1], kind, card, element)
+        scope, lines = Scope(None, variables), []
+        for place, (let, declared) in enumerate(zip(function.variables, function.types, strict=True)):
+            code = self.coder.items(let.value, scope)
+            if declared:
+                code = self.coder.converted(code, declared)
+            later = [each.value for each in function.variables[place + 1 :]]
+            uses = sum(_uses(each, let.name) for each in (*later, function.result))
+            if uses > 1:
+                name = self.coder.fresh("v")
+                lines.append(f"    {name} = {code.source}")
+                code = replace(code, source=name)
+            scope = replace(scope, variables={**scope.variables, let.name: code})
+        result = self.coder.converted(self.coder.items(function.result, scope), function.returns)
+        self.blocks.append(
+            "\n".join([f"def {signature.python}({', '.join(names)}):", *lines, f"    return {result.source}"])
+        )
+
+    # --- rules -----------------------------------------------------------------------------------------------------
+
+    def rule(self, rule: Rule) -> list[str]:
+        """The function of a rule, and its entries in the table: one for each alternative of its context."""
+        with _line(rule.line):
+            choices = alternatives(rule.context)
+            document = [choice for choice in choices if isinstance(choice, Root)]
+            name = self.body(rule, _DOCUMENT if document else _ELEMENT)
+            return [f"({self.place(choice)}, {name}, {rule.goes_on})," for choice in choices]
+
+    def body(self, rule: Rule, focus: Code) -> str:
+        """The function that applies a rule to a node; "None" where it asserts nothing."""
+        scope, lines = Scope(focus), []
+        asserted = any(isinstance(part, Assertion) for part in rule.body)
+        for place, part in enumerate(rule.body):
+            with _line(part.line):
+                if isinstance(part, Assertion):
+                    lines += self.assertion(part, scope)
+                else:
+                    used = sum(_uses_in(each, part.name) for each in rule.body[place + 1 :])
+                    code = self.coder.items(part.value, scope)
+                    if used:
+                        code = self.lazy(part, code, lines)
+                    scope = replace(scope, variables={**scope.variables, part.name: code})
+        if not asserted:
+            return "None"
+        name = self.coder.fresh("r")
+        self.blocks.append("\n".join([f"def {name}(n, s):", *(f"    {line}" for line in lines)]))
+        return name
+
+    def lazy(self, let: Let, code: Code, lines: list[str]) -> Code:
+        """A variable that is computed when first used."""
+        if code.source.startswith("memo(") or code.source.isidentifier():
+            return code
+        name = self.coder.fresh("v")
+        lines += [
+            f"{name}_ = UNSET",
+            f"def {name}():",
+            f"    nonlocal {name}_",
+            f"    if {name}_ is UNSET:",
+            f"        {name}_ = {code.source}",
+            f"    return {name}_",
+        ]
+        return replace(code, source=f"{name}()")
+
+    def assertion(self, assertion: Assertion, scope: Scope) -> list[str]:
+        """The lines that test an assertion."""
+        number = len(self.assertions)
+        constant = all(isinstance(part, str) for part in assertion.message)
+        text = " ".join("".join(str(part) for part in assertion.message).split()) if constant else None
+        self.assertions.append(repr((assertion.id, assertion.flag, assertion.role, text)))
+        test = self.coder.truth(assertion.test, scope)
+        message = "" if constant else f", {self.message(assertion, scope)}"
+        return [f"if {test if assertion.fires_when else f'not {test}'}:", f"    s.fail({number}, n{message})"]
+
+    def message(self, assertion: Assertion, scope: Scope) -> str:
+        """The text of a message with what is computed in it."""
+        parts = []
+        for part in assertion.message:
+            if isinstance(part, str):
+                parts.append(repr(part))
+            else:
+                code = self.coder.items(part, scope)
+                parts.append(f"strings({as_list(code)})")
+        return f"' '.join(({' + '.join(parts)}).split())"
+
+    # --- match patterns --------------------------------------------------------------------------------------------
+
+    def place(self, choice: Expression) -> str:
+        """One alternative of a match pattern as an entry of the table: its steps from the node upward, whether they
+        begin at the document, and the function that asks its predicates (None: it has none)."""
+        if isinstance(choice, Root):
+            return "(), True, None"
+        steps = list(choice.steps if isinstance(choice, Path) else (choice,))
+        anchored = isinstance(steps[0], Root) and steps[1] != _ANYWHERE
+        if isinstance(steps[0], Root):
+            steps = steps[1:] if anchored else steps[2:]
+        above: list[tuple[str, str, bool]] = []
+        conditions: list[str] = []
+        loose, owner = False, "n"
+        for step in reversed(steps):
+            if step == _ANYWHERE:
+                loose = True
+                continue
+            if not isinstance(step, Step) or step.axis != "child" or step.test.kind != "name":
+                raise Refused("a match pattern with a step that is no child element")
+            if step.predicates and (loose or any(gap for _, _, gap in above)):
+                raise Refused("a match pattern with a predicate above //")
+            above.append((step.test.space, step.test.local, loose))
+            conditions += self.predicates(step, owner)
+            loose, owner = False, f"{owner}.parent"
+        return f"{tuple(above)!r}, {anchored}, {self.condition(conditions)}"
+
+    def predicates(self, step: Step, owner: str) -> list[str]:
+        """The predicates of one step of a match pattern as conditions on the node it stands for."""
+        scope = Scope(Code(owner, Kind.NODE, Card.ONE, element=True))
+        conditions = []
+        for place, predicate in enumerate(step.predicates):
+            if self.is_place(predicate):
+                if place or "*" in (step.test.space, step.test.local):
+                    raise Refused("a match pattern with a place after another predicate")
+                conditions.append(f"is_at({owner}, {int(predicate.value) - 1})")  # type: ignore[union-attr]
+                continue
+            self.coder.refuse_place(predicate, scope)
+            conditions.append(self.coder.truth(predicate, scope))
+        return conditions
+
+    @staticmethod
+    def is_place(predicate: Expression) -> bool:
+        """Whether a predicate is a literal number."""
+        return isinstance(getattr(predicate, "value", None), int)
+
+    def condition(self, conditions: list[str]) -> str:
+        """The function that asks conditions of a node. An error in a match pattern is no match."""
+        if not conditions:
+            return "None"
+        source = " and ".join(f"({each})" for each in conditions)
+        if source not in self.conditions:
+            self.conditions[source] = name = self.coder.fresh("c")
+            lines = ["    try:", f"        return {source}", "    except DynamicError:", "        return False"]
+            self.blocks.append("\n".join([f"def {name}(n, s):", *lines]))
+        return self.conditions[source]
+
+
+def _uses_in(part: Let | Assertion, name: Name) -> int:
+    if isinstance(part, Let):
+        return _uses(part.value, name)
+    return _uses(part.test, name) + sum(_uses(each, name) for each in part.message if not isinstance(each, str))
+
+
+def _uses(expression: object, name: Name) -> int:
+    """How often an expression names a variable."""
+    if isinstance(expression, Variable):
+        return int(expression.name == name)
+    if isinstance(expression, tuple):
+        return sum(_uses(each, name) for each in expression)
+    if is_dataclass(expression):
+        return sum(_uses(getattr(expression, field.name), name) for field in fields(expression))
+    return 0

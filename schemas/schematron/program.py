@@ -1,0 +1,204 @@
+"""A compiled artefact, ready to judge documents.
+
+A program knows for each place in a document (the names from the root down) which rules of each pattern can apply there
+and in what order; it finds that out once per place and remembers it, because invoices have the same places. What is
+left for each element are the predicates of its rules and their assertions. Programs are shared by all threads of a
+process: nothing in them changes while a document is judged but that memory.
+"""
+
+from __future__ import annotations
+
+import decimal
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from sys import intern
+from types import CodeType
+from typing import Any
+
+from schemas.schematron import arithmetic, runtime, tree, values
+from schemas.schematron.runtime import Run
+from schemas.schematron.tree import Node, Place, Tree
+from schemas.schematron.values import DynamicError
+
+Condition = Callable[[Node, Run], bool]
+Body = Callable[[Node, Run], None]
+Entry = tuple[tuple[tuple[str, str, bool], ...], bool, Condition | None, Body | None, bool]
+"""Steps upward from the node, whether they begin at the document, predicates, rule, whether it goes on inside."""
+
+_PLANS_LIMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """One assertion that does not hold, or one report that fires."""
+
+    id: str
+    flag: str
+    role: str
+    location: str
+    """An XPath 2.0 from the root, each step with its namespace and place, as the published stylesheets write it."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The rules of one pattern that can apply at one place, the strongest first."""
+
+    pattern: int
+    rules: tuple[tuple[Condition | None, Body | None, bool], ...]
+    guards: tuple[tuple[int, tuple[tuple[Condition | None, Body | None, bool], ...]], ...]
+    """Levels up, and the rules there, where one of them keeps the pattern from going on inside."""
+
+
+class Program:
+    """The rules of one artefact as Python."""
+
+    def __init__(self, code: CodeType, documents: Mapping[str, Tree]) -> None:
+        space: dict[str, Any] = dict(_GIVEN)
+        space.update({name: document.root for name, document in documents.items()})
+        exec(code, space)  # noqa: S102  # made by schemas.schematron.compile, see `store` for where it comes from
+        self._assertions: tuple[tuple[str, str, str, str | None], ...] = space["ASSERTIONS"]
+        self._patterns: tuple[tuple[Entry, ...], ...] = space["PATTERNS"]
+        self._plans: dict[tuple[str, ...], tuple[_Chain, ...]] = {}
+        self._by_name: dict[str, list[tuple[int, int]]] = {}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The id of every assertion, in the order of the artefact; empty where the publisher gave none."""
+        return tuple(each[0] for each in self._assertions)
+
+    def judge(self, document: Tree) -> tuple[Fired, ...]:
+        """The assertions that fire on a document, pattern by pattern in document order. Raises DynamicError."""
+        run = Run(document)
+        with decimal.localcontext(arithmetic.EXACT):
+            try:
+                self._apply(run, document.root.place, (document.root,))
+                for place in document.places():
+                    self._apply(run, place, place.nodes)
+            except (ArithmeticError, RecursionError, ValueError, OverflowError) as error:
+                raise DynamicError(f"{type(error).__name__} while a rule was computed") from error
+        run.found.sort(key=lambda found: found[:3])
+        return tuple(self._fired(*found[2:]) for found in run.found)
+
+    def _apply(self, run: Run, place: Place, nodes: Any) -> None:
+        for chain in self._plan(place):
+            run.pattern = chain.pattern
+            for node in nodes:
+                if chain.guards and _hidden(chain, node, run):
+                    continue
+                for condition, body, _ in chain.rules:
+                    if condition is None or condition(node, run):
+                        if body is not None:
+                            body(node, run)
+                        break
+
+    def _fired(self, number: int, node: Node, message: str | None) -> Fired:
+        id_, flag, role, text = self._assertions[number]
+        return Fired(id_, flag, role, location(node), text or message or "")
+
+    # --- which rules apply where -----------------------------------------------------------------------------------
+
+    def _plan(self, place: Place) -> tuple[_Chain, ...]:
+        tags = place.tags()
+        plan = self._plans.get(tags)
+        if plan is None:
+            if len(self._plans) >= _PLANS_LIMIT:
+                self._plans.clear()
+            plan = self._plans[tags] = tuple(self._chains(tags))
+        return plan
+
+    def _chains(self, tags: tuple[str, ...]) -> list[_Chain]:
+        chains = []
+        for number, entries in enumerate(self._patterns):
+            rules = _applicable(entries, tags)
+            if any(body is not None for _, body, _ in rules):
+                guards = []
+                for up in range(1, len(tags) + 1):
+                    above = _applicable(entries, tags[:-up])
+                    if not all(goes_on for _, _, goes_on in above):
+                        guards.append((up, above))
+                chains.append(_Chain(number, rules, tuple(guards)))
+        return chains
+
+
+def _applicable(
+    entries: tuple[Entry, ...], tags: tuple[str, ...]
+) -> tuple[tuple[Condition | None, Body | None, bool], ...]:
+    """The rules whose context can be at a place, down to the first that always is."""
+    found = []
+    for steps, anchored, condition, body, goes_on in entries:
+        if _stands(steps, anchored, tags):
+            found.append((condition, body, goes_on))
+            if condition is None:
+                break
+    return tuple(found)
+
+
+def _stands(steps: tuple[tuple[str, str, bool], ...], anchored: bool, tags: tuple[str, ...]) -> bool:
+    """Whether the names from the root down to a node are what the steps of a match pattern ask for."""
+    if not steps:
+        return not tags
+    (space, local, _), *rest = steps
+    if not tags or not _named(tags[-1], space, local):
+        return False
+    if not rest:
+        return not anchored or len(tags) == 1
+    loose = rest[0][2]
+    levels = range(len(tags) - 1, 0, -1) if loose else (len(tags) - 1,)
+    return any(_stands(tuple(rest), anchored, tags[:level]) for level in levels)
+
+
+def _named(tag: str, space: str, local: str) -> bool:
+    return (space == "*" or tree.space(tag) == space) and (local == "*" or tree.local(tag) == local)
+
+
+def _hidden(chain: _Chain, node: Node, run: Run) -> bool:
+    """Whether a rule on a node further up keeps the pattern from this one."""
+    for up, rules in chain.guards:
+        above = node
+        for _ in range(up):
+            assert above.parent is not None
+            above = above.parent
+        for condition, _, goes_on in rules:
+            if condition is None or condition(above, run):
+                if not goes_on:
+                    return True
+                break
+    return False
+
+
+def location(node: Node) -> str:
+    """Where a node stands, in the words of the published stylesheets; the document node is where its root is."""
+    if node.parent is None:
+        (node,) = tree.children(node)
+    steps = []
+    while node.parent is not None:
+        name, uri = tree.local(node.tag), tree.space(node.tag)
+        place = node.parent.kids[node.tag].index(node) + 1
+        steps.append(f"/*:{name}[namespace-uri()='{uri}'][{place}]" if uri else f"/{name}[{place}]")
+        node = node.parent
+    return "".join(reversed(steps))
+
+
+def _is_at(node: Node, place: int) -> bool:
+    """Whether a node is the one at a place among the siblings of its name."""
+    same = node.parent.kids[node.tag] if node.parent else []
+    return place < len(same) and same[place] is node
+
+
+_GIVEN: dict[str, Any] = {
+    **{
+        name: value
+        for module in (tree, values, arithmetic, runtime)
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+    },
+    "Decimal": Decimal,
+    "re": re,
+    "intern": intern,
+    "is_at": _is_at,
+    "UNSET": object(),
+}
+"""What generated code may name."""
