@@ -78,6 +78,23 @@ def opened(data: bytes) -> Iterator[Pdf]:
 
     Raises Unreadable: PDF-SIZE, PDF-SYNTAX, PDF-TRAILING, PDF-ENCRYPTED, PDF-ACTIVE; also for damage met while reading.
     """
+    with examined(data) as (pdf, active):
+        if active:
+            raise refusal(
+                "PDF-ACTIVE",
+                "The PDF holds something that could act, reach out or change what is shown.",
+                found=active,
+                fix="Print the document to a plain PDF and attach the invoice to that.",
+            )
+        yield pdf
+
+
+@contextmanager
+def examined(data: bytes) -> Iterator[tuple[Pdf, str]]:
+    """A PDF that was looked through, and the first thing in it that could act, or an empty text.
+
+    For those who tell what a PDF is; who takes something of it uses `opened`. Raises the same but for PDF-ACTIVE.
+    """
     _check_ends(data)
     try:
         with pikepdf.open(BytesIO(data), attempt_recovery=False, suppress_warnings=True) as pdf:
@@ -88,14 +105,7 @@ def opened(data: bytes) -> Iterator[Pdf]:
                 says = "The PDF is damaged: a part of it cannot be read, or unpacks to too much."
                 found = str(warnings[0]).rpartition(">, ")[2][:200]
                 raise refusal("PDF-SYNTAX", says, found=found, fix="Send it again, whole.")
-            if active:
-                raise refusal(
-                    "PDF-ACTIVE",
-                    "The PDF holds something that could act, reach out or change what is shown.",
-                    found=active,
-                    fix="Print the document to a plain PDF and attach the invoice to that.",
-                )
-            yield pdf
+            yield pdf, active
     except pikepdf.PasswordError:
         raise refusal("PDF-ENCRYPTED", "The PDF is protected by a password.", fix="Send it unprotected.") from None
     except (pikepdf.PdfError, ValueError, RuntimeError, TypeError, RecursionError) as broken:

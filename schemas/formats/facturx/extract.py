@@ -36,6 +36,11 @@ class Embedded:
     relationship: str = "Unspecified"
     """AFRelationship without its slash."""
     description: str = ""
+    associated: bool = False
+    """Whether /AF of the document lists it, as PDF/A-3 asks; told of what was read."""
+    created: str = ""
+    """As its parameters tell it, D:20261124…; told of what was read."""
+    modified: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,9 @@ class Extracted:
 
 
 def extract(data: bytes) -> Extracted:
-    """The invoice inside a PDF.
+    """The invoice or order inside a PDF: the XML of Factur-X, ZUGFeRD 1 and 2, XRechnung or Order-X.
+
+    Whether it is taken for an invoice is another question (`schemas.catalogue`).
 
     Raises Unreadable: PDF-NO-INVOICE, PDF-AMBIGUOUS, and what the door refuses (PDF-SIZE, PDF-SYNTAX, PDF-TRAILING,
     PDF-ENCRYPTED, PDF-ACTIVE).
@@ -65,9 +72,23 @@ def extract(data: bytes) -> Extracted:
     with door.opened(data) as pdf:
         files = tuple(embedded_files(pdf))
         claims = xmp.read(xmp_packet(pdf))
+    taken, why = choose(files, claims)
+    return Extracted(
+        taken.name,
+        taken.data,
+        taken.relationship,
+        why,
+        tuple(file for file in files if file is not taken),
+        claims,
+        door.revisions(data),
+    )
+
+
+def choose(files: Sequence[Embedded], claims: xmp.Claims) -> tuple[Embedded, str]:
+    """Which of the files is the invoice or order, and why. Raises Unreadable: PDF-NO-INVOICE, PDF-AMBIGUOUS."""
     ranked = sorted((file for file in files if _may_be_invoice(file)), key=lambda file: _rank(file, claims))
     if not ranked:
-        found = ", ".join(_described_file(file) for file in files) or "no attachment at all"
+        found = ", ".join(map(_described_file, files)) or "no attachment at all"
         raise door.refusal(
             "PDF-NO-INVOICE",
             "The PDF carries no invoice as XML.",
@@ -81,19 +102,11 @@ def extract(data: bytes) -> Extracted:
         raise door.refusal(
             "PDF-AMBIGUOUS",
             "The PDF carries several files that readers could take for the invoice, and they differ.",
-            found=", ".join(_described_file(file) for file in (taken, *rivals)),
+            found=", ".join(map(_described_file, (taken, *rivals))),
             expected="one invoice",
             fix="Make the PDF again with one invoice in it.",
         )
-    return Extracted(
-        taken.name,
-        taken.data,
-        taken.relationship,
-        _why(taken, ranked, claims),
-        tuple(file for file in files if file is not taken),
-        claims,
-        door.revisions(data),
-    )
+    return taken, _why(taken, ranked, claims)
 
 
 def _described_file(file: Embedded) -> str:
@@ -104,6 +117,7 @@ def embedded_files(pdf: Pdf) -> Iterator[Embedded]:
     """Every embedded file once: the name tree first, then /AF, then annotations. Raises Unreadable."""
     seen: set[tuple[int, int]] = set()
     total = 0
+    associated = _associated(pdf)
     for key, found in _specifications(pdf):
         specification = door.dictionary(found)
         if specification is None:
@@ -117,13 +131,27 @@ def embedded_files(pdf: Pdf) -> Iterator[Embedded]:
             if len(seen) > FILES_LIMIT or total > FILES_SIZE_LIMIT:
                 says = f"A PDF carries at most {FILES_LIMIT} files of {FILES_SIZE_LIMIT} bytes together."
                 raise door.refusal("PDF-SIZE", says)
+            parameters = door.dictionary(stream.get("/Params"))
+            created, modified = (
+                door.text(parameters.get(key)) if parameters is not None else ""
+                for key in ("/CreationDate", "/ModDate")
+            )
             yield Embedded(
                 door.text(specification.get("/UF")) or door.text(specification.get("/F")) or key,
                 door.text(stream.get("/Subtype")),
                 data,
                 door.text(specification.get("/AFRelationship")),
                 door.text(specification.get("/Desc")),
+                stream.objgen in associated,
+                created,
+                modified,
             )
+
+
+def _associated(pdf: Pdf) -> frozenset[tuple[int, int]]:
+    """The files that /AF of the document lists."""
+    listed = map(door.dictionary, door.items(pdf.Root.get("/AF")))
+    return frozenset(stream.objgen for one in listed if one is not None for stream in _streams(one))
 
 
 def _streams(specification: Dictionary) -> Iterator[Stream]:
@@ -167,10 +195,14 @@ def _rivals(taken: Embedded, other: Embedded, claims: xmp.Claims) -> bool:
     return other.name.lower() in (name, claimed) or (not decided and name != claimed and is_invoice(other))
 
 
+_ROOTS = frozenset(("CrossIndustryInvoice", "CrossIndustryDocument", "SCRDMCCBDACIOMessageStructure"))
+"""Of Factur-X and ZUGFeRD 2, of ZUGFeRD 1, of Order-X."""
+
+
 def is_invoice(file: Embedded) -> bool:
-    """Whether a file is an invoice by its root element, whatever its name."""
+    """Whether a file is an invoice or order by its root element, whatever its name."""
     try:
-        return name_of(parse(file.data).getroot())[1] == "CrossIndustryInvoice"
+        return name_of(parse(file.data).getroot())[1] in _ROOTS
     except Unreadable:
         return False
 

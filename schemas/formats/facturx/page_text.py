@@ -25,7 +25,7 @@ SIGNS_LIMIT = 1_000_000
 OPERATORS_LIMIT = 400_000
 """Drawing operators of all pages, forms drawn several times counted each time; a line of our own page takes 100."""
 
-_LIMITS = {
+_LIMITS: dict[str, Any] = {
     "zlib_maximum_output_length": 8_000_000,
     "lzw_maximum_output_length": 8_000_000,
     "run_length_maximum_output_length": 8_000_000,
