@@ -1,0 +1,131 @@
+"""Brings an artefact to a program: from the cache on disk where it was compiled before, else by compiling it.
+
+Compiling takes up to two seconds, loading a compiled program some milliseconds. What is kept is Python's marshalled
+code, which runs when it is loaded, so it is only ever taken from a folder and a file that belong to the user this
+process runs as and that nobody else can write to; anything else is passed over and the artefact compiled. A file is
+named after the content of the artefact, of this engine and of the Python that made it, holds a digest of itself, and is
+put in place whole, so that a torn or stale one is never taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import marshal
+import os
+import stat
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType
+
+from schemas.schematron import sheet, tree
+from schemas.schematron.compile import compile_schema
+from schemas.schematron.expression import Refused
+from schemas.schematron.program import Program
+
+_DIGEST_SIZE = 32
+
+Compiled = tuple[CodeType, tuple[tuple[str, str], ...]]
+
+
+class Unusable(Exception):
+    """The artefact cannot be compiled; no document can be judged by it."""
+
+
+def default_cache() -> Path:
+    """Where programs are kept when nobody says otherwise: the user's cache, as XDG has it."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(base if os.path.isabs(base) else Path.home() / ".cache", "estafette", "rules")
+
+
+def load(path: str | Path, cache: Path | None = None) -> Program:
+    """The program of the artefact in a file; `cache` is the folder for compiled ones, None: nothing is kept.
+
+    Raises Unusable: the file, or a code list beside it, cannot be read, or says something this engine does not know.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+        code, files = _compiled(data, path.name, cache)
+        documents = {name: tree.read((path.parent / file).read_bytes()) for name, file in files}
+    except (OSError, Refused) as error:
+        raise Unusable(f"{path.name}: {error}") from error
+    except tree.Unparsable as error:
+        raise Unusable(f"a code list beside {path.name}: {error}") from error
+    return Program(code, documents)
+
+
+def _compiled(data: bytes, name: str, cache: Path | None) -> Compiled:
+    if cache is None:
+        return _compile(data, name)
+    file = cache / f"{_key(data)}.program"
+    kept = _take(file)
+    if kept is None:
+        kept = _compile(data, name)
+        _keep(file, kept)
+    return kept
+
+
+def _compile(data: bytes, name: str) -> Compiled:
+    module = compile_schema(sheet.read(data))
+    return compile(module.source, f"<{name}>", "exec", dont_inherit=True), module.documents
+
+
+def _key(data: bytes) -> str:
+    """What a compiled program depends on."""
+    return hashlib.sha256(_engine() + hashlib.sha256(data).digest()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _engine() -> bytes:
+    """The content of this package and the Python that runs it."""
+    digest = hashlib.sha256(importlib.util.MAGIC_NUMBER + sys.version.encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.digest()
+
+
+def _ours(state: os.stat_result) -> bool:
+    """Whether only the user this process runs as can have written something."""
+    return state.st_uid == os.geteuid() and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _take(file: Path) -> Compiled | None:
+    """What is kept in a file; None where there is nothing that may be trusted."""
+    try:
+        folder = os.lstat(file.parent)
+        if not stat.S_ISDIR(folder.st_mode) or not _ours(folder):
+            return None
+        with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as opened:
+            state = os.fstat(opened.fileno())
+            if not stat.S_ISREG(state.st_mode) or not _ours(state):
+                return None
+            data = opened.read()
+    except OSError:
+        return None
+    digest, payload = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
+    if hashlib.sha256(payload).digest() != digest:
+        return None
+    try:
+        code, files = marshal.loads(payload)  # noqa: S302  # ours alone, see above
+    except (EOFError, ValueError, TypeError):
+        return None
+    return (code, files) if isinstance(code, CodeType) else None
+
+
+def _keep(file: Path, compiled: Compiled) -> None:
+    """Put a program in place, whole; a cache that cannot be written is no cache, and no error."""
+    payload = marshal.dumps(compiled)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".new")
+        try:
+            with open(handle, "wb") as opened:
+                opened.write(hashlib.sha256(payload).digest() + payload)
+            os.replace(name, file)
+        except OSError:
+            os.unlink(name)
+            raise
