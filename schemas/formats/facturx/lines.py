@@ -1,4 +1,8 @@
-"""The table of lines: ready texts, the sums to carry over, and which figures make its columns as wide as they are."""
+"""The table of lines: ready texts, the sums to carry over, and which figures make its columns as wide as they are.
+
+Lines under another line (EXTENDED) stand indented below it. A line that sums up others or only informs is no part of
+the sums that are carried over, as it is none of BT-106.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,17 @@ from decimal import Decimal
 from typing import Any
 
 from schemas.formats.facturx.lettering import advance
+from schemas.formats.facturx.remaining import classification, details, remaining
 from schemas.formats.facturx.wording import Writer
-from schemas.invoice import Invoice, Line, LineAllowanceOrCharge, Price
+from schemas.invoice import Invoice, Line, LineAllowanceOrCharge, LineVat, Price
 
+UNCOUNTED = frozenset(("GROUP", "INFORMATION"))
+"""Kinds of line (BT-X-8) whose amount is in other lines or in none."""
+DETAIL = "DETAIL"
+"""The kind of line that is an ordinary one: told by its place."""
+
+_DEEPEST = 6
+"""Steps by which a line is indented at most."""
 _WIDE = 60
 """Signs of figures in one line beyond which the name beside them gets too narrow to read."""
 _WIDEST = 3
@@ -17,6 +29,16 @@ _WIDEST = 3
 _DOUBT = 1e6
 _BOLD, _SMALL = 8.5 * 1.15, 7.5 * 1.03
 """Size in points, and how much wider than the regular face without kerning a text can be."""
+
+_LINE = frozenset(
+    ("id", "note", "note_subject", "note_code", "object_id", "quantity", "unit", "net_amount", "order_line",
+     "accounting_reference", "period", "allowances", "charges", "price", "vat", "item", "parent_id", "kind")
+)  # fmt: skip
+_ITEM = frozenset(
+    ("name", "description", "seller_id", "buyer_id", "standard_id", "classifications", "origin", "attributes", "parts",
+     "instances")
+)  # fmt: skip
+_PRICE = frozenset(("net", "discount", "gross", "base_quantity", "base_unit"))
 
 
 def table(invoice: Invoice, writer: Writer) -> dict[str, Any]:
@@ -31,7 +53,9 @@ def table(invoice: Invoice, writer: Writer) -> dict[str, Any]:
         heads = [*heads[:2], *heads[4:]]
         for row in rows:
             quantity, price, *row["figures"] = row["figures"]
-            row["details"].insert(0, f"{words['quantity']} {quantity} · {words['unit_price']} {price}")
+            told = ((words["quantity"], quantity), (words["unit_price"], price))
+            row["details"].insert(0, " · ".join(f"{label} {text}" for label, text in told if text))
+            row["sure"] = _sure(row["name"], row["details"])
     return {"columns": heads, "widest": _widest(rows), "lines": rows}
 
 
@@ -44,64 +68,102 @@ def _widest(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 def _lines(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
     running: Decimal | None = Decimal(0)
+    above: list[str] = []
     for place, line in enumerate(invoice.lines, start=1):
-        running = None if running is None or line.net_amount is None else running + line.net_amount
-        details = [text for text in _details(line, writer) if text]
+        if line.kind not in UNCOUNTED:
+            running = None if running is None or line.net_amount is None else running + line.net_amount
+        while above and above[-1] != line.parent_id:
+            above.pop()
+        level = len(above)
+        told = [text for text in _details(line, writer, placed=level > 0) if text]
         yield {
             "id": line.id,
-            "level": 0,
+            "level": min(level, _DEEPEST),
             "name": line.item.name,
-            "details": details,
-            "sure": _sure(line.item.name, details),
+            "details": told,
+            "sure": _sure(line.item.name, told),
             "figures": [
                 writer.quantity(line.quantity, line.unit) or writer.unit(line.unit),
                 _price(line.price, line.unit, writer),
                 writer.rate(line.vat.category, line.vat.rate),
                 writer.amount(line.net_amount),
             ],
+            "counts": line.kind not in UNCOUNTED,
             "running": writer.amount(running) if place < len(invoice.lines) else "",
         }
+        above.append(line.id)
 
 
-def _sure(name: str, details: list[str]) -> float:
+def _sure(name: str, told: list[str]) -> float:
     """Points in which name and details stand in one line each without doubt; more than a page where there is doubt."""
-    if "\n" in name or any("\n" in text for text in details):
+    if "\n" in name or any("\n" in text for text in told):
         return _DOUBT
-    widths = [_BOLD * advance(name), *(_SMALL * advance(text) for text in details)]
+    widths = [_BOLD * advance(name), *(_SMALL * advance(text) for text in told)]
     return max(widths) / 1000
 
 
-def _details(line: Line, writer: Writer) -> Iterator[str]:
-    words, item, price = writer.words, line.item, line.price
+def _details(line: Line, writer: Writer, *, placed: bool) -> Iterator[str]:
+    """What stands below the name. `placed`: the line stands below its parent, which need not be named."""
+    words, item = writer.words, line.item
+    if line.kind not in ("", DETAIL):
+        yield writer.coded("line_kinds", line.kind)
+    if line.parent_id and not placed:
+        yield f"{words['parent']} {line.parent_id}"
     yield item.description
-    yield line.note
+    subject = writer.coded("subjects", line.note_subject)
+    yield " · ".join(part for part in (subject, line.note, line.note_code) if part)
     yield " · ".join(
         f"{label} {value}"
         for label, value in (
             (words["reference"], item.seller_id),
             (words["buyer_item"], item.buyer_id),
             (words["standard_item"], writer.identifier(item.standard_id)),
-            (words["origin"], item.origin),
+            (words["origin"], writer.coded("countries", item.origin)),
             (words["order_line"], line.order_line),
             (words["object"], writer.identifier(line.object_id)),
             (words["accounting"], line.accounting_reference),
         )
         if value
     )
-    for one in item.classifications:
-        scheme = " ".join(part for part in (one.scheme, one.version) if part)
-        yield f"{words['classification']} {one.value}{f' ({scheme})' if scheme else ''}"
-    for attribute in item.attributes:
-        yield f"{attribute.name} : {attribute.value}"
+    yield from _of_item(line, writer)
     if line.period:
         yield f"{words['period']} {writer.period(line.period)}"
-    gross = f"{words['gross_price']} {writer.money(price.gross)}" if price.gross is not None else ""
-    discount = f"{words['discount']} {writer.money(price.discount)}" if price.discount is not None else ""
-    yield ", ".join(part for part in (gross, discount) if part)
+        yield line.period.description
+    yield from _of_price(line.price, writer)
     for allowance in line.allowances:
         yield f"{words['allowance']} {_adjustment(allowance, writer)}"
     for charge in line.charges:
         yield f"{words['charge']} {_adjustment(charge, writer)}"
+    yield _of_vat(line.vat, writer)
+    yield from (f"{label} {text}".strip() for label, text in remaining(line, _LINE, writer))
+
+
+def _of_item(line: Line, writer: Writer) -> Iterator[str]:
+    words, item = writer.words, line.item
+    yield " · ".join(f"{label} {text}".strip() for label, text in remaining(item, _ITEM, writer))
+    for one in item.classifications:
+        yield f"{words['classification']} {classification(one)}"
+    for attribute in item.attributes:
+        more = details(attribute, ("name", "value"), writer)
+        yield f"{attribute.name} : {' · '.join(part for part in (attribute.value, more) if part)}"
+    for instance in item.instances:
+        yield details(instance, (), writer)
+    for part in item.parts:
+        yield f"{words['part']} {details(part, (), writer)}"
+
+
+def _of_price(price: Price, writer: Writer) -> Iterator[str]:
+    words = writer.words
+    gross = f"{words['gross_price']} {writer.money(price.gross)}" if price.gross is not None else ""
+    discount = f"{words['discount']} {writer.money(price.discount)}" if price.discount is not None else ""
+    yield ", ".join(part for part in (gross, discount) if part)
+    yield from (f"{label} {text}".strip() for label, text in remaining(price, _PRICE, writer))
+
+
+def _of_vat(vat: LineVat, writer: Writer) -> str:
+    told = remaining(vat, ("category", "rate", "exemption_reason", "exemption_code"), writer)
+    why = writer.exemption(vat.exemption_reason, vat.exemption_code)
+    return " · ".join(part for part in (why, *(f"{label} {text}" for label, text in told)) if part)
 
 
 def _price(price: Price, unit: str, writer: Writer) -> str:
@@ -114,5 +176,6 @@ def _price(price: Price, unit: str, writer: Writer) -> str:
 def _adjustment(one: LineAllowanceOrCharge, writer: Writer) -> str:
     code = f"({one.reason_code})" if one.reason_code else ""
     base = f"× {writer.money(one.base)}" if one.base is not None else ""
-    why = " ".join(part for part in (one.reason, code, writer.percent(one.percentage), base) if part)
+    more = details(one, ("amount", "base", "percentage", "reason", "reason_code"), writer)
+    why = " ".join(part for part in (one.reason, code, writer.percent(one.percentage), base, more) if part)
     return f"{writer.money(one.amount)}{' : ' + why if why else ''}"

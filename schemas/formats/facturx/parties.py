@@ -3,49 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeAlias
 
+from schemas.formats.facturx.remaining import address, in_words, remaining
 from schemas.formats.facturx.wording import Pairs, Writer, told
-from schemas.invoice import Address, Contact, Identifier, Invoice, Party
+from schemas.invoice import Contact, Delivery, Identifier, Invoice, Party, Payee, TaxRepresentative
+
+Someone: TypeAlias = Party | Payee | TaxRepresentative | Delivery
+"""Whoever has a name and a place."""
 
 _SIREN, _SIRET = "0002", "0009"
 
+_LAID_OUT = frozenset(
+    ("name", "address", "contact", "more_contacts", "legal_information", "trading_name", "legal_id", "ids", "vat_id",
+     "tax_id", "endpoint", "location_id", "more_location_ids")
+)  # fmt: skip
+_ELSEWHERE = frozenset(("date", "period", "ultimate_ship_to", "ship_from", "delivery_note", "transport_modes"))
+"""Fields of the delivery that say nothing of the place: some are facts, some parties of their own."""
 
-def party(found: Party, writer: Writer) -> dict[str, Any]:
-    """The seller or the buyer."""
+_FURTHER = (
+    *("sales_agent", "buyer_agent", "buyer_tax_representative", "end_user", "invoicer", "invoicee", "payer"),
+    "terms_payee",
+)
+FURTHER = frozenset(_FURTHER)
+"""Fields of the invoice that are parties beside the seller, the buyer and those behind them."""
+
+
+def party(found: Someone, writer: Writer, label: str = "") -> dict[str, Any]:
+    """A party: its name, its address and contacts, and the numbers it is known by."""
     words = writer.words
-    lines = [*_address(found.address, writer), *_contact(found.contact)]
-    if found.legal_information:
+    lines = address(found.address, writer)
+    for contact in (getattr(found, "contact", None), *getattr(found, "more_contacts", ())):
+        lines += _contact(contact, writer)
+    if isinstance(found, Party) and found.legal_information:
         lines.append(found.legal_information)
     ids = [
         (words["trading_name"], found.trading_name),
         _legal(found.legal_id, writer),
-        *identifiers(found.ids, writer),
+        *identifiers(_own(found), writer),
         (words["vat_id"], found.vat_id),
-        (words["tax_id"], found.tax_id),
+        (words["tax_id"], getattr(found, "tax_id", "")),
         (words["endpoint"], writer.identifier(found.endpoint)),
+        *remaining(found, _LAID_OUT | _ELSEWHERE, writer),
     ]
-    return {"name": found.name, "lines": lines, "ids": told(ids)}
+    return {"label": label, "name": found.name, "lines": lines, "ids": told(ids)}
 
 
 def behind_buyer(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
     """Where the goods went."""
     place = invoice.delivery
-    if place is not None and (place.name or place.address or place.location_id):
-        ids = identifiers((place.location_id,) if place.location_id else (), writer)
-        yield _named(writer.words["deliver_to"], place.name, _address(place.address, writer), ids)
+    if place is not None and any(getattr(place, one.name) for one in fields(place) if one.name not in _ELSEWHERE):
+        yield party(place, writer, writer.words["deliver_to"])
 
 
 def behind_seller(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
     """Who is paid instead of the seller, and who answers for its VAT."""
-    words, payee, agent = writer.words, invoice.payee, invoice.tax_representative
-    if payee is not None:
-        ids = [*identifiers(payee.ids, writer), _legal(payee.legal_id, writer)]
-        yield _named(words["payee"], payee.name, [], ids)
-    if agent is not None:
-        yield _named(
-            words["tax_representative"], agent.name, _address(agent.address, writer), [(words["vat_id"], agent.vat_id)]
-        )
+    words = writer.words
+    if invoice.payee is not None:
+        yield party(invoice.payee, writer, words["payee"])
+    if invoice.tax_representative is not None:
+        yield party(invoice.tax_representative, writer, words["tax_representative"])
+
+
+def further(invoice: Invoice, writer: Writer) -> list[dict[str, Any]]:
+    """All other parties of the extensions: agents, payer, invoicer and their like."""
+    found = [(name, getattr(invoice, name)) for name in _FURTHER]
+    if invoice.delivery is not None:
+        found += [(name, getattr(invoice.delivery, name)) for name in ("ultimate_ship_to", "ship_from")]
+    return [party(one, writer, writer.table("fields")[name]) for name, one in found if one is not None]
 
 
 def identifiers(found: Iterable[Identifier], writer: Writer) -> Pairs:
@@ -57,28 +83,21 @@ def identifiers(found: Iterable[Identifier], writer: Writer) -> Pairs:
     return rows
 
 
-def _address(address: Address | None, writer: Writer) -> list[str]:
-    if address is None:
-        return []
-    town = " ".join(part for part in (address.post_code, address.city) if part)
-    country = writer.known("countries", address.country) or address.country
-    last = ", ".join(part for part in (town, address.subdivision, country) if part)
-    lines = [address.line1, address.line2, address.line3, last]
-    return [line for line in lines if line]
+def _own(found: Someone) -> tuple[Identifier, ...]:
+    if isinstance(found, Delivery):
+        return (*((found.location_id,) if found.location_id else ()), *found.more_location_ids)
+    return found.ids
 
 
-def _contact(contact: Contact | None) -> list[str]:
+def _contact(contact: Contact | None, writer: Writer) -> list[str]:
     if contact is None:
         return []
-    first = " · ".join(text for text in (contact.name, contact.phone) if text)
-    return [line for line in (first, contact.email) if line]
+    first = " · ".join(text for text in (contact.name, contact.department, contact.phone) if text)
+    more = in_words(contact, writer, ("name", "department", "phone", "email"))
+    return [line for line in (first, contact.email, more) if line]
 
 
 def _legal(one: Identifier | None, writer: Writer) -> tuple[str, str]:
     if one is not None and one.scheme == _SIREN:
         return writer.words["siren"], one.value
     return writer.words["legal_id"], writer.identifier(one)
-
-
-def _named(label: str, name: str, lines: list[str], ids: Pairs) -> dict[str, Any]:
-    return {"label": label, "name": name, "lines": lines, "ids": told(ids)}

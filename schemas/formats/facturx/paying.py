@@ -12,7 +12,7 @@ from io import BytesIO
 import segno
 
 from schemas.formats.facturx.presentation import PLAIN, Presentation, pay_link
-from schemas.formats.facturx.sheet import IBAN_FORM
+from schemas.formats.facturx.settling import IBAN_FORM
 from schemas.invoice import CREDIT_NOTE_TYPES, CreditTransfer, Invoice
 
 QR_LIMIT = Decimal("999999999.99")

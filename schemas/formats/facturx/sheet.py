@@ -1,47 +1,62 @@
 """What stands on the readable page: the invoice as labelled, written-out texts, and nothing of it left out.
 
-French law wants the readable part to hold all the information of the structured one. The layout has a place for every
-term in LAID_OUT; whatever else the model holds goes to "other information" under the name of its business term, so
-nothing has to be remembered when the model grows. What is told in words only: VAT category S of a line with a rate, the
-scheme of a SIREN or SIRET that is called so, units that have a common sign.
+French law wants the readable part to hold all the information of the structured one. Each part of the layout prints the
+fields it has a place for and `remaining` ones under the names of their terms, so nothing has to be remembered when the
+model grows. What is told in words only: VAT category S of a line with a rate, the scheme of a SIREN or SIRET that is
+called so, units that have a common sign; and by its place, the parent of a line that stands below it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from schemas.formats.facturx import parties
+from schemas.formats.facturx import parties, settling
 from schemas.formats.facturx.lines import table
+from schemas.formats.facturx.remaining import details, in_words, remaining
 from schemas.formats.facturx.wording import MINUS, Pairs, Writer, told
-from schemas.invoice import (
-    CREDIT_NOTE_TYPES,
-    Attachment,
-    Invoice,
-    Payment,
-    id_of,
-    shapes,
-)
+from schemas.invoice import CREDIT_NOTE_TYPES, AllowanceOrCharge, Attachment, Invoice, LogisticsCharge, Note, Preceding
 
 SELF_BILLED = frozenset({"261", "389", "471", "473", "500", "501", "502"})
-
+CORRECTED = frozenset({"384", "471", "472", "473"})
 REVERSE_CHARGE = "AE"
-IBAN_FORM = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
-"""ISO 13616, without its check digits."""
-
-LAID_OUT = frozenset(f"BT-{number}" for number in range(1, 166))
-"""Terms the layout prints whenever they are there: all that EN 16931-1 has."""
+HANDLING = "BAR"
+"""Subject of a note that is for machines (BR-FR): it goes where the codes stand."""
 
 _FEW = 12
 """Lines beyond which an invoice is not called short."""
-_PAGE = 264
-"""Millimetres of a page between its margins."""
+_PAGE = 225
+"""Millimetres that what is called short fills at most, of the 264 of a page between its margins."""
 _HEAD = 80
 """Signs in the one line at the head of a further page."""
+
+_LAID_OUT = (
+    frozenset(
+        ("number", "issue_date", "type_code", "currency", "tax_currency", "tax_point_date", "tax_point_code",
+         "due_date", "buyer_reference", "project", "project_name", "contract", "contract_date", "purchase_order",
+         "purchase_order_date", "sales_order", "sales_order_date", "receiving_advice", "receiving_advice_date",
+         "despatch_advice", "despatch_advice_date", "tender", "tender_date", "object_id", "object_date",
+         "accounting_reference", "notes", "process", "profile", "preceding", "seller", "buyer", "payee",
+         "tax_representative", "delivery", "allowances", "charges", "totals", "vat_breakdown", "attachments", "lines",
+         "logistics_charges", "is_test", "is_copy")
+    )
+    | parties.FURTHER
+    | settling.LAID_OUT
+)  # fmt: skip
+
+_ADJUSTMENT = frozenset(
+    ("amount", "base", "percentage", "vat_category", "vat_rate", "reason", "reason_code", "exemption_reason",
+     "exemption_code")
+)  # fmt: skip
+_BREAKDOWN = frozenset(("taxable_amount", "tax_amount", "category", "rate", "exemption_reason", "exemption_code"))
+_TOTALS = frozenset(
+    ("lines", "allowances", "charges", "without_vat", "vat", "vat_in_tax_currency", "with_vat", "paid", "rounding",
+     "due")
+)  # fmt: skip
+_CASE = re.compile(r"[BSM]\d")
+"""A case of BR-FR (BT-23): its letter says what was delivered."""
 
 
 def title(invoice: Invoice, language: str) -> str:
@@ -59,7 +74,7 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
         "labels": words,
         "kind": _kind(invoice, writer),
         "number": invoice.number,
-        "about": "",
+        "about": _about(invoice, writer),
         "title": title(invoice, language),
         "head": _short(f"{invoice.seller.name} · {title(invoice, language)}"),
         "author": invoice.seller.name or "-",
@@ -67,8 +82,8 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
         "buyer": parties.party(invoice.buyer, writer),
         "behind_seller": list(parties.behind_seller(invoice, writer)),
         "behind_buyer": list(parties.behind_buyer(invoice, writer)),
-        "further": [],
-        "facts": [*_dates(invoice, writer), *_references(invoice, writer)],
+        "further": parties.further(invoice, writer),
+        "facts": [*_dates(invoice, writer), *_references(invoice, writer), *_rest(invoice, writer)],
         **table(invoice, writer),
         "net_head": writer.headed("net_amount"),
         "adjustments": _adjustments(invoice, writer),
@@ -76,12 +91,12 @@ def compose(invoice: Invoice, language: str) -> dict[str, Any]:
         "totals": _totals(invoice, writer),
         "due": [words["due_credit" if credit else "due"], writer.money(invoice.totals.due)],
         "until": f"{words['until']} {writer.date(invoice.due_date)}" if _payable(invoice) else "",
-        "payment": [rows] if (rows := _payment(invoice, writer)) else [],
+        "extras": settling.extras(invoice, writer),
+        "payment": settling.payment(invoice, writer),
         "mentions": _mentions(invoice, writer),
-        "notes": [(writer.coded("subjects", note.subject), note.text) for note in invoice.notes],
-        "attachments": [_attachment(one) for one in invoice.attachments],
-        "others": [{"name": "", "rows": rows}] if (rows := _others(invoice, writer)) else [],
-        "technical": [],
+        "notes": [_note(note, writer) for note in invoice.notes if note.subject != HANDLING],
+        "attachments": [_attachment(one, writer) for one in invoice.attachments],
+        "technical": _technical(invoice, writer),
     }
     return sheet | {"short": _fits(sheet)}
 
@@ -150,30 +165,72 @@ def _dates(invoice: Invoice, writer: Writer) -> Pairs:
 
 def _references(invoice: Invoice, writer: Writer) -> Pairs:
     words = writer.words
-    currency = invoice.currency
-    if invoice.tax_currency:
-        currency = f"{currency} · {words['vat_currency']} {invoice.tax_currency}"
-    preceding = [
-        f"{one.number}{' · ' + writer.date(one.issue_date) if one.issue_date else ''}" for one in invoice.preceding
-    ]
-    nature = writer.known("natures", invoice.process[:1]) if re.fullmatch(r"[BSM]\d", invoice.process) else ""
-    process = f"{nature} ({invoice.process})" if nature else invoice.process
+    nature = writer.known("natures", invoice.process[:1]) if _CASE.fullmatch(invoice.process) else ""
+    note = invoice.delivery.delivery_note if invoice.delivery else None
+    return told(
+        (
+            (words["nature"], nature),
+            (words["vat_currency"], invoice.tax_currency),
+            (words["purchase_order"], _dated(invoice.purchase_order, invoice.purchase_order_date, writer)),
+            (words["sales_order"], _dated(invoice.sales_order, invoice.sales_order_date, writer)),
+            (words["contract"], _dated(invoice.contract, invoice.contract_date, writer)),
+            (words["buyer_reference"], invoice.buyer_reference),
+            (words["project"], " · ".join(part for part in (invoice.project, invoice.project_name) if part)),
+            (words["tender"], _dated(invoice.tender, invoice.tender_date, writer)),
+            (words["object"], _dated(writer.identifier(invoice.object_id), invoice.object_date, writer)),
+            (words["accounting"], invoice.accounting_reference),
+            (words["despatch_advice"], _dated(invoice.despatch_advice, invoice.despatch_advice_date, writer)),
+            (words["receiving_advice"], _dated(invoice.receiving_advice, invoice.receiving_advice_date, writer)),
+            (words["delivery_note"], _dated(note.number, note.date, writer) if note else ""),
+            *((words[_preceding_word(invoice)], _preceding(one, writer)) for one in invoice.preceding),
+        )
+    )
+
+
+def _about(invoice: Invoice, writer: Writer) -> str:
+    """What a credit note or a correction is about, told under its title."""
+    corrects = invoice.type_code in CREDIT_NOTE_TYPES or invoice.type_code in CORRECTED
+    if not corrects or len(invoice.preceding) != 1:
+        return ""
+    (one,) = invoice.preceding
+    day = writer.date(one.issue_date)
+    return writer.formats["about_dated" if day else "about"].format(number=one.number, date=day)
+
+
+def _preceding_word(invoice: Invoice) -> str:
+    """How the invoices before it are called: that of a credit note is another thing than that of a final invoice."""
+    corrects = invoice.type_code in CREDIT_NOTE_TYPES or invoice.type_code in CORRECTED
+    return "original" if corrects else "preceding"
+
+
+def _preceding(one: Preceding, writer: Writer) -> str:
+    return " · ".join(
+        part for part in (one.number, writer.date(one.issue_date), writer.coded("kinds", one.type_code)) if part
+    )
+
+
+def _dated(reference: str, day: date | None, writer: Writer) -> str:
+    return " · ".join(part for part in (reference, writer.date(day)) if part)
+
+
+def _rest(invoice: Invoice, writer: Writer) -> Pairs:
+    """Facts for which only the extensions have a term."""
+    place = invoice.delivery
+    codes = [(writer.table("fields")["transport_modes"], code) for code in (place.transport_modes if place else ())]
+    period = place.period.description if place and place.period else ""
+    return told([(writer.words["period"], period), *codes, *remaining(invoice, _LAID_OUT, writer)])
+
+
+def _technical(invoice: Invoice, writer: Writer) -> Pairs:
+    """What machines are told by codes, and the page tells by its title, its amounts and its mentions."""
+    words = writer.words
+    handling = " · ".join(note.text for note in invoice.notes if note.subject == HANDLING)
     return told(
         (
             (words["kind"], writer.coded("kinds", invoice.type_code)),
-            (words["nature" if nature else "process"], process),
-            (words["currency"], currency),
-            (words["purchase_order"], invoice.purchase_order),
-            (words["sales_order"], invoice.sales_order),
-            (words["contract"], invoice.contract),
-            (words["buyer_reference"], invoice.buyer_reference),
-            (words["project"], invoice.project),
-            (words["tender"], invoice.tender),
-            (words["object"], writer.identifier(invoice.object_id)),
-            (words["accounting"], invoice.accounting_reference),
-            (words["despatch_advice"], invoice.despatch_advice),
-            (words["receiving_advice"], invoice.receiving_advice),
-            (words["preceding"], ", ".join(preceding)),
+            (words["process"], invoice.process),
+            (words["currency"], invoice.currency),
+            (writer.coded("subjects", HANDLING), handling),
             (words["profile"], invoice.profile),
         )
     )
@@ -184,32 +241,47 @@ def _references(invoice: Invoice, writer: Writer) -> Pairs:
 
 def _adjustments(invoice: Invoice, writer: Writer) -> list[list[str]]:
     """Allowances and charges on the whole: what for, of how much, at what percentage, VAT, amount with its sign."""
-    words, rows = writer.words, []
-    for label, sign, found in (
-        (words["allowance"], MINUS, invoice.allowances),
-        (words["charge"], "", invoice.charges),
-    ):
-        for one in found:
-            code = f" ({one.reason_code})" if one.reason_code else ""
-            rows.append(
-                [
-                    f"{label} : {one.reason}{code}" if one.reason else f"{label}{code}",
-                    writer.amount(one.base),
-                    writer.percent(one.percentage),
-                    writer.rate(one.vat_category, one.vat_rate),
-                    f"{sign}{writer.amount(one.amount)}"
-                    if one.amount and one.amount > 0
-                    else writer.amount(one.amount),
-                ]
-            )
+    words = writer.words
+    rows = [_adjustment(words["allowance"], MINUS, one, writer) for one in invoice.allowances]
+    rows += [_adjustment(words["charge"], "", one, writer) for one in invoice.charges]
+    rows += [_logistics(one, writer) for one in invoice.logistics_charges]
     return rows
+
+
+def _adjustment(label: str, sign: str, one: AllowanceOrCharge, writer: Writer) -> list[str]:
+    code = f" ({one.reason_code})" if one.reason_code else ""
+    more = [writer.exemption(one.exemption_reason, one.exemption_code), details(one, _ADJUSTMENT, writer)]
+    name = f"{label} : {one.reason}{code}" if one.reason else f"{label}{code}"
+    return [
+        " · ".join(part for part in (name, *more) if part),
+        writer.amount(one.base),
+        writer.percent(one.percentage),
+        writer.rate(one.vat_category, one.vat_rate),
+        f"{sign}{writer.amount(one.amount)}" if one.amount and one.amount > 0 else writer.amount(one.amount),
+    ]
+
+
+def _logistics(one: LogisticsCharge, writer: Writer) -> list[str]:
+    name = f"{writer.words['charge']} : {one.description}"
+    if len(one.taxes) != 1:
+        return [
+            " · ".join((name, *(in_words(tax, writer) for tax in one.taxes))),
+            "",
+            "",
+            "",
+            writer.amount(one.amount),
+        ]
+    (tax,) = one.taxes
+    name = " · ".join(part for part in (name, details(tax, ("category", "rate"), writer)) if part)
+    return [name, "", "", writer.rate(tax.category, tax.rate), writer.amount(one.amount)]
 
 
 def _vat(invoice: Invoice, writer: Writer) -> list[list[str]]:
     rows = []
     for one in invoice.vat_breakdown:
-        why = " · ".join(text for text in (one.exemption_reason, one.exemption_code) if text)
+        why = writer.exemption(one.exemption_reason, one.exemption_code)
         name = f"{writer.coded('vat_categories', one.category)}{' : ' + why if why else ''}"
+        name = " · ".join(part for part in (name, details(one, _BREAKDOWN, writer)) if part)
         rows.append([name, writer.percent(one.rate), writer.amount(one.taxable_amount), writer.amount(one.tax_amount)])
     return rows
 
@@ -219,109 +291,45 @@ def _totals(invoice: Invoice, writer: Writer) -> list[tuple[str, str, bool]]:
     in_tax_currency = writer.money(totals.vat_in_tax_currency, invoice.tax_currency)
     rows = [
         (words["sum_lines"], writer.money(totals.lines), False),
-        (words["sum_allowances"], writer.money(totals.allowances), False),
+        (words["sum_allowances"], _taken_off(totals.allowances, writer), False),
         (words["sum_charges"], writer.money(totals.charges), False),
         (words["without_vat"], writer.money(totals.without_vat), False),
         (words["total_vat"], writer.money(totals.vat), False),
         (f"{words['vat_in']} {invoice.tax_currency or invoice.currency}", in_tax_currency, False),
         (words["with_vat"], writer.money(totals.with_vat), True),
-        (words["paid"], writer.money(totals.paid), False),
+        (words["paid"], _taken_off(totals.paid, writer), False),
         (words["rounding"], writer.money(totals.rounding), False),
     ]
-    return [row for row in rows if row[1]]
+    more = [(label, text, False) for label, text in remaining(totals, _TOTALS, writer)]
+    return [row for row in (*rows, *more) if row[1]]
 
 
-# How to pay, and the rest --------------------------------------------------------------------------------------------
+def _taken_off(amount: Decimal | None, writer: Writer) -> str:
+    return f"{MINUS}{writer.money(amount)}" if amount is not None and amount > 0 else writer.money(amount)
 
 
-def _payment(invoice: Invoice, writer: Writer) -> Pairs:
-    words, payment = writer.words, invoice.payment
-    rows: Pairs = [(words["terms"], invoice.payment_terms)]
-    if payment is not None:
-        means, text = writer.coded("means", payment.means_code), payment.means_text
-        same = text == writer.known("means", payment.means_code)
-        rows.append((words["means"], means if same or not text else f"{text} ({payment.means_code})"))
-        for transfer in payment.transfers:
-            iban = IBAN_FORM.fullmatch(transfer.account.replace(" ", ""))
-            rows += [
-                (words["account" if iban else "other_account"], grouped(transfer.account)),
-                (words["account_name"], transfer.name),
-                (words["bank"], transfer.bank),
-            ]
-        rows += [(words["remittance"], payment.remittance), *_collected(payment, writer)]
-    return told(rows)
-
-
-def _collected(payment: Payment, writer: Writer) -> Iterator[tuple[str, str]]:
-    words, card, debit = writer.words, payment.card, payment.direct_debit
-    if card is not None:
-        yield words["card"], " ".join(part for part in (card.number, card.holder) if part)
-    if debit is not None:
-        yield words["mandate"], debit.mandate
-        yield words["creditor"], debit.creditor
-        yield words["debited"], grouped(debit.account)
-
-
-def grouped(account: str) -> str:
-    """An IBAN in groups of four; another account as it is."""
-    compact = account.replace(" ", "")
-    if not IBAN_FORM.fullmatch(compact):
-        return account
-    return " ".join(compact[place : place + 4] for place in range(0, len(compact), 4))
+# The rest ------------------------------------------------------------------------------------------------------------
 
 
 def _mentions(invoice: Invoice, writer: Writer) -> list[str]:
-    """Words the law asks for that the data hold as codes."""
+    """Words the law asks for, or the reader must not overlook, that the data hold as codes."""
+    words = writer.words
     categories = {one.category for one in invoice.vat_breakdown} | {line.vat.category for line in invoice.lines}
-    mentions = []
-    if invoice.type_code in SELF_BILLED:
-        mentions.append(writer.words["self_billing"])
-    if REVERSE_CHARGE in categories:
-        mentions.append(writer.words["reverse_charge"])
-    return mentions
+    found = (
+        (invoice.is_test, words["test"]),
+        (invoice.is_copy, words["copy"]),
+        (invoice.type_code in SELF_BILLED, words["self_billing"]),
+        (REVERSE_CHARGE in categories, words["reverse_charge"]),
+    )
+    return [text for holds, text in found if holds]
 
 
-def _attachment(one: Attachment) -> str:
-    return " · ".join(text for text in (one.id, one.description, one.filename, one.media_type, one.url) if text)
+def _note(note: Note, writer: Writer) -> tuple[str, str]:
+    more = details(note, ("text", "subject"), writer)
+    return writer.coded("subjects", note.subject), " · ".join(part for part in (note.text, more) if part)
 
 
-# Nothing left out ----------------------------------------------------------------------------------------------------
-
-
-def _others(invoice: Invoice, writer: Writer) -> Pairs:
-    return [
-        (f"{name} ({identifier})" if identifier else name, _plain(value, writer))
-        for identifier, name, value in leaves(invoice)
-        if _term(identifier) not in LAID_OUT and not isinstance(value, bytes)
-    ]
-
-
-def _term(identifier: str) -> str:
-    """The term of an id, without the number of its part: BT-125-1 is of BT-125."""
-    return "-".join(identifier.split("-")[:2])
-
-
-def _plain(value: Any, writer: Writer) -> str:
-    if isinstance(value, Decimal):
-        return writer.number(value)
-    return writer.date(value) if isinstance(value, date) else str(value)
-
-
-def leaves(value: Any, group: str = "", owner: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Every value of the model that is there: id of its term, name of the term with those of its groups, value."""
-    for one in fields(value):
-        shape, found = shapes(type(value))[one.name], getattr(value, one.name)
-        identifier, name = id_of(one, group), f"{owner}{one.metadata['name']}"
-        for item in found if shape.many else (found,):
-            if item in (None, "", b""):
-                continue
-            if shape.kind == "group":
-                yield from leaves(item, identifier, f"{one.metadata['name']} {getattr(item, 'id', '')}".strip() + " · ")
-            elif shape.kind in ("identifier", "classification"):
-                yield from ((identifier, name, part) for part in _parts(item))
-            else:
-                yield identifier, name, item
-
-
-def _parts(item: Any) -> list[Any]:
-    return [part for part in (getattr(item, one.name) for one in fields(item)) if part]
+def _attachment(one: Attachment, writer: Writer) -> str:
+    more = details(one, ("id", "description", "filename", "media_type", "url", "content"), writer)
+    shown = (one.id, one.description, one.filename, one.media_type, one.url, more)
+    return " · ".join(text for text in shown if text)

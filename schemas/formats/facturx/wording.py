@@ -65,6 +65,14 @@ class Writer:
         words = self.known(table, code)
         return f"{words} ({code})" if words else code
 
+    def table(self, name: str) -> dict[str, str]:
+        """One of the tables of the language."""
+        return _file(self.language)[name]
+
+    def exemption(self, reason: str, code: str) -> str:
+        """Why there is no VAT: the reason given, else what its code stands for, and the code."""
+        return reason + (f" ({code})" if code else "") if reason else self.coded("exemptions", code)
+
     def unit(self, code: str) -> str:
         """A unit of measure (UN/ECE Recommendations 20 and 21) as people write it."""
         return self.known("units", code) or code
