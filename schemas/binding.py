@@ -13,14 +13,9 @@ becomes a dictionary from tag to function for every group, the writer a tree of 
 
 from __future__ import annotations
 
-import base64
-import binascii
-import datetime
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
-from operator import attrgetter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from lxml import etree
@@ -28,234 +23,51 @@ from lxml import etree
 from schemas.finding import Finding, Severity
 from schemas.format import Reading
 from schemas.invoice import Identifier, Invoice, Shape, id_of, shapes
+from schemas.table import (
+    CODECS,
+    Codec,
+    Context,
+    Fixed,
+    Group,
+    Leaf,
+    Node,
+    Scope,
+    Syntax,
+    View,
+    amount,
+    attribute,
+    beside,
+    build,
+    escape,
+    first_and_more,
+    getter,
+    iso_date,
+    number,
+    put,
+)
 from schemas.xml import Unreadable, line_of, name_of, parse, path_of, refusal
 
-Scope: TypeAlias = dict[str, Any]
-"""What has been read for one group so far: field → value, dict (a group that is still open) or list."""
+__all__ = [
+    "Binding",
+    "Codec",
+    "Context",
+    "Fixed",
+    "Group",
+    "Leaf",
+    "Node",
+    "Scope",
+    "Syntax",
+    "View",
+    "amount",
+    "first_and_more",
+    "iso_date",
+    "number",
+]
 
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})", re.ASCII)
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-
-
-@dataclass(slots=True)
-class Context:
-    """What one reading gathers beside the model."""
-
-    root: Scope
-    currency: str
-    """BT-5; an amount in another currency is another amount than the one the model means."""
-    unknown: dict[str, None] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """How a value is written in a syntax. `decode` raises ValueError saying what it expects."""
-
-    decode: Callable[[str], Any]
-    encode: Callable[[Any], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """An element with a value. `tag` may be a chain (a/b), `path` names fields from the scope (payment.remittance)."""
-
-    tag: str
-    path: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    """Attribute → path of the field it holds."""
-    fixed: Mapping[str, str] = field(default_factory=dict)
-    """Attribute → the value it always has."""
-    ignored: tuple[str, ...] = ()
-    """Attributes that say nothing beyond what the table says."""
-    codec: Codec | None = None
-    where: Callable[[Any], bool] | None = None
-    """Which values are written here, where a field has two elements (ram:ID, ram:GlobalID)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """An element whose value never changes; it is written where its group is, and read without effect."""
-
-    tag: str
-    value: str
-    also: tuple[str, ...] = ()
-    """Other spellings of the same value."""
-    written: bool = True
-    """Whether we write it; if not, it is only known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """An element with children; `into` is the field whose value they make up, "" when they belong to the scope."""
-
-    tag: str
-    children: tuple[Node, ...]
-    into: str = ""
-    when: Callable[[etree._Element], bool] | None = None
-    """Which elements of this tag are meant, where one tag has several meanings."""
-    required: bool = False
-    """The schema demands the element even when nothing is in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A node read into a scope of its own (a dataclass of the table's module), which two functions translate."""
-
-    node: Leaf | Group
-    cls: type[Any]
-    merge: Callable[[Scope, Scope, Context], bool]
-    """Takes what was read into the scope; False when the model cannot hold it."""
-    spread: Callable[[Any, Invoice], Iterable[Any]]
-    """The values of `cls` to write for the value of the scope."""
-
-
-Node: TypeAlias = Leaf | Fixed | Group | View
 _Reader: TypeAlias = Callable[[etree._Element, Scope, Context], None]
-_Writer: TypeAlias = Callable[[Any, Invoice], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Syntax:
-    """What all elements of a syntax have in common."""
-
-    namespaces: Mapping[str, str]
-    """Prefix → namespace; "" is the default namespace."""
-    date: Codec
-    currency_path: str
-    """Where BT-5 stands, from the root."""
-    currency_attribute: str
-    """The attribute in which amounts repeat BT-5."""
-    amounts_carry_currency: bool
-    """Whether that attribute is written."""
-
-    def clark(self, tag: str) -> str:
-        """prefix:name as lxml spells it."""
-        prefix, _, name = tag.rpartition(":")
-        return f"{{{self.namespaces[prefix]}}}{name}"
-
-    def prefixed(self, tag: str) -> str:
-        """lxml's spelling as prefix:name; unchanged for a namespace that is not ours."""
-        space, _, name = tag[1:].rpartition("}")
-        for prefix, namespace in self.namespaces.items():
-            if namespace == space:
-                return f"{prefix}:{name}" if prefix else name
-        return tag
-
-    def has(self, path: str, *values: str) -> Callable[[etree._Element], bool]:
-        """The test whether a child (a/b) or an attribute of it (a/b@c) has one of the values."""
-        tags, _, attribute = path.partition("@")
-        query = "/".join(self.clark(tag) for tag in tags.split("/"))
-
-        def test(element: etree._Element) -> bool:
-            child = element.find(query)
-            if child is None:
-                return False
-            return ((child.get(attribute) if attribute else child.text) or "").strip() in values
-
-        return test
-
-
-def escape(text: str) -> str:
-    """Text as element content; a carriage return survives the line-end rules of XML."""
-    if "&" in text or "<" in text or ">" in text or "\r" in text:
-        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
-    return text
-
-
-def _attribute(text: str) -> str:
-    return escape(text).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
-
-
-def _decimal(text: str) -> Decimal:
-    if not _NUMBER.fullmatch(text := text.strip()):
-        raise ValueError("a decimal number, with a dot and without exponent")
-    return Decimal(text)
-
-
-def number(value: Decimal) -> str:
-    """A number as it was given, without exponent."""
-    return format(value, "f")
-
-
-def amount(value: Decimal) -> str:
-    """An amount with two decimals, or with as many as it has when they are not zeros."""
-    text = format(value, "f")
-    whole, dot, decimals = text.partition(".")
-    if not dot:
-        return f"{text}.00"
-    return text if len(decimals) == 2 else f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
-
-
-def _binary(text: str) -> bytes:
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except binascii.Error:
-        raise ValueError("Base64") from None
-
-
-def _indicator(text: str) -> bool:
-    if (text := text.strip()) not in ("true", "1", "false", "0"):
-        raise ValueError("true or false")
-    return text in ("true", "1")
-
-
-def iso_date(text: str) -> datetime.date:
-    """YYYY-MM-DD as a date. Raises ValueError for anything else."""
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text := text.strip()):
-        try:
-            return datetime.date.fromisoformat(text)
-        except ValueError:
-            pass
-    raise ValueError("a day of the calendar, YYYY-MM-DD")
-
-
-_CODECS = {
-    "text": Codec(str, escape),
-    "code": Codec(str.strip, escape),
-    "identifier": Codec(str, escape),
-    "amount": Codec(_decimal, amount),
-    "price": Codec(_decimal, number),
-    "quantity": Codec(_decimal, number),
-    "percentage": Codec(_decimal, number),
-    "indicator": Codec(_indicator, lambda value: "true" if value else "false"),
-    "binary": Codec(_binary, lambda data: base64.b64encode(data).decode("ascii")),
-}
-
-
-def _build(cls: type[Any], values: Scope) -> Any:
-    """The dataclass of a scope, with the groups that are still open inside it."""
-    for name, value in values.items():
-        if type(value) is dict:
-            values[name] = _build(shapes(cls)[name].cls, value)
-        elif type(value) is list:
-            values[name] = tuple(value)
-    return cls(**values)
-
-
-def _getter(path: str) -> Callable[[Any], Any]:
-    """The value at a path of the model, None when a group on the way is absent."""
-    if "." not in path:
-        return attrgetter(path)
-    steps = path.split(".")
-
-    def get(value: Any) -> Any:
-        for step in steps:
-            value = getattr(value, step)
-            if value is None:
-                return None
-        return value
-
-    return get
-
-
-def _put(scope: Scope, path: str, value: Any) -> bool:
-    """Stores a value that a document has once; False when another one is already there."""
-    *above, name = path.split(".")
-    for step in above:
-        scope = scope.setdefault(step, {})
-    return bool(scope.setdefault(name, value) == value)
+_Writer: TypeAlias = Callable[[Any, Any], str]
 
 
 def _locate(cls: type[Any], group: str, path: str) -> tuple[Shape, str]:
@@ -273,11 +85,11 @@ def _unchain(node: Leaf | Fixed | Group) -> Leaf | Fixed | Group:
     if not slash:
         return node
     if isinstance(node, Group):
-        inner: Node = Group(rest, node.children, node.into, required=node.required)
+        inner: Node = Group(rest, node.children, node.into, required=node.required, more=node.more)
         return Group(first, (inner,), when=node.when, required=node.required)
     if isinstance(node, Fixed):
         return Group(first, (Fixed(rest, node.value, node.also, node.written),))
-    return Group(first, (Leaf(rest, node.path, node.attributes, node.fixed, node.ignored, node.codec, node.where),))
+    return Group(first, (replace(node, tag=rest),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,17 +110,23 @@ class _Compiled:
     write: _Writer
     counts: bool
     """Whether what it writes is content, so that its group must be written."""
+    standing: str = ""
+    """What it writes that is no content all the same."""
 
 
 class Binding:
     """The reader and the writer of one syntax, compiled from its table; `model` is the class of what it binds."""
 
-    __slots__ = ("_close", "_model", "_open", "_read", "_root", "_syntax", "_writers")
+    __slots__ = ("_close", "_currency_paths", "_model", "_open", "_read", "_root", "_syntax", "_writers")
 
     def __init__(self, syntax: Syntax, root: str, children: tuple[Node, ...], model: type[Any] = Invoice) -> None:
         self._syntax = syntax
         self._model = model
         self._root = syntax.clark(root)
+        self._currency_paths = tuple(
+            "/".join(map(syntax.clark, path.split("/"))) if path else ""
+            for path in (syntax.currency_path, syntax.tax_currency_path)
+        )
         place = _Place(model, "", f"/{root}", 1)
         self._read, self._writers = self._children(children, place)
         spaces = "".join(f' xmlns{":" if p else ""}{p}="{uri}"' for p, uri in syntax.namespaces.items())
@@ -324,21 +142,21 @@ class Binding:
         element = parse(data).getroot()
         if element.tag != self._root:
             raise refusal("XML-ROOT", f"The root element is {name_of(element)[1]}, not {self._root}.", line=1)
-        currency = element.find("/".join(map(self._syntax.clark, self._syntax.currency_path.split("/"))))
-        context = Context({}, (currency.text or "").strip() if currency is not None else "")
+        currency, tax_currency = self._currency_paths
+        context = Context({}, _found(element, currency), _found(element, tax_currency))
         self._read(element, context.root, context)
         if context.findings:
             raise Unreadable(context.findings)
-        return _build(self._model, context.root), tuple(context.unknown)
+        return build(self._model, context.root), tuple(context.unknown)
 
     def write(self, invoice: Any) -> bytes:
         """The model as UTF-8 bytes. Raises ValueError for a character that XML cannot carry."""
-        text = "".join((self._open, *(writer(invoice, invoice) for _, writer in self._writers), self._close))
+        text = "".join((self._open, *(writer(invoice, invoice) for _, _, writer in self._writers), self._close))
         if found := _FORBIDDEN.search(text):
             raise ValueError(f"XML cannot carry the character U+{ord(found[0]):04X}")
         return text.encode()
 
-    def _children(self, nodes: tuple[Node, ...], place: _Place) -> tuple[_Reader, list[tuple[bool, _Writer]]]:
+    def _children(self, nodes: tuple[Node, ...], place: _Place) -> tuple[_Reader, list[tuple[bool, str, _Writer]]]:
         """One reader for all children of an element, and the writers in schema order."""
         compiled = [self._node(node, place) for node in nodes]
         by_tag: dict[str, list[_Compiled]] = {}
@@ -361,7 +179,7 @@ class Binding:
                 else:
                     reader(child, scope, context)
 
-        return read, [(one.counts, one.write) for one in compiled]
+        return read, [(one.counts, one.standing, one.write) for one in compiled]
 
     def _choice(self, several: list[_Compiled], path: str) -> _Reader:
         """The reader of a tag with several meanings."""
@@ -393,7 +211,7 @@ class Binding:
         return self._fixed(node, place) if isinstance(node, Fixed) else self._leaf(node, place)
 
     def _view(self, view: View, place: _Place) -> _Compiled:
-        inner = self._node(view.node, _Place(view.cls, "", place.path, place.depth))
+        inner = self._node(view.node, _Place(view.cls, view.group, place.path, place.depth))
         path, merge, spread = f"{place.path}/{inner.tag}", view.merge, view.spread
         read_inner, write_inner = inner.read, inner.write
 
@@ -403,7 +221,7 @@ class Binding:
             if found and not merge(scope, found, context):
                 context.unknown[path] = None
 
-        def write(scope: Any, root: Invoice) -> str:
+        def write(scope: Any, root: Any) -> str:
             return "".join([write_inner(one, root) for one in spread(scope, root)])
 
         return _Compiled(inner.tag, inner.when, read, write, True)
@@ -423,15 +241,15 @@ class Binding:
         shape, group = _locate(place.cls, place.group, node.into) if node.into else (None, place.group)
         inside = _Place(shape.cls if shape else place.cls, group, path, place.depth + 1)
         read, writers = self._children(node.children, inside)
-        constant = not any(counts for counts, _ in writers)
+        constant = not any(counts for counts, _, _ in writers)
         opening, closing = f"\n{'  ' * place.depth}<{node.tag}>", f"\n{'  ' * place.depth}</{node.tag}>"
 
-        def write(scope: Any, root: Invoice) -> str:
+        def write(scope: Any, root: Any) -> str:
             parts, live = [opening], node.required or constant
-            for counts, writer in writers:
+            for counts, standing, writer in writers:
                 if text := writer(scope, root):
                     parts.append(text)
-                    live = live or counts
+                    live = live or (counts and text != standing)
             if len(parts) == 1:
                 return f"{opening[:-1]}/>" if live else ""
             parts.append(closing)
@@ -439,7 +257,7 @@ class Binding:
 
         if shape is None:
             return _Compiled(node.tag, node.when, read, write, not constant)
-        get = _getter(node.into)
+        get = getter(node.into)
         if shape.many:
             several = _reader_of_many(read, shape.cls, node.into)
             return _Compiled(
@@ -450,18 +268,26 @@ class Binding:
                 True,
             )
 
-        def write_one(scope: Any, root: Invoice) -> str:
+        def write_one(scope: Any, root: Any) -> str:
             value = get(scope)
             return "" if value is None else write(value, root)
 
-        return _Compiled(node.tag, node.when, _reader_of_one(read, node.into), write_one, True)
+        if not node.more:
+            return _Compiled(node.tag, node.when, _reader_of_one(read, node.into), write_one, True)
+        others, reader = getter(beside(node.into, node.more)), _reader_of_first(read, shape.cls, node.into, node.more)
+
+        def write_all(scope: Any, root: Any) -> str:
+            return "".join([write_one(scope, root), *(write(value, root) for value in others(scope) or ())])
+
+        return _Compiled(node.tag, node.when, reader, write_all, True)
 
     def _leaf(self, leaf: Leaf, place: _Place) -> _Compiled:
         shape, term = _locate(place.cls, place.group, leaf.path)
         path = f"{place.path}/{leaf.tag}"
-        codec = leaf.codec or (self._syntax.date if shape.kind == "date" else _CODECS[shape.kind])
+        codec = leaf.codec or (self._syntax.date if shape.kind == "date" else CODECS[shape.kind])
+        standing = self._standing(leaf, place.depth)
         read = _leaf_reader(leaf, shape, codec, self._attributes(leaf, shape, place), (path, term))
-        return _Compiled(leaf.tag, None, read, self._leaf_writer(leaf, shape, codec, place.depth), True)
+        return _Compiled(leaf.tag, None, read, self._leaf_writer(leaf, shape, codec, place.depth), True, standing)
 
     def _attributes(self, leaf: Leaf, shape: Shape, place: _Place) -> Callable[[etree._Element, Scope, Context], None]:
         """Takes the attributes of a leaf that hold a field, and notes those that say what the model does not hold."""
@@ -478,7 +304,7 @@ class Binding:
                 if name not in texts:
                     value = value.strip()
                 if name in leaf.attributes:
-                    known = _put(scope, leaf.attributes[name], value)
+                    known = put(scope, leaf.attributes[name], value)
                 elif name in leaf.fixed:
                     known = value == leaf.fixed[name]
                 else:
@@ -488,24 +314,29 @@ class Binding:
 
         return take
 
+    @staticmethod
+    def _standing(leaf: Leaf, depth: int) -> str:
+        """What a leaf writes when it has no value: nothing, or what stands for that."""
+        return f"\n{'  ' * depth}<{leaf.tag}>{escape(leaf.absent[0])}</{leaf.tag}>" if leaf.absent else ""
+
     def _leaf_writer(self, leaf: Leaf, shape: Shape, codec: Codec, depth: int) -> _Writer:
         """Element text for the value or values of a leaf; nothing for an absent one."""
-        get, encode, where = _getter(leaf.path), codec.encode, leaf.where
-        constants = "".join(f' {name}="{_attribute(value)}"' for name, value in leaf.fixed.items())
+        get, encode, where = getter(leaf.path), codec.encode, leaf.where
+        constants = "".join(f' {name}="{attribute(value)}"' for name, value in leaf.fixed.items())
         opening, closing = f"\n{'  ' * depth}<{leaf.tag}{constants}", f"</{leaf.tag}>"
-        getters = [(name, _getter(path)) for name, path in leaf.attributes.items()]
+        getters = [(name, getter(path)) for name, path in leaf.attributes.items()]
         schemed, money = shape.kind == "identifier", ""
         if self._syntax.amounts_carry_currency and shape.kind in ("amount", "price"):
             money = "" if self._syntax.currency_attribute in leaf.attributes else self._syntax.currency_attribute
 
-        def one(value: Any, scope: Any, root: Invoice) -> str:
-            attributes = f' {money}="{_attribute(root.currency)}"' if money and root.currency else ""
-            for name, getter in getters:
-                if text := getter(scope):
-                    attributes += f' {name}="{_attribute(text)}"'
+        def one(value: Any, scope: Any, root: Any) -> str:
+            attributes = f' {money}="{attribute(root.currency)}"' if money and root.currency else ""
+            for name, get_attribute in getters:
+                if text := get_attribute(scope):
+                    attributes += f' {name}="{attribute(text)}"'
             if schemed:
                 if value.scheme:
-                    attributes += f' schemeID="{_attribute(value.scheme)}"'
+                    attributes += f' schemeID="{attribute(value.scheme)}"'
                 value = value.value
             return f"{opening}{attributes}>{encode(value)}{closing}"
 
@@ -514,13 +345,23 @@ class Binding:
                 [one(v, scope, root) for v in get(scope) or () if where is None or where(v)]
             )
 
-        def write(scope: Any, root: Invoice) -> str:
+        standing = self._standing(leaf, depth)
+
+        def write(scope: Any, root: Any) -> str:
             value = get(scope)
             if value is None or value == "" or (where is not None and not where(value)):
-                return ""
+                return standing
             return one(value, scope, root)
 
-        return write
+        if not leaf.more:
+            return write
+        others = getter(beside(leaf.path, leaf.more))
+
+        def write_all(scope: Any, root: Any) -> str:
+            more = [one(v, scope, root) for v in others(scope) or () if where is None or where(v)]
+            return "".join([write(scope, root), *more])
+
+        return write_all
 
 
 def _leaf_reader(
@@ -533,6 +374,7 @@ def _leaf_reader(
     path, term = place
     *steps, name = leaf.path.split(".")
     decode, many, schemed = codec.decode, shape.many, shape.kind == "identifier"
+    more, absent = leaf.more, frozenset(leaf.absent)
 
     def read(element: etree._Element, scope: Scope, context: Context) -> None:
         text = element.text
@@ -545,12 +387,16 @@ def _leaf_reader(
         except ValueError as error:
             context.findings.append(_unreadable(element, term, error))
             return
+        if absent and value in absent:
+            return
         if schemed:
             value = Identifier(value, (element.get("schemeID") or "").strip())
         for step in steps:
             scope = scope.setdefault(step, {})
         if many:
             scope.setdefault(name, []).append(value)
+        elif more and name in scope:
+            scope.setdefault(more, []).append(value)
         elif scope.setdefault(name, value) != value:
             context.unknown[path] = None
 
@@ -581,7 +427,7 @@ def _reader_of_many(read: _Reader, cls: type[Any], path: str) -> _Reader:
         if inside:
             for step in steps:
                 scope = scope.setdefault(step, {})
-            scope.setdefault(name, []).append(_build(cls, inside))
+            scope.setdefault(name, []).append(build(cls, inside))
 
     return read_each
 
@@ -604,3 +450,27 @@ def _reader_of_one(read: _Reader, path: str) -> _Reader:
             scope[name] = inside
 
     return read_once
+
+
+def _reader_of_first(read: _Reader, cls: type[Any], path: str, more: str) -> _Reader:
+    """The first element is the value of a field, each further one a value of the field beside it."""
+    *steps, name = path.split(".")
+
+    def read_each(element: etree._Element, scope: Scope, context: Context) -> None:
+        inside: Scope = {}
+        read(element, inside, context)
+        if not inside:
+            return
+        for step in steps:
+            scope = scope.setdefault(step, {})
+        if name in scope:
+            scope.setdefault(more, []).append(build(cls, inside))
+        else:
+            scope[name] = inside
+
+    return read_each
+
+
+def _found(element: etree._Element, path: str) -> str:
+    """The text at a path, "" when there is none."""
+    return (element.findtext(path) or "").strip() if path else ""

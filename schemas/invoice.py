@@ -162,6 +162,9 @@ class CreditTransfer:
     account: Text = term("BT-84", "Payment account identifier", "1..1")
     name: Text = term("BT-85", "Payment account name")
     bank: Text = term("BT-86", "Payment service provider identifier")
+    # Beyond EN 16931.
+    national_account: Text = term("BT-84-0", "National account number")
+    """Beside an IBAN; alone it is `account`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,9 +220,13 @@ class AllowanceOrCharge:
     # Beyond EN 16931.
     sequence: Quantity | None = term(_document("BT-X-265", "BT-X-268"), "Calculation sequence", default=None)
     base_quantity: Measure | None = term(_document("BT-X-266", "BT-X-269"), "Base quantity", default=None)
-    exemption_reason: Text = term(_document("BT-173", "BT-175"), "VAT exemption reason text")
-    exemption_code: Code = term(_document("BT-174", "BT-176"), "VAT exemption reason code")
-    tax_type: Code = term(_document("", "BT-177"), "Tax type code")
+    exemption_reason: Text = term(
+        _document("BT-173", "BT-175"), "VAT exemption reason text", profile=Profile.EXTENDED_CTC_FR
+    )
+    exemption_code: Code = term(
+        _document("BT-174", "BT-176"), "VAT exemption reason code", profile=Profile.EXTENDED_CTC_FR
+    )
+    tax_type: Code = term(_document("", "BT-177"), "Tax type code", profile=Profile.EXTENDED_CTC_FR)
     """UNTDID 5153 of a charge that is a tax of another kind; "" for VAT."""
 
 
@@ -236,6 +243,9 @@ class LineAllowanceOrCharge:
     percentage: Percentage | None = term(_line("BT-138", "BT-143"), "Percentage", default=None)
     reason: Text = term(_line("BT-139", "BT-144"), "Reason")
     reason_code: Code = term(_line("BT-140", "BT-145"), "Reason code")
+    # Beyond EN 16931.
+    tax_type: Code = term(_line("", "BT-193"), "Tax type code", profile=Profile.EXTENDED_CTC_FR)
+    """UNTDID 5153 of a charge that is a tax of another kind; "" for VAT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +313,7 @@ class Price:
         "BT-147-00", "Further item price discount", "0..n", (), profile=Profile.EXTENDED
     )
     charges: tuple[PriceAdjustment, ...] = term("BT-X-302-00", "Item price charge", "0..n", ())
-    included_taxes: tuple[Tax, ...] = term("BG-X-4", "Tax included in the item price", "0..n", ())
+    included_tax: Tax | None = term("BG-X-4", "Tax included in the item price", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,13 +24,13 @@ UBL_BYTES = (SAMPLES / "ubl" / "invoice-simple.xml").read_bytes()
 
 
 def test_elements_outside_the_table_are_told_by_path_once_and_in_order() -> None:
-    extra = b"<ram:ParentLineID>1</ram:ParentLineID><ram:X xmlns:ram='urn:x'><ram:Y>2</ram:Y><ram:Z/></ram:X>"
+    extra = b"<ram:GuardianLineID>1</ram:GuardianLineID><ram:X xmlns:ram='urn:x'><ram:Y>2</ram:Y><ram:Z/></ram:X>"
     data = CII_BYTES.replace(b"</ram:LineID>", b"</ram:LineID>" + extra)
     reading = CII.read(data)
     assert reading.invoice == CII.read(CII_BYTES).invoice
     line = "/rsm:CrossIndustryInvoice/rsm:SupplyChainTradeTransaction/ram:IncludedSupplyChainTradeLineItem"
     document = f"{line}/ram:AssociatedDocumentLineDocument"
-    assert reading.unknown == (f"{document}/ram:ParentLineID", f"{document}/{{urn:x}}X/{{urn:x}}Y")
+    assert reading.unknown == (f"{document}/ram:GuardianLineID", f"{document}/{{urn:x}}X/{{urn:x}}Y")
 
 
 def test_attributes_outside_the_table_are_told() -> None:

@@ -89,15 +89,17 @@ def test_identifiers_with_scheme_are_global() -> None:
     assert b'<ram:GlobalID schemeID="0009">52384719200011<' in written
 
 
-def test_a_second_payment_means_of_another_kind_is_told() -> None:
-    """BG-16 stands once; what it cannot hold is named, not dropped."""
+def test_a_second_payment_means_of_another_kind_is_a_payment_of_its_own() -> None:
+    """BG-16 stands once in EN 16931; Factur-X EXTENDED repeats it."""
     written = FORMAT.write(sample("invoice-simple"))
     means = written[written.index(b"<ram:SpecifiedTradeSettlementPaymentMeans>") :]
     means = means[: means.index(b"<ram:ApplicableTradeTax>")]
     twice = written.replace(means, means + means.replace(b">30<", b">49<"))
     reading = FORMAT.read(twice)
-    assert reading.invoice == sample("invoice-simple")
-    assert [path.rpartition("/")[2] for path in reading.unknown] == ["ram:SpecifiedTradeSettlementPaymentMeans"]
+    assert reading.unknown == ()
+    assert replace(reading.invoice, more_payments=()) == sample("invoice-simple")
+    assert [payment.means_code for payment in reading.invoice.more_payments] == ["49"]
+    assert FORMAT.read(FORMAT.write(reading.invoice)).invoice == reading.invoice
 
 
 @pytest.mark.corpus
