@@ -20,10 +20,14 @@ _PROGRAMS = ("/FontFile", "/FontFile2", "/FontFile3")
 
 def make_strict(pdf: Pdf) -> None:
     """What Typst writes and the checker does not read: optional CIDSets, destinations of outlines kept apart."""
-    for font in _fonts(pdf):
-        _remove(dictionary(font.get("/FontDescriptor")), "/CIDSet")
-    for item in _dictionaries(pdf):
-        if "/Title" in item and isinstance(item.get("/Dest"), Array):
+    for number, generation in pdf.get_xref_table():
+        item = pdf.get_object(number, generation)
+        if isinstance(item, Stream) or not isinstance(item, Dictionary | Array):
+            continue
+        written = item.unparse(resolved=True)  # most objects hold neither, and this tells without taking them apart
+        if b"/CIDSet" in written:
+            _remove_within(item, "/CIDSet")
+        if b"/Dest" in written and "/Title" in item and isinstance(item.get("/Dest"), Array):
             item["/Dest"] = Array(items(item["/Dest"]))
 
 
@@ -96,6 +100,15 @@ def _is_jump(value: Any) -> bool:
     if action is not None:
         return action.get("/S") == Name.GoTo and "/Next" not in action
     return isinstance(value, Array | String | Name)
+
+
+def _remove_within(item: Any, key: str) -> None:
+    """Also from the dictionaries inside, which are no objects of their own."""
+    found = dictionary(item)
+    _remove(found, key)
+    for value in found.values() if found is not None else items(item):
+        if not getattr(value, "is_indirect", False):
+            _remove_within(value, key)
 
 
 def _remove(item: Dictionary | None, key: str) -> None:
