@@ -174,6 +174,11 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def form_schema(cls: Any, description: str, *, partial: bool = False) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of what `form` takes for a dataclass."""
+    return {**_model(cls, "", partial).model_json_schema(), "title": cls.__name__, "description": description}
+
+
 def _refusal(rule: str, says: str) -> Unreadable:
     return refusal(rule, says, layer="json")
 

@@ -19,6 +19,8 @@ from aiohttp import web
 
 from gateway.api.problems import Handler
 from schemas import json_form
+from schemas.invoicing import Dispatch
+from schemas.order import Order
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -29,7 +31,11 @@ _PAGE = {
     "page.js": "text/javascript; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
 }
-_INVOICE = "Invoice"
+_FORMS: Mapping[str, tuple[type[Any], str]] = {
+    "Order": (Order, "An order. What its invoices need and it does not say, the calls that deliver it may."),
+    "Dispatch": (Dispatch, "What was delivered of an order, and what its invoice says besides; invoice has no lines."),
+}
+"""Dataclasses whose JSON form an address takes, beside the invoice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,12 @@ def contract() -> dict[str, Any]:
 
 
 def described() -> dict[str, Any]:
-    """The description with the JSON form of an invoice as the components it refers to."""
+    """The description with the JSON forms of invoices, orders and deliveries as the components it refers to."""
     description = contract()
-    description["components"]["schemas"].update(_components(json_form.json_schema()))
+    schemas = description["components"]["schemas"]
+    schemas.update(_components("Invoice", json_form.json_schema()))
+    for name, (cls, says) in _FORMS.items():
+        schemas.update(_components(name, json_form.form_schema(cls, says, partial=True)))
     return description
 
 
@@ -78,24 +87,24 @@ def part(name: str) -> Handler:
     return handler
 
 
-def _components(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _components(of: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON Schema with definitions of its own as components of OpenAPI."""
     root = {name: value for name, value in schema.items() if name not in ("$schema", "$id", "$defs")}
-    named = {f"{_INVOICE}.{name}": value for name, value in schema.get("$defs", {}).items()}
-    return {name: _redirected(value) for name, value in {_INVOICE: root, **named}.items()}
+    named = {f"{of}.{name}": value for name, value in schema.get("$defs", {}).items()}
+    return {name: _redirected(of, value) for name, value in {of: root, **named}.items()}
 
 
-def _redirected(value: Any) -> Any:
+def _redirected(of: str, value: Any) -> Any:
     match value:
         case {"$ref": str() as reference, **others} if reference.startswith("#/$defs/"):
             name = reference.removeprefix("#/$defs/")
-            return {"$ref": f"#/components/schemas/{_INVOICE}.{name}", **{k: _redirected(v) for k, v in others.items()}}
+            return {"$ref": f"#/components/schemas/{of}.{name}", **{k: _redirected(of, v) for k, v in others.items()}}
         case dict():
             # A default of null where null is not allowed means that the member may be left out, which `required` says.
             members = {name: member for name, member in value.items() if name != "default" or member is not None}
-            return {name: _redirected(member) for name, member in members.items()}
+            return {name: _redirected(of, member) for name, member in members.items()}
         case list():
-            return [_redirected(member) for member in value]
+            return [_redirected(of, member) for member in value]
         case _:
             return value
 

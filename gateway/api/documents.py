@@ -52,7 +52,7 @@ async def submit(request: web.Request) -> web.Response:
     if wait is not None:
         with request.app[LIMITS].wait() as waited:
             if waited:
-                await _until_decided(request.app, caller.account, admission.document_id, wait)
+                await until_decided(request.app, caller.account, admission.document_id, wait)
     headers = {"Location": shapes.location(admission.document_id)}
     if admission.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -133,7 +133,7 @@ def _decided(document: Document) -> bool:
     return document.halted is not None or document.stage.reaches(Stage.ARCHIVED)
 
 
-async def _until_decided(app: web.Application, account: Account, document_id: UUID, seconds: int) -> None:
+async def until_decided(app: web.Application, account: Account, document_id: UUID, seconds: int) -> None:
     """Wait until the line has decided, the time is over, or the gateway stops."""
     loop, look = asyncio.get_running_loop(), 0
     until = loop.time() + seconds

@@ -380,7 +380,7 @@ async def _claim_number(
     )
     key = (seller, number, type_code, issued.year)
     first = await _holder(connection, key)
-    if first is None or (first != claim.document_id and await _never_left(connection, first)):
+    if first is None or (first != claim.document_id and await never_left(connection, first)):
         await connection.execute(
             """
             insert into invoice_number (account_id, seller, number, type_code, issue_year, take, document_id)
@@ -427,7 +427,7 @@ async def _holder(connection: Connection, key: tuple[str, str, str, int]) -> UUI
     return holder
 
 
-async def _never_left(connection: Connection, document_id: UUID) -> bool:
+async def never_left(connection: Connection, document_id: UUID) -> bool:
     """Whether a document ended before anything of it was handed to a network: its number may serve its correction."""
     return bool(
         await connection.fetchval(

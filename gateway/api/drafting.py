@@ -1,0 +1,170 @@
+"""Reading orders and drafting the invoices of their deliveries: pure, for a worker process.
+
+A draft is judged by the rules of the line before anything is recorded, so that a delivery whose invoice would be
+refused is told so at once, with every finding. This is a courtesy and no gate: where the rules could not run the
+delivery is recorded, and the line judges its invoice as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from schemas import json_form, orders
+from schemas.finding import Finding, Severity, Verdict
+from schemas.invoicing import NUMBERLESS, Dispatch, DispatchLine, Setting, draft, over
+from schemas.judge import judge
+from schemas.order import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An order as read."""
+
+    format: str
+    order: Order
+    form: Mapping[str, Any]
+    buyer: str
+    seller: str
+    unknown: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    """What keeps it from being kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A delivery to draft the invoice of; picklable."""
+
+    order: Mapping[str, Any]
+    """The order's JSON form."""
+    body: bytes
+    """The call."""
+    before: Mapping[str, Decimal]
+    """Line → what the deliveries before this one took."""
+    today: date
+    french: bool
+    rules: str | None
+    previous: Mapping[str, Any] | None = None
+    """Of a correction: what the calls before said."""
+    quantities: Mapping[str, Decimal] = field(default_factory=dict)
+    """Of a correction: what was delivered."""
+    keep_number: bool = False
+    """Of a correction: whether the number is free again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The drafted invoice, or why there is none."""
+
+    invoice: bytes
+    """JSON form; its number is NUMBERLESS where the call gives none."""
+    shown: Mapping[str, Any]
+    """The same as members, for who asks what was drafted."""
+    number: str
+    """BT-1; empty: none was given."""
+    issue_date: date
+    delivered_on: date | None
+    despatch_advice: str
+    quantities: Mapping[str, Decimal]
+    whole: bool
+    call: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+    """Fatal ones; none: the invoice can be issued."""
+    remarks: tuple[Finding, ...]
+    checked: tuple[Mapping[str, Any], ...]
+    """The layers of rules that were run."""
+
+
+def read(data: bytes) -> Read:
+    """An order of any format, and what keeps it from being kept. Raises Unreadable."""
+    taken = orders.read(data)
+    order = taken.order
+    return Read(
+        taken.format,
+        order,
+        json_form.as_members(order),
+        orders.identifier_of(order.buyer),
+        orders.identifier_of(order.seller),
+        taken.unknown,
+        orders.check(order),
+    )
+
+
+def answer(question: Question) -> Answer:
+    """Draft and judge. Raises Unreadable when the call cannot be read."""
+    order = json_form.form(dict(question.order), Order, partial=True)
+    dispatch = json_form.form(json_form.loads(question.body), Dispatch, partial=True)
+    told: list[Finding] = []
+    if question.previous is not None:
+        told.extend(_changed(dispatch, question.quantities))
+        dispatch = _corrected(dispatch, question)
+    drafted = draft(order, dispatch, Setting(question.before, question.today, question.french))
+    told.extend(drafted.findings)
+    invoice, remarks = json_form.write(drafted.invoice), list(drafted.remarks)
+    checked: tuple[Mapping[str, Any], ...] = ()
+    if not told:
+        report = judge(invoice, french=question.french, folder=question.rules)
+        checked = tuple(layer.as_json() for layer in report.layers)
+        if report.verdict is Verdict.INVALID:
+            told.extend(report.findings)
+        elif report.verdict is Verdict.VALID:
+            remarks.extend(report.findings)
+    number = drafted.invoice.number
+    return Answer(
+        invoice,
+        json_form.as_members(drafted.invoice),
+        "" if number == NUMBERLESS else number,
+        drafted.invoice.issue_date or question.today,
+        dispatch.date,
+        dispatch.despatch_advice,
+        drafted.quantities,
+        drafted.whole,
+        json_form.as_members(dispatch),
+        tuple(told),
+        tuple(remarks),
+        checked,
+    )
+
+
+def _corrected(dispatch: Dispatch, question: Question) -> Dispatch:
+    """What the calls before said, with what this one says, for the quantities that were delivered."""
+    before = json_form.form(dict(question.previous or {}), Dispatch, partial=True)
+    if before.invoice is not None and not question.keep_number:
+        before = replace(before, invoice=replace(before.invoice, number=""))
+    first = {line.line: line for line in before.lines}
+    now = {line.line: line for line in dispatch.lines}
+    lines = tuple(
+        replace(
+            over(first.get(name, DispatchLine(line=name)), now.get(name)),
+            line=name,
+            quantity=quantity,
+        )
+        for name, quantity in question.quantities.items()
+    )
+    joined = over(replace(before, lines=()), replace(dispatch, lines=()))
+    return replace(joined, lines=lines, allow_over_delivery=True)
+
+
+def _changed(dispatch: Dispatch, quantities: Mapping[str, Decimal]) -> list[Finding]:
+    """A correction mends the invoice, not what was delivered."""
+    findings = []
+    for at, line in enumerate(dispatch.lines):
+        delivered = quantities.get(line.line)
+        if delivered is None or line.quantity not in (None, delivered):
+            says = "A correction is of the same delivery: its lines and quantities stay as they were."
+            findings.append(
+                Finding(
+                    "DELIVERY-SAME",
+                    Severity.FATAL,
+                    "delivery",
+                    says,
+                    ("BT-132", "BT-129"),
+                    f"/lines/{at}",
+                    found=f"{line.line[:100]}: {line.quantity}",
+                    expected="nothing" if delivered is None else str(delivered),
+                )
+            )
+    return findings

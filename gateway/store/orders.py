@@ -1,0 +1,477 @@
+"""Orders, what was delivered of them, and the documents that invoice their deliveries.
+
+What remains of an order is never stored: it follows from its deliveries, which are append-only. A delivery, its invoice
+and the invoice's number are written in one transaction under the order's lock, and only if the order still stands as it
+stood when the invoice was drafted: so never more is invoiced than was checked, whoever delivers at the same time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from asyncpg import UniqueViolationError
+
+from gateway.errors import Conflict, KeyReused, Malformed, NotFound
+from gateway.lifecycle import Kept, Role, Stage
+from gateway.store.journal import Submission, enter, known, never_left
+from gateway.store.pool import Connection, Pool
+from schemas.invoicing import numbered
+
+OPEN, DELIVERED, CLOSED = "open", "delivered", "closed"
+STATES = (OPEN, DELIVERED, CLOSED)
+PAGE_LIMIT = 200
+_DIGITS = 6
+"""Digits of a number in a series, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order as it is kept."""
+
+    account_id: UUID
+    id: UUID
+    participant: str
+    number: str
+    buyer: str
+    buyer_name: str
+    seller: str
+    issue_date: date
+    currency: str
+    total: Decimal | None
+    format: str
+    sha256: str
+    form: Mapping[str, Any]
+    """The order in its JSON form."""
+    unknown: tuple[str, ...]
+    state: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order to keep."""
+
+    row: OrderRow
+    data: bytes
+    """The bytes as submitted."""
+    media_type: str
+    key: str
+    """Idempotency-Key, or the order's own id."""
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedRow:
+    """A document that invoices a delivery, and where it stands."""
+
+    take: int
+    document_id: UUID
+    number: str
+    call: Mapping[str, Any]
+    created_at: datetime
+    stage: Stage
+    halted: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery of an order."""
+
+    id: UUID
+    order_id: UUID
+    seq: int
+    delivered_on: date
+    despatch_advice: str
+    remarks: tuple[Mapping[str, Any], ...]
+    created_at: datetime
+    quantities: Mapping[str, Decimal]
+    """Line → quantity."""
+    issued: tuple[IssuedRow, ...]
+    """Its documents, the one in force last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders a list shows; None leaves a criterion out."""
+
+    state: str | None = None
+    number: str | None = None
+    buyer: str | None = None
+    participant: str | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A delivery to record."""
+
+    seq: int
+    delivered_on: date
+    despatch_advice: str
+    quantities: Mapping[str, Decimal]
+    whole: bool
+    """Whether nothing remains after it."""
+    remarks: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An invoice to issue for a delivery."""
+
+    order: OrderRow
+    """As it stood when the invoice was drafted."""
+    delivery_id: UUID
+    document_id: UUID
+    take: int
+    invoice: bytes
+    """Its JSON form, numbered or numberless."""
+    number: str
+    """BT-1; empty: the next of the series."""
+    series: str
+    call: Mapping[str, Any]
+    at: datetime
+    key: str | None
+    fingerprint: bytes
+
+
+class Changed(Exception):
+    """The order does not stand any more as it stood when the invoice was drafted; nothing was written."""
+
+
+_COLUMNS = (
+    "account_id, order_id, participant, number, buyer, buyer_name, seller, issue_date, currency, total, format, "
+    "sha256, form, unknown, state, version, created_at, updated_at"
+)
+
+
+async def keep(connection: Connection, new: NewOrder) -> tuple[OrderRow, bool]:
+    """Keep an order once; tells whether it was there already.
+
+    Raises KeyReused when its key came with another request, Conflict when the buyer's number has other content.
+    """
+    row = new.row
+    digest = sha256(new.data).digest()
+    await connection.execute(
+        "insert into content (account_id, sha256, media_type, size, data) values ($1, $2, $3, $4, $5) "
+        "on conflict do nothing",
+        row.account_id,
+        digest,
+        new.media_type,
+        len(new.data),
+        new.data,
+    )
+    made = await connection.fetchval(
+        """
+        insert into purchase_order (account_id, order_id, participant, number, buyer, buyer_name, seller, issue_date,
+            currency, total, format, sha256, form, unknown, state, version, key, fingerprint, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, $16, $17, $18, $18)
+        on conflict do nothing returning order_id
+        """,
+        row.account_id,
+        row.id,
+        row.participant,
+        row.number,
+        row.buyer,
+        row.buyer_name,
+        row.seller,
+        row.issue_date,
+        row.currency,
+        row.total,
+        row.format,
+        digest,
+        dict(row.form),
+        list(row.unknown),
+        row.state,
+        new.key,
+        new.fingerprint,
+        row.created_at,
+    )
+    if made is not None:
+        return await get(connection, row.id), False
+    return await _there_already(connection, new, digest), True
+
+
+async def _there_already(connection: Connection, new: NewOrder, digest: bytes) -> OrderRow:
+    same_key = await connection.fetchrow("select order_id, fingerprint from purchase_order where key = $1", new.key)
+    if same_key is not None:
+        if bytes(same_key["fingerprint"]) != new.fingerprint:
+            raise KeyReused("this Idempotency-Key was used with another request; a new order needs a new key")
+        return await get(connection, same_key["order_id"])
+    row = new.row
+    there = await connection.fetchrow(
+        "select order_id, sha256, form from purchase_order where participant = $1 and buyer = $2 and number = $3",
+        row.participant,
+        row.buyer,
+        row.number,
+    )
+    if there is None:
+        raise Conflict("the order came twice at the same time; send it again")
+    if bytes(there["sha256"]) != digest and there["form"] != dict(row.form):
+        raise Conflict(
+            f"order {row.number} of this buyer is kept as /v1/orders/{there['order_id']} with other content; "
+            "a changed order needs a number of its own"
+        )
+    return await get(connection, there["order_id"])
+
+
+async def get(connection: Connection, order_id: UUID) -> OrderRow:
+    """One order of the account. Raises NotFound."""
+    row = await connection.fetchrow(f"select {_COLUMNS} from purchase_order where order_id = $1", order_id)  # noqa: S608
+    if row is None:
+        raise NotFound("there is no such order")
+    return _order(row)
+
+
+async def page(
+    connection: Connection, wanted: Filter, after: str | None, limit: int
+) -> tuple[tuple[OrderRow, ...], str | None]:
+    """Orders of the account, newest first, and the cursor of the next page (None at the end). Raises Malformed."""
+    before_at, before_id = _split(after) if after else (None, None)
+    rows = await connection.fetch(
+        f"""
+        select {_COLUMNS} from purchase_order
+        where ($1::timestamptz is null or (created_at, order_id) < ($1, $2::uuid))
+          and ($3::text is null or state = $3) and ($4::text is null or number = $4)
+          and ($5::text is null or buyer = $5) and ($6::text is null or participant = $6)
+          and ($7::timestamptz is null or created_at >= $7) and ($8::timestamptz is null or created_at < $8)
+        order by created_at desc, order_id desc limit $9
+        """,  # noqa: S608
+        before_at,
+        before_id,
+        wanted.state,
+        wanted.number,
+        wanted.buyer,
+        wanted.participant,
+        wanted.created_from,
+        wanted.created_until,
+        limit + 1,
+    )
+    found = tuple(_order(row) for row in rows[:limit])
+    return found, _join(found[-1]) if len(rows) > limit else None
+
+
+async def deliveries(connection: Connection, order_id: UUID) -> tuple[DeliveryRow, ...]:
+    """The deliveries of an order, oldest first, each with its lines and documents."""
+    rows = await connection.fetch(
+        """
+        select delivery_id, order_id, seq, delivered_on, despatch_advice, remarks, created_at from order_delivery
+        where order_id = $1 order by seq
+        """,
+        order_id,
+    )
+    ids = [row["delivery_id"] for row in rows]
+    lines = await connection.fetch(
+        "select delivery_id, line, quantity from order_delivery_line where delivery_id = any($1)", ids
+    )
+    issued = await connection.fetch(
+        """
+        select i.delivery_id, i.take, i.document_id, i.number, i.call, i.created_at, d.stage, d.halted, d.status
+        from order_invoice i join document d using (account_id, document_id)
+        where i.delivery_id = any($1) order by i.take
+        """,
+        ids,
+    )
+    return tuple(
+        DeliveryRow(
+            row["delivery_id"],
+            row["order_id"],
+            row["seq"],
+            row["delivered_on"],
+            row["despatch_advice"],
+            tuple(row["remarks"]),
+            row["created_at"],
+            {line["line"]: line["quantity"] for line in lines if line["delivery_id"] == row["delivery_id"]},
+            tuple(_issued(one) for one in issued if one["delivery_id"] == row["delivery_id"]),
+        )
+        for row in rows
+    )
+
+
+async def issued_for(connection: Connection, key: str, fingerprint: bytes) -> UUID | None:
+    """The delivery whose invoice came of this Idempotency-Key and request; None: none. Raises KeyReused."""
+    document_id = await known(connection, key, fingerprint)
+    if document_id is None:
+        return None
+    found: UUID | None = await connection.fetchval(
+        "select delivery_id from order_invoice where document_id = $1", document_id
+    )
+    return found
+
+
+async def number_is_free(connection: Connection, document_id: UUID) -> bool:
+    """Whether the number of a refused document may serve its correction: nothing of it was handed to a network."""
+    return await never_left(connection, document_id)
+
+
+async def issue(pool: Pool, what: Issue, delivery: NewDelivery | None) -> str:
+    """Issue the invoice of a delivery, new or (with None) recorded before; its number.
+
+    One transaction: delivery, number, document and its first task. Raises Changed, NotFound.
+    """
+    order = what.order
+    try:
+        async with pool.account(order.account_id) as connection:
+            version = await connection.fetchval(
+                "select version from purchase_order where order_id = $1 for no key update", order.id
+            )
+            if version is None:
+                raise NotFound("there is no such order")
+            if version != order.version:
+                raise Changed
+            if delivery is not None:
+                await _record(connection, what, delivery)
+            number = what.number or await _next_number(connection, what)
+            await enter(connection, _submission(what, numbered(what.invoice, number)))
+            await connection.execute(
+                """
+                insert into order_invoice (account_id, delivery_id, take, document_id, number, call, created_at)
+                values ($1, $2, $3, $4, $5, $6, $7)
+                """,
+                order.account_id,
+                what.delivery_id,
+                what.take,
+                what.document_id,
+                number,
+                dict(what.call),
+                what.at,
+            )
+            state = DELIVERED if delivery is not None and delivery.whole else order.state
+            await _move(connection, order.id, state, what.at)
+    except UniqueViolationError as meanwhile:  # its key was used while we drafted
+        raise Changed from meanwhile
+    return number
+
+
+async def close(connection: Connection, order_id: UUID, now: datetime) -> OrderRow:
+    """Nothing more will be delivered of an order; closing it again changes nothing. Raises NotFound."""
+    row = await connection.fetchrow("select state from purchase_order where order_id = $1 for no key update", order_id)
+    if row is None:
+        raise NotFound("there is no such order")
+    if row["state"] == OPEN:
+        await _move(connection, order_id, CLOSED, now)
+    return await get(connection, order_id)
+
+
+async def _move(connection: Connection, order_id: UUID, state: str, now: datetime) -> None:
+    await connection.execute(
+        "update purchase_order set state = $2, version = version + 1, updated_at = $3 where order_id = $1",
+        order_id,
+        state,
+        now,
+    )
+
+
+async def _record(connection: Connection, what: Issue, delivery: NewDelivery) -> None:
+    account_id = what.order.account_id
+    await connection.execute(
+        """
+        insert into order_delivery (account_id, delivery_id, order_id, seq, delivered_on, despatch_advice, remarks,
+                                    created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
+        account_id,
+        what.delivery_id,
+        what.order.id,
+        delivery.seq,
+        delivery.delivered_on,
+        delivery.despatch_advice,
+        [dict(remark) for remark in delivery.remarks],
+        what.at,
+    )
+    await connection.execute(
+        """
+        insert into order_delivery_line (account_id, delivery_id, line, quantity)
+        select $1, $2, * from unnest($3::text[], $4::numeric[])
+        """,
+        account_id,
+        what.delivery_id,
+        list(delivery.quantities),
+        list(delivery.quantities.values()),
+    )
+
+
+async def _next_number(connection: Connection, what: Issue) -> str:
+    """The next number of a series that no invoice bears; its row stays locked until the invoice is committed."""
+    while True:
+        count = await connection.fetchval(
+            """
+            insert into invoice_series (account_id, participant, series, next) values ($1, $2, $3, 2)
+            on conflict (account_id, participant, series) do update set next = invoice_series.next + 1
+            returning next - 1
+            """,
+            what.order.account_id,
+            what.order.participant,
+            what.series,
+        )
+        number = f"{what.series}{count:0{_DIGITS}}"
+        used = await connection.fetchval(
+            """
+            select exists (select from invoice_number where number = $1)
+                or exists (select from order_invoice where number = $1)
+            """,
+            number,
+        )
+        if not used:
+            return number
+
+
+def _submission(what: Issue, data: bytes) -> Submission:
+    return Submission(
+        account_id=what.order.account_id,
+        document_id=what.document_id,
+        participant=what.order.participant,
+        format="json",
+        kept=(Kept(Role.SUBMISSION, "application/json", data),),
+        at=what.at,
+        key=what.key,
+        fingerprint=what.fingerprint,
+        origin={"order": str(what.order.id), "delivery": str(what.delivery_id), "take": what.take},
+    )
+
+
+def _order(row: Mapping[str, Any]) -> OrderRow:
+    values = dict(row)
+    return OrderRow(
+        id=values.pop("order_id"),
+        sha256=bytes(values.pop("sha256")).hex(),
+        unknown=tuple(values.pop("unknown")),
+        **values,
+    )
+
+
+def _issued(row: Mapping[str, Any]) -> IssuedRow:
+    return IssuedRow(
+        row["take"],
+        row["document_id"],
+        row["number"],
+        row["call"],
+        row["created_at"],
+        Stage(row["stage"]),
+        row["halted"],
+        row["status"],
+    )
+
+
+def _join(order: OrderRow) -> str:
+    return base64.urlsafe_b64encode(f"{order.created_at.isoformat()}|{order.id}".encode()).decode().rstrip("=")
+
+
+def _split(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        at, _, identifier = text.partition("|")
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(identifier)
+    except (binascii.Error, UnicodeDecodeError, ValueError, OverflowError) as unreadable:
+        raise Malformed("the cursor is not one that we gave") from unreadable
