@@ -81,6 +81,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         count[members["verdict"]] += 1
         if options.format == "json":
             terminal.print_json(members)
+        elif isinstance(result, Unusable):
+            word = _VERDICTS["unjudged"].into(language)
+            print(printable(f"{word:<8} {source.name}: {result.told.into(language)}"))
         elif not options.quiet or members["verdict"] != "valid":
             _tell(members, language)
         return _CODES.get(members["verdict"], FAILED)
