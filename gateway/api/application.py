@@ -13,7 +13,6 @@ from aiohttp import web
 
 from gateway.api import (
     accounts,
-    branding,
     contents,
     conversions,
     deliveries,
@@ -65,9 +64,6 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/account/participants", accounts.add_participant, Scope.ADMIN),
     Route("POST", "/v1/account/credentials", accounts.issue_credential, Scope.ADMIN),
     Route("DELETE", "/v1/account/credentials/{public_id}", accounts.revoke_credential, Scope.ADMIN),
-    Route("GET", "/v1/account/branding", branding.read, Scope.READ),
-    Route("PUT", "/v1/account/branding", branding.write, Scope.ADMIN),
-    Route("DELETE", "/v1/account/branding", branding.remove, Scope.ADMIN),
     Route("POST", "/oauth2/token", oauth.token, OPEN),
     Route("GET", "/health/live", health.live, OPEN),
     Route("GET", "/health/ready", health.ready, OPEN),
