@@ -31,6 +31,7 @@ from schemas.finding import FINDINGS_LIMIT, Finding, Severity
 from schemas.formats import facturx
 from schemas.formats.facturx import page
 from schemas.formats.facturx.extract import Embedded, extract
+from schemas.formats.facturx.presentation import PLAIN, Presentation
 from schemas.invoice import CREDIT_NOTE_TYPES, Attachment, Invoice
 from schemas.loss import Loss, losses
 from schemas.rulebooks import facturx as facturx_rules
@@ -143,6 +144,8 @@ class Wish:
     """BT-24 of the result; empty: as the document has it."""
     language: str = "fr"
     """Of the readable page: fr or en."""
+    presentation: Presentation = PLAIN
+    """How the account's pages look."""
     accept_losses: bool = False
     supplied: bytes | None = None
     """A PDF to put the invoice into, for facturx; None: our page."""
@@ -300,13 +303,20 @@ def _facturx(taken: _Taken, wish: Wish) -> Converted:
     lost = (*taken.unknown, *missing, *left)
     if lost and not wish.accept_losses:
         raise Lossy(lost)
-    pdf = facturx.build(invoice, xml, language=wish.language, created=wish.created, supplied=wish.supplied)
+    pdf = facturx.build(
+        invoice,
+        xml,
+        language=wish.language,
+        created=wish.created,
+        supplied=wish.supplied,
+        presentation=wish.presentation,
+    )
     return Converted(pdf, "application/pdf", FACTURX, invoice.profile, invoice.number, lost)
 
 
 def _page(taken: _Taken, wish: Wish) -> Converted:
     """The readable page alone, without the XML: a reader's copy that no software takes for a second original."""
-    pdf = page.typeset(taken.invoice, language=wish.language, created=wish.created)
+    pdf = page.typeset(taken.invoice, language=wish.language, created=wish.created, presentation=wish.presentation)
     carried = [
         Lost(Cause.PAGE, "BT-125", one.filename or one.id, f"/attachments/{number}/content")
         for number, one in enumerate(taken.invoice.attachments)

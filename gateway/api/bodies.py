@@ -65,11 +65,11 @@ async def read(request: web.Request, limit: int, budget: Budget | None = None) -
             _count(len(body), limit, budget)
 
 
-async def read_json(request: web.Request) -> dict[str, Any]:
+async def read_json(request: web.Request, limit: int = SMALL) -> dict[str, Any]:
     """A small JSON object, numbers exact. Raises Malformed, TooLarge, UnknownFormat."""
     if request.content_type != "application/json":
         raise UnknownFormat("this address takes application/json")
-    data = await read(request, SMALL)
+    data = await read(request, limit)
     try:
         members = json.loads(
             data.decode("utf-8"),

@@ -17,7 +17,7 @@ from gateway.api.keys import RESOURCES
 from gateway.errors import Malformed, NotFound, Underivable
 from gateway.lifecycle import Role, Stage
 from gateway.resources import Resources
-from gateway.store import documents
+from gateway.store import branding, documents
 from gateway.store.accounts import Account
 from gateway.store.documents import Document
 from schemas.conversion import Converted, Lost, Wish
@@ -77,7 +77,15 @@ async def _form(resources: Resources, account: Account, document: Document, form
         raise Underivable("the document has not been read yet, or cannot be")
     xml = await _kept(resources, account, document, _structured(document), 0)
     created = document.created_at.replace(microsecond=0)
-    wish = Wish(form, created, language=resources.language, accept_losses=accept, rules=resources.rules)
+    look = await branding.read(resources.pool, account.id)
+    wish = Wish(
+        form,
+        created,
+        language=resources.language,
+        accept_losses=accept,
+        rules=resources.rules,
+        presentation=look,
+    )
     derived: Converted = await resources.compute(derive, xml.data, wish)
     return Content(derived.media_type, derived.data, derived.losses)
 

@@ -15,9 +15,11 @@ from typing import Any
 from gateway.compute import Interrupted
 from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
+from gateway.store import branding
 from schemas.catalogue import FORMATS
 from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import facturx
+from schemas.formats.facturx.presentation import Presentation
 from schemas.judge import judge
 from schemas.xml import Unreadable
 
@@ -49,6 +51,8 @@ class Order:
     rules: str | None
     language: str
     created: datetime
+    presentation: Presentation
+    """How the account's pages look."""
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
@@ -64,6 +68,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
         rules=resources.rules,
         language=resources.language,
         created=work.document.created_at.replace(microsecond=0),
+        presentation=await branding.read(resources.pool, work.account.id),
     )
     try:
         built = await resources.compute(build, order)
@@ -109,7 +114,14 @@ def _facturx(order: Order, as_submitted: Built) -> Built:
         if report.verdict is not Verdict.VALID:
             return _kept(order, as_submitted, f"its translation into CII does not pass: {_first(report.findings)}")
     supplied = order.submission if order.format == "pdf" else None
-    pdf = facturx.build(reading.invoice, xml, language=order.language, created=order.created, supplied=supplied)
+    pdf = facturx.build(
+        reading.invoice,
+        xml,
+        language=order.language,
+        created=order.created,
+        supplied=supplied,
+        presentation=order.presentation,
+    )
     return Built("facturx", "application/pdf", pdf, f"made from {order.format}")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
+from typst import TypstError
+
+from schemas.finding import Finding, Severity
 from schemas.formats.facturx import page, pdfa, sheet
 from schemas.formats.facturx.extract import Embedded
+from schemas.formats.facturx.presentation import PLAIN, Presentation
 from schemas.invoice import Invoice
 from schemas.xml import Unreadable
 
@@ -13,7 +17,13 @@ NAME = "facturx"
 
 
 def build(
-    invoice: Invoice, xml: bytes, *, language: str = "fr", created: datetime, supplied: bytes | None = None
+    invoice: Invoice,
+    xml: bytes,
+    *,
+    language: str = "fr",
+    created: datetime,
+    supplied: bytes | None = None,
+    presentation: Presentation = PLAIN,
 ) -> bytes:
     """A Factur-X of an invoice: our page, or the caller's own PDF where it can be made PDF/A-3 as it looks.
 
@@ -33,7 +43,21 @@ def build(
         except pdfa.NotPdfA:
             pass
         attachments = (Embedded("submitted.pdf", "application/pdf", supplied, "Source", "as submitted"), *attachments)
-    return pdfa.attach(page.typeset(invoice, language=language, created=created), xml, described, attachments)
+    made = page.typeset(invoice, language=language, created=created, presentation=presentation)
+    return pdfa.attach(made, xml, described, attachments)
+
+
+def prove(presentation: Presentation) -> None:
+    """Make a Factur-X with it, so that no logo keeps a document from being built later. Raises Unreadable."""
+    try:
+        build(_SPECIMEN, b"<invoice/>", created=datetime(2000, 1, 1, tzinfo=UTC), presentation=presentation)
+    except (TypstError, pdfa.NotPdfA) as refused:
+        says = "The logo cannot be drawn in a PDF/A; it may be damaged."
+        fix = "Save it anew as PNG or as plain SVG, in RGB."
+        raise Unreadable((Finding("HOUSE-LOGO", Severity.FATAL, "house", says, fix=fix),)) from refused
+
+
+_SPECIMEN = Invoice(number="-", type_code="380", currency="EUR", profile="urn:cen.eu:en16931:2017")
 
 
 def _attachments(invoice: Invoice) -> tuple[Embedded, ...]:
