@@ -31,14 +31,19 @@ def make_strict(pdf: Pdf) -> None:
             item["/Dest"] = Array(items(item["/Dest"]))
 
 
+def tidy_fonts(pdf: Pdf) -> None:
+    """What font programs carry of themselves, and how their descriptions are put together; no glyph is touched."""
+    for font in _fonts(pdf):
+        _tidy(font)
+
+
 def drop_unseen(pdf: Pdf) -> None:
     """What PDFs of others hold besides.
 
     The files attached to the document leave here too: the caller has read them, and puts them back with what PDF/A-3
     asks of each.
     """
-    for font in _fonts(pdf):
-        _tidy(font)
+    tidy_fonts(pdf)
     catalog = dictionary(pdf.Root)
     assert catalog is not None
     _remove(catalog, "/AF")

@@ -90,6 +90,28 @@ def read(packet: bytes) -> Claims:
     return Claims(**found)
 
 
+def readable(packet: bytes) -> bool:
+    """Whether a packet is XML that can be read, whatever it claims."""
+    try:
+        parse(_INSTRUCTION.sub(b"", _in_utf8(packet)).strip())
+    except (Unreadable, UnicodeDecodeError):
+        return False
+    return True
+
+
+_SCHEMA = "{http://www.aiim.org/pdfa/ns/schema#}prefix"
+
+
+def declared(packet: bytes) -> frozenset[str]:
+    """The prefixes whose properties the packet declares by extension schemas, as PDF/A asks; none when unreadable."""
+    try:
+        tree = parse(_INSTRUCTION.sub(b"", _in_utf8(packet)).strip())
+    except (Unreadable, UnicodeDecodeError):
+        return frozenset()
+    written = {(element.text or "").strip() for element in tree.iter(_SCHEMA)}
+    return frozenset(written | {element.get(_SCHEMA, "") for element in tree.iter("{*}*")} - {""})
+
+
 def _claim(found: dict[str, str], namespace: str, name: str, value: str) -> None:
     field = ""
     if namespace == _PDFA and name in ("part", "conformance"):
