@@ -1,4 +1,4 @@
-"""`estafette account`: open accounts and their credentials."""
+"""`estafette account`: open accounts and their credentials; how their pages look is set by `branding`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from stdnum.fr import siren as french_siren
 
 from gateway.clock import SystemClock
+from gateway.commands import branding
 from gateway.main import database, read_pepper
 from gateway.settings import Settings
 from gateway.store import accounts
@@ -49,6 +50,7 @@ def add(commands: Any) -> None:
     create.add_argument("--scopes", default=ALL_SCOPES, help=f"comma-separated, of {ALL_SCOPES}")
     create.add_argument("--format", choices=("text", "json"), default="text", help="how to print the answer")
     create.set_defaults(run=run)
+    branding.add(actions)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
