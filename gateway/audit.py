@@ -1,4 +1,4 @@
-"""The audit: recompute every chain and every hash, and reconcile what was accepted with what became of it.
+"""The audit: recompute every chain, every hash and the tree, and reconcile what was accepted with what became of it.
 
 The same code for the night, for the tests and for the inspector. It trusts no index and no projection: events are
 hashed again from their own members, contents from their own bytes. It names what is wrong and changes nothing.
@@ -6,14 +6,20 @@ hashed again from their own members, contents from their own bytes. It names wha
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from gateway.lifecycle import Said, Stage, event_body
-from gateway.store import accounts, ledger
+from gateway.store import accounts, ledger, tree
 from gateway.store.ledger import Reconciliation, Trail
-from gateway.store.pool import Pool
-from signing.chain import GENESIS, link
+from gateway.store.pool import Connection, Pool
+from signing import checkpoint
+from signing.chain import GENESIS, link, salted
+from signing.checkpoint import Checkpoint, NotProved, Verifier
+from signing.tree import Frontier
+from signing.tree import leaf as leaf_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,163 @@ def check_trail(trail: Trail) -> list[str]:
             break
         prior = bytes(event["hash"])
     else:
+        complaints += _check_leaves(trail)
         if trail.document["version"] != len(trail.events) or bytes(trail.document["head"]) != prior:
             complaints.append(f"document {identifier}: its row does not end where its events end")
         if kept:
             complaints.append(f"document {identifier}: archive entries without an event")
     return complaints
+
+
+def _check_leaves(trail: Trail) -> list[str]:
+    """Each event of a sound chain has its leaf, made of its hash."""
+    identifier = trail.document["document_id"]
+    found = {leaf["seq"]: leaf for leaf in trail.leaves}
+    complaints = []
+    for event in trail.events:
+        leaf = found.pop(event["seq"], None)
+        if leaf is None:
+            complaints.append(f"document {identifier}: event {event['seq']} has no leaf in the tree")
+        elif salted(bytes(leaf["salt"]), bytes(event["hash"])) != bytes(leaf["entry"]):
+            complaints.append(f"document {identifier}: the leaf of event {event['seq']} is not made of it")
+    complaints += [f"document {identifier}: a leaf for event {seq}, which is not there" for seq in found]
+    return complaints
+
+
+# The tree ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TreeAudit:
+    """What the audit of the tree found."""
+
+    leaves: int
+    checkpoints: int
+    copies: int
+    """Checkpoints kept outside that were held against the tree."""
+    complaints: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.complaints
+
+
+async def audit_tree(
+    pool: Pool,
+    keys: Sequence[Verifier],
+    copies: Path | None = None,
+    progress: Callable[[int], None] = lambda _leaves: None,
+) -> TreeAudit:
+    """Build the tree anew from its leaves and hold nodes, checkpoints and the copies outside against it.
+
+    A checkpoint is believed when one of the `keys` has signed it. `progress` is told how many leaves are done.
+    """
+    outside, complaints = _outside(copies, keys)
+    async with pool.worker(snapshot=True) as connection:
+        inside, signed = await _inside(connection, keys)
+        sizes = {one.size for one in (*inside, *outside.values())}
+        size, roots, wrong = await _rebuilt(connection, sizes, progress)
+    complaints += [*signed, *wrong]
+    if not wrong:
+        for number, one in enumerate(inside, start=1):
+            complaints += _held(f"checkpoint {number}", one, roots)
+        for name, one in outside.items():
+            complaints += _held(f"the copy {name}", one, roots)
+        if size and (not inside or inside[-1].size != size):
+            complaints.append("the tree: its last leaves are covered by no checkpoint")
+    return TreeAudit(size, len(inside), len(outside), tuple(complaints))
+
+
+async def _rebuilt(
+    connection: Connection, sizes: Set[int], progress: Callable[[int], None]
+) -> tuple[int, dict[int, bytes], list[str]]:
+    """Build the tree from its leaves: how many, its root at these sizes, and the first place that is wrong."""
+    kept = _Kept(connection)
+    frontier = Frontier()
+    roots = {0: frontier.root}
+    async for page in tree.leaves(connection):
+        for place, entry in page:
+            if place != frontier.size:
+                return frontier.size, roots, [f"the tree: leaf {frontier.size} is missing"]
+            for level, index, hashed in frontier.add(leaf_hash(entry)):
+                if await kept.next(level) != (index, hashed):
+                    return frontier.size, roots, [f"the tree: node {level}/{index} is not what its leaves make"]
+            if frontier.size in sizes:
+                roots[frontier.size] = frontier.root
+        progress(frontier.size)
+    left = [f"the tree: a node of level {level} has no leaves" for level in await kept.left()]
+    return frontier.size, roots, left
+
+
+def _held(name: str, one: Checkpoint, roots: dict[int, bytes]) -> list[str]:
+    """Whether a checkpoint tells the root that the leaves make."""
+    if one.size not in roots:
+        return [
+            f"{name} tells of {one.size} leaves, and the tree has fewer: the end was cut off or an old state is back"
+        ]
+    return [] if roots[one.size] == one.root else [f"{name}: its root is not that of the first {one.size} leaves"]
+
+
+async def _inside(connection: Connection, keys: Sequence[Verifier]) -> tuple[list[Checkpoint], list[str]]:
+    """The checkpoints of the database as their signatures tell them, and what is wrong with their rows."""
+    found: list[Checkpoint] = []
+    complaints: list[str] = []
+    async for page in tree.checkpoints(connection):
+        for row in page:
+            if row.number != len(found) + 1:
+                return found, [*complaints, f"checkpoint {len(found) + 1} is missing"]
+            try:
+                one = checkpoint.read(row.note, keys)
+            except NotProved as wrong:
+                return found, [*complaints, f"checkpoint {row.number} cannot be believed: {wrong}"]
+            if (one.size, one.root, one.at) != (row.size, row.root, row.at):
+                complaints.append(f"checkpoint {row.number}: its row is not what was signed")
+            if found and (one.size < found[-1].size or one.at < found[-1].at):
+                complaints.append(f"checkpoint {row.number} goes back behind the one before")
+            found.append(one)
+    return found, complaints
+
+
+def _outside(copies: Path | None, keys: Sequence[Verifier]) -> tuple[dict[str, Checkpoint], list[str]]:
+    """The checkpoints kept outside, by file name, and what is wrong with them."""
+    found: dict[str, Checkpoint] = {}
+    complaints: list[str] = []
+    if copies is None:
+        return found, complaints
+    try:
+        files = sorted(path for path in copies.glob("*.txt") if path.is_file())
+    except OSError as unable:
+        return found, [f"the copies outside cannot be read: {unable.strerror}"]
+    if not files:
+        complaints.append("the copies outside: there are none where they should be")
+    for path in files:
+        try:
+            found[path.name] = checkpoint.read(path.read_text(encoding="utf-8"), keys)
+        except (NotProved, OSError, UnicodeDecodeError) as wrong:
+            complaints.append(f"the copy {path.name} cannot be believed: {wrong}")
+    return found, complaints
+
+
+class _Kept:
+    """The kept nodes of each level, read in order beside the leaves that make them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._levels: dict[int, AsyncIterator[tuple[int, bytes]]] = {}
+
+    async def next(self, level: int) -> tuple[int, bytes] | None:
+        """The next node of a level; None when there is none."""
+        if level not in self._levels:
+            self._levels[level] = self._each(level)
+        return await anext(self._levels[level], None)
+
+    async def left(self) -> list[int]:
+        """Levels with nodes that nothing asked for."""
+        levels = range(max(self._levels, default=-1) + 2)
+        return [level for level in levels if await self.next(level) is not None]
+
+    async def _each(self, level: int) -> AsyncIterator[tuple[int, bytes]]:
+        async for page in tree.nodes(self._connection, level):
+            for node in page:
+                yield node

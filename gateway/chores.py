@@ -1,4 +1,4 @@
-"""What the clock asks for: collect what networks bring.
+"""What the clock asks for: collect what networks bring, publish what was recorded.
 
 Each run has one runner in the installation (the chore's row moves its due date). What is collected is stored before
 the cursor moves, each arrival once for ever; one that cannot be read or tied to a document is kept as a stray and never
@@ -15,6 +15,7 @@ from datetime import timedelta
 from adapters.port import Arrival, ArrivalKind, Network, Unreachable
 from gateway.compute import Interrupted
 from gateway.errors import Busy
+from gateway.publish import publish
 from gateway.resources import Resources
 from gateway.store import arrivals, tasks
 from schemas.formats import cdar
@@ -24,6 +25,12 @@ log = logging.getLogger(__name__)
 
 PAGES = 1_000
 """Pages collected in one go, at most."""
+
+LOOK = 0.15
+"""Seconds between looks for what is to be published."""
+
+GATHER = 0.35
+"""Seconds after a publication before the next: under load one signature covers what came meanwhile."""
 
 
 class Chores:
@@ -36,6 +43,25 @@ class Chores:
         self._ring = ring
 
     async def run(self) -> None:
+        """Collect and publish, each at its own pace."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._collect())
+            group.create_task(self._publish())
+
+    async def _publish(self) -> None:
+        """Publish soon after something was recorded, and then let the next ones gather."""
+        while True:
+            try:
+                if await publish(self._resources) is not None:
+                    self._ring()
+                    await asyncio.sleep(GATHER)
+            except Busy as busy:
+                log.warning("publishing waits: %s", busy.detail)
+            except Exception:
+                log.exception("publishing failed")
+            await asyncio.sleep(LOOK)
+
+    async def _collect(self) -> None:
         """Collect, wait, collect again."""
         while True:
             for network in self._resources.networks.all:

@@ -18,12 +18,14 @@ from gateway.chores import Chores
 from gateway.clock import SystemClock
 from gateway.compute import Compute
 from gateway.errors import Misconfigured
-from gateway.resources import Resources
+from gateway.resources import Notary, Resources
 from gateway.settings import Settings, read_secret
-from gateway.store import accounts, migrate
+from gateway.store import accounts, migrate, tree
 from gateway.store.embedded import Cluster
 from gateway.store.pool import Pool, connect
 from gateway.worker import Worker
+from signing import checkpoint
+from signing.checkpoint import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,9 @@ async def open_gateway(
         await accounts.check_pepper(pool, pepper, _now())
         compute = Compute(max(1, settings.workers), settings.compute_seconds)
         rules = str(settings.rules) if settings.rules else None
-        resources = Resources(pool, networks, SystemClock(), compute, language=settings.language, rules=rules)
+        notary = read_notary(settings)
+        await _check_notary(pool, settings)
+        resources = Resources(pool, networks, SystemClock(), compute, notary, language=settings.language, rules=rules)
         try:
             yield Gateway(settings, resources, pepper)
         finally:
@@ -98,6 +102,51 @@ def read_pepper(settings: Settings) -> bytes:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_once(path, secrets.token_hex(32))
     return read_secret(path).encode()
+
+
+def read_notary(settings: Settings) -> Notary:
+    """Who signs the checkpoints: the operator's key, or one made in the data folder at first start.
+
+    Without a name of its own the archive is named after its key. Raises Misconfigured.
+    """
+    path = settings.checkpoint_key_file or settings.data / "secrets" / "checkpoint.pem"
+    if settings.checkpoint_key_file is None and not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_once(path, checkpoint.generate().decode().rstrip("\n"))
+    pem = read_secret(path).encode()
+    try:
+        key = checkpoint.signer("estafette", pem)
+        name = settings.origin or f"estafette-{key.verifier.public.hex()[:16]}"
+        return Notary(checkpoint.signer(name, pem), settings.checkpoint_copies)
+    except checkpoint.UnusableKey as wrong:
+        raise Misconfigured(f"the checkpoint key {path.name} cannot be used: {wrong}") from wrong
+
+
+def read_verifiers(settings: Settings) -> tuple[Verifier, ...]:
+    """The keys whose checkpoints are believed: the one that signs now, and those that signed before."""
+    known = [read_notary(settings).signer.verifier]
+    if settings.checkpoint_keys is not None:
+        try:
+            lines = settings.checkpoint_keys.read_text(encoding="utf-8").split("\n")
+            known += [checkpoint.verifier(line) for line in lines if line.strip() and not line.startswith("#")]
+        except (OSError, ValueError) as wrong:
+            raise Misconfigured(f"the former checkpoint keys cannot be read: {wrong}") from wrong
+    return tuple(known)
+
+
+async def _check_notary(pool: Pool, settings: Settings) -> None:
+    """All gateways of one archive sign with one key. Raises Misconfigured when the last signature is a stranger's."""
+    async with pool.worker() as connection:
+        latest = await tree.last(connection)
+    if latest is None:
+        return
+    try:
+        checkpoint.read(latest.note, read_verifiers(settings))
+    except checkpoint.NotProved as wrong:
+        raise Misconfigured(
+            f"the last checkpoint of this archive cannot be believed ({wrong}): give every gateway the same "
+            "ESTAFETTE_CHECKPOINT_KEY_FILE and ESTAFETTE_ORIGIN, and name former keys in ESTAFETTE_CHECKPOINT_KEYS"
+        ) from wrong
 
 
 def _write_once(path: Path, text: str) -> None:

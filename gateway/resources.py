@@ -7,7 +7,9 @@ after the stages already run under this claim, so that several pure stages can b
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from adapters.port import Networks
@@ -19,6 +21,20 @@ from gateway.store import documents
 from gateway.store.accounts import Account
 from gateway.store.documents import Document, Payment, WaitingArrival
 from gateway.store.pool import Pool
+from signing.checkpoint import Checkpoint, Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Notary:
+    """Who signs what the hash tree was, and where copies of it go."""
+
+    signer: Signer
+    copies: Path | None = None
+    """A folder outside the database, best on another machine; None: no copies are made."""
+
+    def sign(self, size: int, root: bytes, at: datetime) -> str:
+        """The signed note of a checkpoint."""
+        return self.signer.sign(Checkpoint(self.signer.verifier.name, size, root, at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +45,7 @@ class Resources:
     networks: Networks
     clock: Clock
     compute: Compute
+    notary: Notary
     language: str = "fr"
     """Language of the readable page: fr or en."""
     rules: str | None = None

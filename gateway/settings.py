@@ -46,6 +46,20 @@ class Settings:
     pepper_file: Path | None = setting(
         "PEPPER_FILE", None, "key under which secrets are hashed; made in the data folder when not set"
     )
+    checkpoint_key_file: Path | None = setting(
+        "CHECKPOINT_KEY_FILE",
+        None,
+        "private key (Ed25519, PEM) that signs what the archive was; made in the data folder when not set",
+    )
+    checkpoint_keys: Path | None = setting(
+        "CHECKPOINT_KEYS", None, "file with the public lines of keys that signed before, one a line, for the audit"
+    )
+    checkpoint_copies: Path | None = setting(
+        "CHECKPOINT_COPIES",
+        None,
+        "folder that gets a copy of the checkpoints, best on another machine: it shows a rewritten or older archive",
+    )
+    origin: str = setting("ORIGIN", "", "name of the archive in its checkpoints, for example archive.example.org")
     language: str = setting("LANGUAGE", "fr", "language of the readable page: fr or en")
     poll_seconds: int = setting("POLL_SECONDS", 30, "how often each network is asked for statuses, in seconds")
     compute_seconds: int = setting("COMPUTE_SECONDS", 120, "how long one parsing, judging or typesetting may take")

@@ -18,6 +18,7 @@ from uuid import UUID
 from gateway.errors import Busy, Corrupt
 from gateway.lifecycle import Halted, Later, News, Outcome, Stage, wait_before
 from gateway.line import LINE
+from gateway.publish import publish
 from gateway.resources import Resources, Work, load
 from gateway.store import accounts, tasks
 from gateway.store.accounts import Account
@@ -68,12 +69,17 @@ class Worker:
             await asyncio.gather(heart, *running, return_exceptions=True)
 
     async def drain(self) -> int:
-        """Run what is due now, to its end or its next wait, and tell how many claims that took; for tests and tools."""
+        """Run what is due now, to its end or its next wait, and tell how many claims that took; for tests and tools.
+
+        What waits for its proof gets it on the way.
+        """
         done = 0
-        while claims := await self._claim(self._concurrency):
-            await asyncio.gather(*(self.walk(claim) for claim in claims))
-            done += len(claims)
-        return done
+        while True:
+            while claims := await self._claim(self._concurrency):
+                await asyncio.gather(*(self.walk(claim) for claim in claims))
+                done += len(claims)
+            if await publish(self._resources) is None:
+                return done
 
     async def walk(self, claim: Claim) -> None:
         """Run the stages of one document until it waits, ends or is lost; never raises but for cancellation."""

@@ -29,6 +29,13 @@ def link(prior: bytes, event: Mapping[str, Any]) -> bytes:
     return sha256(prior + canonical(event)).digest()
 
 
+def salted(salt: bytes, hashed: bytes) -> bytes:
+    """What stands for an event in the hash tree: SHA-256(salt ‖ hash of the event); both have 32 bytes."""
+    if len(salt) != 32 or len(hashed) != 32:
+        raise ValueError("salt and hash have 32 bytes each")
+    return sha256(salt + hashed).digest()
+
+
 def instant(at: datetime) -> str:
     """An instant as events hold it: UTC, microseconds, Z."""
     if at.tzinfo is None:

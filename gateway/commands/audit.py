@@ -1,15 +1,16 @@
-"""`estafette audit`: recompute every chain and hash, reconcile every account."""
+"""`estafette audit`: recompute every chain, every hash and the tree, reconcile every account."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import sys
 from typing import Any
 
 from gateway import audit
-from gateway.audit import AccountAudit
-from gateway.main import database
+from gateway.audit import AccountAudit, TreeAudit
+from gateway.main import database, read_verifiers
 from gateway.settings import Settings
 
 
@@ -25,20 +26,48 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Audit and report."""
-    found = asyncio.run(_audit(settings))
+    found, whole = asyncio.run(_audit(settings))
     for one in found:
         print(json.dumps(_members(one), ensure_ascii=False) if options.format == "json" else _lines(one))
-    return 0 if all(one.clean for one in found) else 1
+    print(json.dumps(_tree_members(whole), ensure_ascii=False) if options.format == "json" else _tree_lines(whole))
+    return 0 if whole.clean and all(one.clean for one in found) else 1
 
 
-async def _audit(settings: Settings) -> list[AccountAudit]:
+async def _audit(settings: Settings) -> tuple[list[AccountAudit], TreeAudit]:
     async with database(settings, attach=True) as pool:
-        return await audit.audit(pool)
+        whole = await audit.audit_tree(pool, read_verifiers(settings), settings.checkpoint_copies, _progress)
+        return await audit.audit(pool), whole
+
+
+def _progress(leaves: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{leaves} leaves of the tree", end="", file=sys.stderr, flush=True)
+
+
+def _tree_members(whole: TreeAudit) -> dict[str, Any]:
+    return {
+        "kind": "tree",
+        "clean": whole.clean,
+        "leaves": whole.leaves,
+        "checkpoints": whole.checkpoints,
+        "copies": whole.copies,
+        "complaints": list(whole.complaints),
+    }
+
+
+def _tree_lines(whole: TreeAudit) -> str:
+    outside = f"{whole.copies} copies outside" if whole.copies else "no copies outside"
+    head = (
+        f"tree: {'clean' if whole.clean else 'NOT CLEAN'}; {whole.leaves} leaves, {whole.checkpoints} signed "
+        f"checkpoints, {outside}"
+    )
+    return "\n".join([head, *(f"  {complaint}" for complaint in whole.complaints)])
 
 
 def _members(one: AccountAudit) -> dict[str, Any]:
     books = one.reconciliation
     return {
+        "kind": "account",
         "account": str(one.account_id),
         "clean": one.clean,
         "documents": one.documents,

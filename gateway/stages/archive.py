@@ -1,23 +1,39 @@
-"""Archive: nothing leaves before what is kept of it can be read back and is what it was.
+"""Archive: nothing leaves before what is kept of it can be read back, is what it was, and has its proof.
 
-Everything a stage keeps becomes an archive entry in the transaction of its event; this stage runs after that commit,
-reads the submission and the original back from the database and compares them with the hashes in the journal.
+Everything a stage keeps becomes an archive entry in the transaction of its event, and each event a leaf of the hash
+tree. This stage runs after that commit: it waits until a signed checkpoint covers every event so far, then reads the
+submission and the original back from the database and compares them with the hashes in the journal.
 """
 
 from __future__ import annotations
 
-from gateway.lifecycle import Done, Outcome, Role, Stage
+from datetime import timedelta
+
+from gateway.errors import Corrupt
+from gateway.lifecycle import Done, Later, Outcome, Role, Stage
 from gateway.resources import Resources, Work, digest
+from gateway.store import tree
+
+PATIENCE = timedelta(seconds=5)
+"""How long until a look without being woken; the publisher wakes who waits."""
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
-    """Read the original back. Raises Corrupt when it is not what was built."""
+    """Wait for the proof, read the original back. Raises Corrupt when it is not what was built."""
+    async with resources.pool.account(work.account.id) as connection:
+        place = await tree.place(connection, work.document.id)
+    if not place.published or len(place.places) != work.document.version:
+        return Later(PATIENCE, "its proof is not published yet")
     await work.read(Role.SUBMISSION, resources)
     original = await work.read(Role.ORIGINAL, resources)
     stored = digest(original)
-    built = work.facts(Stage.BUILT)["sha256"]
-    if stored != built:
-        from gateway.errors import Corrupt
-
+    if stored != work.facts(Stage.BUILT)["sha256"]:
         raise Corrupt(f"the original of document {work.document.id} is not the one that was built")
-    return Done({"sha256": stored, "size": len(original), "entries": len(work.document.contents)})
+    return Done(
+        {
+            "sha256": stored,
+            "size": len(original),
+            "entries": len(work.document.contents),
+            "leaf": max(one for one in place.places if one is not None),
+        }
+    )

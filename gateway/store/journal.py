@@ -8,6 +8,7 @@ committed before; what is sent is decided and committed before. Events are appen
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,7 +36,7 @@ from gateway.store.documents import WaitingArrival
 from gateway.store.pool import Connection, Pool
 from gateway.store.tasks import Claim
 from schemas.finding import FINDINGS_LIMIT, Finding, Layer, LayerVerdict, Report, Severity, Verdict
-from signing.chain import GENESIS, link
+from signing.chain import GENESIS, link, salted
 
 DUPLICATE_RULE = "HOUSE-NUMBER-USED"
 """Rule id of the finding for an invoice number that is already taken."""
@@ -352,6 +353,18 @@ async def _append(connection: Connection, claim: Claim, events: Sequence[_Event]
         [dict(event.facts) for event in events],
         [event.prior for event in events],
         [event.hash for event in events],
+    )
+    salts = [secrets.token_bytes(32) for _ in events]
+    await connection.execute(
+        """
+        insert into leaf (account_id, document_id, seq, salt, entry)
+        select $1, $2, * from unnest($3::bigint[], $4::bytea[], $5::bytea[])
+        """,
+        claim.account_id,
+        claim.document_id,
+        [event.seq for event in events],
+        salts,
+        [salted(salt, event.hash) for salt, event in zip(salts, events, strict=True)],
     )
     if kept:
         await connection.execute(

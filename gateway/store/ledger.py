@@ -41,11 +41,12 @@ class Reconciliation:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """One document as the database holds it: its row, its events, its entries, its contents."""
+    """One document as the database holds it: its row, its events, their leaves, its entries."""
 
     document: Mapping[str, Any]
     events: tuple[Mapping[str, Any], ...]
     entries: tuple[Mapping[str, Any], ...]
+    leaves: tuple[Mapping[str, Any], ...]
 
 
 async def reconcile(pool: Pool, account_id: UUID) -> Reconciliation:
@@ -103,12 +104,17 @@ async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
             entries = await connection.fetch(
                 "select document_id, seq, role, sha256 from entry where document_id = any($1)", ids
             )
+            leaves = await connection.fetch(
+                "select document_id, seq, salt, entry from leaf where document_id = any($1) order by document_id, seq",
+                ids,
+            )
         for row in rows:
             identifier = row["document_id"]
             yield Trail(
                 dict(row),
                 tuple(dict(event) for event in events if event["document_id"] == identifier),
                 tuple(dict(entry) for entry in entries if entry["document_id"] == identifier),
+                tuple(dict(leaf) for leaf in leaves if leaf["document_id"] == identifier),
             )
         after = ids[-1]
 

@@ -67,9 +67,13 @@ class Pool:
             yield connection
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[Connection]:
-        """A transaction that sees the tasks of all accounts, and what belongs to none."""
-        async with self._transaction("estafette_worker") as connection:
+    async def worker(self, *, snapshot: bool = False) -> AsyncIterator[Connection]:
+        """A transaction that sees the tasks and leaves of all accounts, and what belongs to none.
+
+        With `snapshot`, all its questions are answered as of one moment.
+        """
+        level = "repeatable_read" if snapshot else None
+        async with self._transaction("estafette_worker", level=level) as connection:
             yield connection
 
     @asynccontextmanager

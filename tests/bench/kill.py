@@ -194,7 +194,7 @@ async def _count(stage: Stage, account: dict[str, str], tally: Tally, seconds: f
             undelivered += not tracks
             twice += len(set(tracks)) > 1
     known = {digest for _, digest in tally.acknowledged.values()}
-    audit = json.loads((await stage.once("audit", "--format", "json")).splitlines()[0])
+    audits = [json.loads(line) for line in (await stage.once("audit", "--format", "json")).splitlines()]
     return Result(
         seed=tally.seed,
         kills=tally.kills,
@@ -206,7 +206,7 @@ async def _count(stage: Stage, account: dict[str, str], tally: Tally, seconds: f
         altered=altered,
         transport_duplicates=sum(delivery["duplicates"] for delivery in deliveries),
         unknown=len(set(by_hash) - known),
-        audit_clean=bool(audit["clean"]),
+        audit_clean=all(one["clean"] for one in audits),
         seconds=round(seconds, 1),
     )
 

@@ -269,7 +269,10 @@ async def reconcile(bench: Bench) -> dict[str, Any]:
         "lost": lost,
         "delivered_but_not_at_the_platform": missing,
         "delivered_twice": twice,
-        **{name: sum(one[name] for one in audits) for name in ("accepted", "delivered", "pending", "halted")},
+        **{
+            name: sum(one[name] for one in audits if one["kind"] == "account")
+            for name in ("accepted", "delivered", "pending", "halted")
+        },
         "audit_clean": bool(audits) and all(one["clean"] for one in audits),
         "audit_complaint": complaint,
     }

@@ -8,12 +8,17 @@ from hashlib import sha256
 from uuid import UUID
 
 from gateway.lifecycle import Done, Kept, Outcome, Role, Stage
+from gateway.resources import Notary
 from gateway.store import accounts, tasks
 from gateway.store.accounts import Account
 from gateway.store.identifiers import new_id
 from gateway.store.journal import Admission, Step, Submission, admit
 from gateway.store.pool import Pool
 from gateway.store.tasks import Claim
+from signing import checkpoint
+
+NOTARY = Notary(checkpoint.signer("archive.example.org", checkpoint.generate()))
+"""Signs the checkpoints of the tests."""
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

@@ -49,7 +49,8 @@ def test_an_account_is_opened_and_its_secrets_are_shown_once(data, capsys):
     assert "client_secret" in capsys.readouterr().out
     assert main(["audit", "--format", "json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["clean"] for line in lines] == [True, True]
+    assert [line["clean"] for line in lines] == [True, True, True]
+    assert (data / "secrets" / "checkpoint.pem").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize(

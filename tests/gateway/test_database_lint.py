@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-APPEND_ONLY = ("event", "entry", "content", "payment", "invoice_number", "idempotency")
-SHARED = {"collection", "stray", "chore", "installation", "migration"}
+APPEND_ONLY = ("event", "entry", "content", "payment", "invoice_number", "idempotency", "leaf", "node", "checkpoint")
+SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint"}
 """Tables that belong to nobody's account."""
 
 
@@ -59,11 +59,12 @@ async def test_only_the_policies_we_know_look_past_the_account(connection):
         ("task", "any_account", "ALL", "estafette_worker"),
         ("delivery", "any_account", "SELECT", "estafette_worker"),
         ("account", "any_account", "SELECT", "estafette_worker"),
+        ("leaf", "any_account", "ALL", "estafette_worker"),
     }
 
 
 async def test_keys_and_references_start_with_the_account(connection):
-    known = {"credential_public_id", "token_sha256"}
+    known = {"credential_public_id", "token_sha256", "leaf_place"}
     for table in set(await tables(connection)) - SHARED:
         rows = await connection.fetch(
             """
@@ -118,7 +119,9 @@ async def test_append_only_by_right(connection, table, right, role):
     assert not await connection.fetchval("select has_table_privilege($1, $2, $3)", role, table, right)
 
 
-@pytest.mark.parametrize("table", ["event", "entry", "content", "payment", "invoice_number"])
+@pytest.mark.parametrize(
+    "table", ["event", "entry", "content", "payment", "invoice_number", "leaf", "node", "checkpoint"]
+)
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
     rows = await connection.fetch(
         "select tgname, tgtype from pg_trigger where tgrelid = $1::regclass and not tgisinternal", table

@@ -31,7 +31,7 @@ from gateway.store.journal import Submission, admit
 from gateway.store.pool import Pool
 from gateway.worker import Worker
 from tests.bench.stage import free_port
-from tests.gateway.ground import open_account
+from tests.gateway.ground import NOTARY, open_account
 
 PACE = 0.05
 """Seconds between two statuses of a simulated buyer."""
@@ -157,7 +157,7 @@ async def line(
     }
     networks, problems = catalogue.build(environment, lambda: datetime.now(UTC))
     assert not problems
-    resources = Resources(pool, networks, SystemClock(), compute)
+    resources = Resources(pool, networks, SystemClock(), compute, NOTARY)
     account = replace(await open_account(pool, french=True), participants=("100000108",))
     yield Line(resources, Worker(resources, 4), account, url)
     for network in networks.all:

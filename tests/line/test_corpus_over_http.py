@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from adapters.port import Networks
 from gateway import audit
 from gateway.api import application
+from gateway.chores import Chores
 from gateway.clock import SystemClock
 from gateway.compute import Compute
 from gateway.lifecycle import Stage
@@ -39,6 +41,7 @@ from schemas.formats.facturx import pdfa
 from schemas.formats.facturx.extract import extract
 from schemas.xml import Unreadable
 from tests.conftest import CORPUS
+from tests.gateway.ground import NOTARY
 
 KINDS = {"cii": 235, "ubl-invoice": 249, "ubl-creditnote": 24, "facturx-pdf": 155}
 """How many of each there are: a corpus that shrinks must not pass in silence."""
@@ -152,11 +155,12 @@ class Gateway:
 @pytest.fixture
 async def gateway(pool: Pool, compute: Compute) -> AsyncIterator[Gateway]:
     """A gateway without a network, its worker at work."""
-    resources = Resources(pool, Networks(()), SystemClock(), compute)
+    resources = Resources(pool, Networks(()), SystemClock(), compute, NOTARY)
     worker = Worker(resources, 6)
     settings = replace(Settings(), requests_per_second=100_000, uploads_at_once=1_000)
     app = application.create(resources, settings, ring=worker.ring, pepper=PEPPER)
-    working = asyncio.create_task(worker.run())
+    chores = Chores(resources, timedelta(seconds=30), worker.ring)
+    working = asyncio.gather(worker.run(), chores.run())
     async with TestClient(TestServer(app), auto_decompress=False) as client:
         yield Gateway(client, resources)
     working.cancel()

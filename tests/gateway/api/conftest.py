@@ -27,6 +27,7 @@ from gateway.store.accounts import Account, Scope
 from gateway.store.identifiers import new_id
 from gateway.store.pool import Pool
 from gateway.worker import Worker
+from tests.gateway.ground import NOTARY
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 PEPPER = b"the pepper of the tests"
@@ -119,7 +120,7 @@ async def serving(
     """A gateway that listens, with a worker that is run by hand."""
     set_ = replace(Settings(requests_per_second=100_000, uploads_at_once=1_000), **settings)
     networks = Networks((Folder(folder, clock),))
-    resources = Resources(pool, networks, clock, compute, rules=rules)
+    resources = Resources(pool, networks, clock, compute, NOTARY, rules=rules)
     rung: list[bool] = []
     app = application.create(resources, set_, ring=lambda: rung.append(True), pepper=PEPPER)
     async with AsyncExitStack() as stack:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
 
 import aiohttp
 import pytest
 
+from gateway.chores import Chores
 from gateway.clock import SettableClock
 from gateway.compute import Compute
 from gateway.store.accounts import Scope
@@ -38,7 +40,7 @@ async def test_a_document_goes_in_and_comes_out_as_it_was(api: Api, name: str, m
     assert api.rung
     kept = await api.client.get(f"{response.headers['Location']}/content?as=submission", headers=key)
     assert await kept.read() == data
-    assert await api.worker.drain() == 1
+    assert await api.worker.drain() == 2  # to the proof, and from there on
     document = await answered(await api.client.get(response.headers["Location"], headers=key), 200, "Document")
     assert document["stage"] == "delivered", document
     assert [stage["stage"] for stage in document["stages"]][:6] == [
@@ -116,7 +118,8 @@ async def test_what_would_be_lost_is_not_derived(api: Api) -> None:
 
 async def test_who_waits_learns_that_it_is_archived(api: Api) -> None:
     key = await api.key(await api.account())
-    working = asyncio.create_task(api.worker.run())
+    chores = Chores(api.resources, timedelta(seconds=30), api.worker.ring)
+    working = asyncio.gather(api.worker.run(), chores.run())
     try:
         response = await api.submit(key, numbered("WAIT-1"), "application/json", Prefer="respond-async, wait=50")
     finally:

@@ -1,0 +1,207 @@
+"""The hash tree in the database: leaves get their places, full nodes are kept, checkpoints are signed and kept.
+
+An event's leaf is written by the journal in the event's own transaction. Publishing is one transaction too: places,
+nodes and the checkpoint that covers them, so that a leaf with a place is always covered by a signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from gateway.store.pool import Connection, Pool
+from signing.tree import Frontier, Lookup, Node, leaf
+
+BATCH = 5_000
+"""Leaves that one checkpoint adds, at most."""
+
+LONGEST = timedelta(days=1)
+"""A checkpoint is signed after so long even when nothing was added: a keeper that fell silent is noticed."""
+
+_LOCK = 727_275
+_PAGE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A checkpoint as it is kept."""
+
+    number: int
+    size: int
+    root: bytes
+    at: datetime
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a document's events stand in the tree."""
+
+    places: tuple[int | None, ...]
+    """By event, from the first; None: not published yet."""
+
+    @property
+    def published(self) -> bool:
+        """Whether a checkpoint covers all of them."""
+        return None not in self.places
+
+
+Sign = Callable[[int, bytes], str]
+"""Size and root into a signed note."""
+
+
+async def publish(pool: Pool, sign: Sign, now: datetime) -> Signed | None:
+    """Give places to what waits and sign the new tree; None when there is nothing to do, or another process does it.
+
+    Documents that wait for their proof are woken in the same transaction.
+    """
+    async with pool.worker() as connection:
+        if not await connection.fetchval("select pg_try_advisory_xact_lock($1)", _LOCK):
+            return None
+        latest = await last(connection)
+        waiting = await connection.fetch(
+            """
+            select account_id, document_id, seq, entry from leaf where place is null
+            order by account_id, document_id, seq limit $1
+            """,
+            BATCH,
+        )
+        if not waiting and latest is not None and now - latest.at < LONGEST:
+            return None
+        size = latest.size if latest else 0
+        frontier = Frontier(size, await _edge(connection, size))
+        nodes = [node for row in waiting for node in frontier.add(leaf(bytes(row["entry"])))]
+        await _keep(connection, waiting, size, nodes)
+        root = frontier.root
+        signed = Signed(latest.number + 1 if latest else 1, frontier.size, root, now, sign(frontier.size, root))
+        await connection.execute(
+            "insert into checkpoint (number, size, root, at, note) values ($1, $2, $3, $4, $5)",
+            signed.number,
+            signed.size,
+            signed.root,
+            signed.at,
+            signed.note,
+        )
+        await _wake(connection, waiting, now)
+    return signed
+
+
+async def waits(pool: Pool) -> bool:
+    """Whether a leaf waits for its place."""
+    async with pool.worker() as connection:
+        return bool(await connection.fetchval("select exists (select from leaf where place is null)"))
+
+
+async def last(connection: Connection) -> Signed | None:
+    """The latest checkpoint; None before the first."""
+    row = await connection.fetchrow("select number, size, root, at, note from checkpoint order by number desc limit 1")
+    return Signed(row["number"], row["size"], bytes(row["root"]), row["at"], row["note"]) if row else None
+
+
+async def place(connection: Connection, document_id: UUID) -> Place:
+    """Where the events of a document of this account stand."""
+    rows = await connection.fetch("select place from leaf where document_id = $1 order by seq", document_id)
+    return Place(tuple(row["place"] for row in rows))
+
+
+async def leaves(connection: Connection) -> AsyncIterator[list[tuple[int, bytes]]]:
+    """Every published leaf's place and entry, in the order of places, page by page."""
+    after = -1
+    while True:
+        rows = await connection.fetch(
+            "select place, entry from leaf where place > $1 order by place limit $2", after, _PAGE
+        )
+        if not rows:
+            return
+        yield [(row["place"], bytes(row["entry"])) for row in rows]
+        after = rows[-1]["place"]
+
+
+async def nodes(connection: Connection, level: int) -> AsyncIterator[list[tuple[int, bytes]]]:
+    """Every kept node of a level, in order, page by page."""
+    after = -1
+    while True:
+        rows = await connection.fetch(
+            "select place, hash from node where level = $1 and place > $2 order by place limit $3", level, after, _PAGE
+        )
+        if not rows:
+            return
+        yield [(row["place"], bytes(row["hash"])) for row in rows]
+        after = rows[-1]["place"]
+
+
+async def checkpoints(connection: Connection) -> AsyncIterator[list[Signed]]:
+    """Every checkpoint, the first first, page by page."""
+    after = 0
+    while True:
+        rows = await connection.fetch(
+            "select number, size, root, at, note from checkpoint where number > $1 order by number limit $2",
+            after,
+            _PAGE,
+        )
+        if not rows:
+            return
+        yield [Signed(row["number"], row["size"], bytes(row["root"]), row["at"], row["note"]) for row in rows]
+        after = rows[-1]["number"]
+
+
+async def lookup(connection: Connection, wanted: set[tuple[int, int]]) -> Lookup:
+    """The hashes of these nodes (level, place), read at once. Looking one up raises KeyError where there is none."""
+    rows = await connection.fetch(
+        "select n.level, n.place, n.hash from node n join unnest($1::smallint[], $2::bigint[]) as w (level, place) "
+        "on n.level = w.level and n.place = w.place",
+        [level for level, _ in wanted],
+        [place for _, place in wanted],
+    )
+    found = {(row["level"], row["place"]): bytes(row["hash"]) for row in rows}
+    return lambda level, index: found[level, index]
+
+
+async def _edge(connection: Connection, size: int) -> list[bytes]:
+    """The hashes at the right edge of the tree of this size."""
+    wanted: list[tuple[int, int]] = []
+    begin = 0
+    for level in reversed(range(size.bit_length())):
+        if size >> level & 1:
+            wanted.append((level, begin >> level))
+            begin += 1 << level
+    found = await lookup(connection, set(wanted))
+    return [found(level, index) for level, index in wanted]
+
+
+async def _keep(connection: Connection, waiting: list[Connection], size: int, made: list[Node]) -> None:
+    if not waiting:
+        return
+    await connection.execute(
+        """
+        update leaf set place = p.place
+        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) as p (account_id, document_id, seq, place)
+        where leaf.account_id = p.account_id and leaf.document_id = p.document_id and leaf.seq = p.seq
+        """,
+        [row["account_id"] for row in waiting],
+        [row["document_id"] for row in waiting],
+        [row["seq"] for row in waiting],
+        list(range(size, size + len(waiting))),
+    )
+    await connection.execute(
+        "insert into node (level, place, hash) select * from unnest($1::smallint[], $2::bigint[], $3::bytea[])",
+        [level for level, _, _ in made],
+        [index for _, index, _ in made],
+        [hashed for _, _, hashed in made],
+    )
+
+
+async def _wake(connection: Connection, waiting: list[Connection], now: datetime) -> None:
+    """Documents whose next stage is the archive need not wait any longer."""
+    await connection.execute(
+        """
+        update task set due = least(due, $3), woken = true
+        from (select distinct * from unnest($1::uuid[], $2::uuid[])) as p (account_id, document_id)
+        where task.account_id = p.account_id and task.document_id = p.document_id and task.stage = 'archived'
+        """,
+        [row["account_id"] for row in waiting],
+        [row["document_id"] for row in waiting],
+        now,
+    )
