@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
 
 from schemas.formats.facturx.logo import Logo
 from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
@@ -26,7 +25,9 @@ COLLECTED = frozenset({"49", "59"})
 
 _COLOUR = re.compile("#[0-9a-f]{6}")
 _PLACE = re.compile(r"\{(number|amount|currency)\}")
-_LINK = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%{}-]+")
+_SIGNS = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%{}-]+")
+_LINK = re.compile(r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:[/?#].*)?")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _WHITE, _BLACK, _TINT = "#ffffff", "#000000", 6
 
 
@@ -55,12 +56,11 @@ def checked_accent(text: str) -> str:
 
 def checked_link(text: str) -> str:
     """A template of a link to pay. Raises ValueError with the reason."""
-    if len(text) > LINK_LIMIT or not _LINK.fullmatch(text):
+    if len(text) > LINK_LIMIT or not _SIGNS.fullmatch(text):
         raise ValueError(f"a link has at most {LINK_LIMIT} characters, those of a URL (RFC 3986)")
     if set(_PLACE.sub("", text)) & set("{}"):
         raise ValueError("the places of a link are {number}, {amount} and {currency}")
-    parts = urlsplit(text)
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or set(parts.netloc) & set("{}"):
+    if not _LINK.fullmatch(text):
         raise ValueError("a link begins with https:// and the name of a host, without a user and without a place in it")
     return text
 
@@ -73,7 +73,12 @@ def pay_link(invoice: Invoice, presentation: Presentation) -> str:
     if payment is not None and (payment.means_code in COLLECTED or payment.direct_debit is not None):
         return ""
     filled = {"number": invoice.number, "amount": f"{due:.2f}", "currency": invoice.currency}
-    return _PLACE.sub(lambda place: quote(filled[place[1]], safe=""), presentation.pay_link)
+    return _PLACE.sub(lambda place: _escaped(filled[place[1]]), presentation.pay_link)
+
+
+def _escaped(text: str) -> str:
+    """A text as part of a URL (RFC 3986, section 2.1)."""
+    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode())
 
 
 def colours(presentation: Presentation) -> dict[str, str]:
