@@ -6,23 +6,34 @@ Left out is only what a syntax cannot tell apart, and each exclusion says what.
 from __future__ import annotations
 
 import datetime
+import os
 import re
 from dataclasses import Field, fields, replace
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from schemas.formats.cii.syntax import iban
 from schemas.invoice import (
     AllowanceOrCharge,
     Attachment,
+    Contact,
+    CreditTransfer,
+    Delivery,
     DirectDebit,
+    Identifier,
     Invoice,
     Line,
     LineAllowanceOrCharge,
+    LineDocument,
+    LineTotals,
+    Measure,
     Party,
     Payee,
     Price,
+    TaxRepresentative,
     Totals,
     id_of,
     shapes,
@@ -39,6 +50,24 @@ TEXTS = st.one_of(
     st.sampled_from(["œuvre d'été", "שלום עולם", "مرحبا", "数量 & 価格", "😀<b>", "a\r\nb\tc", " spaced "]),
 ).filter(lambda text: bool(text.strip()) and not text.startswith("#"))
 
+EXAMPLES = int(os.environ.get("ESTAFETTE_EXAMPLES", "0"))
+"""Examples of each round trip; many are for a run by hand, few for every run."""
+
+
+def examples(few: int) -> settings:
+    """So many examples, or ESTAFETTE_EXAMPLES; an invoice with all its groups is large, and may take its time."""
+    slow = (
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+        HealthCheck.large_base_example,
+    )
+    return settings(max_examples=EXAMPLES or few, deadline=None, suppress_health_check=slow)
+
+
+_NOWHERE = frozenset({"network"})
+"""Fields that CII has no place for."""
+
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text": TEXTS,
     "code": st.from_regex(r"[A-Z0-9]{1,4}", fullmatch=True),
@@ -48,6 +77,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "percentage": st.decimals(0, 100, places=2),
     "date": st.dates(datetime.date(1000, 1, 1)),
     "binary": st.binary(min_size=1, max_size=60),
+    "indicator": st.booleans(),
 }
 
 
@@ -65,86 +95,170 @@ def _of_the_norm(one: Field[Any], group: str) -> bool:
 
 
 @st.composite
-def values(draw: st.DrawFn, cls: Any, group: str) -> Any:
-    """One instance of a dataclass of the model as it stands in a group; mandatory terms are always there."""
+def values(draw: st.DrawFn, cls: Any, group: str, extended: bool) -> Any:
+    """One instance of a dataclass of the model as it stands in a group; mandatory terms are always there.
+
+    Of the extensions a few fields at a time, as they are many and each brings a group of its own.
+    """
     found: dict[str, Any] = {}
+    beyond = [one.name for one in fields(cls) if not _of_the_norm(one, group) and one.name not in _NOWHERE]
+    chosen = draw(st.lists(st.sampled_from(beyond), max_size=3, unique=True)) if extended and beyond else []
     for one in fields(cls):
-        if not _of_the_norm(one, group):
-            continue
         shape, term = shapes(cls)[one.name], id_of(one, group)
         mandatory = one.metadata.get("cardinality", "").startswith("1") or one.name == "value"
+        if not (_of_the_norm(one, group) or one.name in chosen or (extended and mandatory)):
+            continue
         if shape.kind in VALUES:
             value = st.just(CODES[term]) if term in CODES else VALUES[shape.kind]
         else:
-            value = values(shape.cls, term)
+            value = values(shape.cls, term, extended).filter(_says_something)
         if shape.many:
-            found[one.name] = tuple(draw(st.lists(value, min_size=int(mandatory), max_size=2)))
-        elif mandatory or draw(st.booleans()):
+            found[one.name] = tuple(draw(st.lists(value, min_size=int(mandatory or one.name in chosen), max_size=2)))
+        elif mandatory or one.name in chosen or draw(st.booleans()):
             found[one.name] = draw(value)
     return _representable(cls(**found))
+
+
+def _says_something(group: Any) -> bool:
+    return bool(group != type(group)())
 
 
 def _representable(value: Any) -> Any:
     """What XML can tell: a unit only on a quantity, a file name only on a file, a discount only of a price."""
     match value:
         case Price():
-            discount = value.discount if value.gross is not None else None
-            return replace(
-                value, discount=discount, base_unit=value.base_unit if value.base_quantity is not None else ""
-            )
-        case Attachment(content=None):
+            return _price(value)
+        case Attachment(content=None) | LineDocument(content=None):
             return replace(value, media_type="", filename="")
-        case Attachment():
-            return replace(value, media_type=value.media_type or "text/csv")
-        case Party() | Payee():  # CII writes identifiers without scheme first
-            return replace(value, ids=tuple(sorted(value.ids, key=lambda one: bool(one.scheme))))
+        case Attachment() | LineDocument():
+            return replace(value, media_type=value.media_type or "text/csv", filename=value.filename or "a.csv")
+        case Contact(name=""):  # a department without a person is the contact point
+            return replace(value, department="")
+        case CreditTransfer() if not iban(value.account):  # a national number is the account, or beside an IBAN
+            return replace(value, national_account="")
+        case DirectDebit(account=""):
+            return replace(value, account_name="")
+        case AllowanceOrCharge(tax_type="VAT") | LineAllowanceOrCharge(tax_type="VAT"):
+            return replace(value, tax_type="")
+        case Party() | Payee() | TaxRepresentative():  # CII writes identifiers without scheme first
+            more = value.more_contacts if value.contact else ()
+            return replace(value, ids=tuple(sorted(value.ids, key=lambda one: bool(one.scheme))), more_contacts=more)
+        case Delivery():
+            return _delivery(value)
+        case Line():
+            return _line(value)
         case Invoice():
             return _consistent(value)
         case _:
             return value
 
 
-def _consistent(invoice: Invoice) -> Invoice:
-    """BT-111 needs its currency, a VAT breakdown its total, and no optional group is empty."""
-    totals = invoice.totals
-    if not invoice.tax_currency:
-        totals = replace(totals, vat_in_tax_currency=None)
-    if totals.vat is None:
-        totals = replace(totals, vat=Decimal("1.00"))
-    delivery, payment = invoice.delivery, invoice.payment
-    if delivery and delivery.period and delivery.period.start is None and delivery.period.end is None:
-        delivery = replace(delivery, period=None)
-    if payment and payment.direct_debit == DirectDebit():
-        payment = replace(payment, direct_debit=None)
-    if payment and payment.means_code == "1":  # in UBL: no payment means
-        payment = replace(payment, means_code="30")
+def _price(price: Price) -> Price:
+    """A discount, a charge or a base quantity of the gross price only where there is one."""
+    if price.base_quantity is None:
+        price = replace(price, base_unit="", gross_base=None)
+    if price.gross_base == Measure(price.base_quantity, price.base_unit):
+        price = replace(price, gross_base=None)
+    if price.gross is None:
+        price = replace(price, discount=None, charges=(), gross_base=None)
+    if price.discount is None:
+        return replace(
+            price,
+            discount_percentage=None,
+            discount_base=None,
+            discount_reason="",
+            discount_reason_code="",
+            more_discounts=(),
+        )
+    return price
+
+
+def _delivery(delivery: Delivery) -> Delivery:
+    """The first identifier is the location, those without scheme come before those with one."""
+    locations: list[Identifier] = []
+    if delivery.location_id is not None:
+        locations = sorted([delivery.location_id, *delivery.more_location_ids], key=lambda one: bool(one.scheme))
     return replace(
-        invoice,
-        totals=totals,
-        payment=payment,
-        delivery=None if delivery == type(delivery)() else delivery,
-        seller=_contactless(invoice.seller),
-        buyer=_contactless(invoice.buyer),
-        lines=tuple(
-            replace(one, period=None) if one.period and one.period == type(one.period)() else one
-            for one in invoice.lines
-        ),
+        delivery,
+        location_id=locations[0] if locations else None,
+        more_location_ids=tuple(locations[1:]),
+        more_contacts=delivery.more_contacts if delivery.contact else (),
     )
 
 
-def _contactless(party: Party) -> Party:
-    contact = party.contact
-    return replace(party, contact=None) if contact is not None and contact == type(contact)() else party
+def _line(line: Line) -> Line:
+    """Further values only after a first."""
+    return replace(
+        line,
+        more_notes=line.more_notes if line.note or line.note_code or line.note_subject else (),
+        more_object_ids=line.more_object_ids if line.object_id else (),
+        accounting_type=line.accounting_type if line.accounting_reference else "",
+        more_accounting_references=line.more_accounting_references if line.accounting_reference else (),
+        allowances=tuple(replace(one, tax_type="") for one in line.allowances),
+    )
 
 
-def invoices() -> st.SearchStrategy[Invoice]:
-    """Any invoice that has its mandatory terms; its amounts need not add up."""
-    return values(Invoice, "")
+def _consistent(invoice: Invoice) -> Invoice:
+    """An amount in BT-6 needs that currency, a VAT breakdown its total, and further values come after a first."""
+    totals = invoice.totals
+    lines = invoice.lines
+    if not invoice.tax_currency:
+        totals = replace(totals, vat_in_tax_currency=None)
+        lines = tuple(replace(one, totals=_in_one_currency(one.totals)) for one in lines)
+    if totals.vat is None:
+        totals = replace(totals, vat=Decimal("1.00"))
+    project_name = "" if invoice.project_name in ("Project reference", "?") or not invoice.project else None
+    return replace(
+        _payments(invoice),
+        totals=totals,
+        lines=lines,
+        project_name=invoice.project_name if project_name is None else "",
+        allowances=tuple(replace(one, tax_type="") for one in invoice.allowances),
+        more_tenders=invoice.more_tenders if invoice.tender or invoice.tender_date else (),
+        more_objects=invoice.more_objects if invoice.object_id or invoice.object_date else (),
+        accounting_type=invoice.accounting_type if invoice.accounting_reference else "",
+        more_accounting_references=invoice.more_accounting_references if invoice.accounting_reference else (),
+    )
 
 
-def sums() -> st.SearchStrategy[Invoice]:
+def _in_one_currency(totals: LineTotals | None) -> LineTotals | None:
+    if totals is None or totals == LineTotals(vat_in_tax_currency=totals.vat_in_tax_currency):
+        return None
+    return replace(totals, vat_in_tax_currency=None)
+
+
+def _payments(invoice: Invoice) -> Invoice:
+    """Each payment has a code of its own; remittance, mandate and creditor are told once; terms after a first."""
+    payment = invoice.payment
+    if payment and payment.means_code == "1":  # in UBL: no payment means
+        payment = replace(payment, means_code="30")
+    more, codes = [], {payment.means_code} if payment else set()
+    for one in invoice.more_payments if payment else ():
+        if one.means_code not in codes:
+            codes.add(one.means_code)
+            debit = replace(one.direct_debit, mandate="", creditor="") if one.direct_debit else None
+            more.append(replace(one, remittance="", direct_debit=None if debit == DirectDebit() else debit))
+    first = (
+        invoice.payment_terms,
+        invoice.due_date,
+        payment and payment.direct_debit and payment.direct_debit.mandate,
+        invoice.partial_payment,
+        invoice.penalty,
+        invoice.discount,
+        invoice.terms_payee,
+    )
+    terms = invoice.more_payment_terms if any(one not in (None, "") for one in first) else ()
+    return replace(invoice, payment=payment, more_payments=tuple(more), more_payment_terms=terms)
+
+
+def invoices(*, extended: bool = False) -> st.SearchStrategy[Invoice]:
+    """Any invoice that has its mandatory terms, with those of the extensions or without; amounts need not add up."""
+    return values(Invoice, "", extended)
+
+
+def sums(*, extended: bool = False) -> st.SearchStrategy[Invoice]:
     """Invoices whose amounts are all calculated, with fields of every kind."""
-    return invoices().map(_calculated).map(lambda invoice: complete(invoice).invoice)
+    return invoices(extended=extended).map(_calculated).map(lambda invoice: complete(invoice).invoice)
 
 
 def _calculated(invoice: Invoice) -> Invoice:

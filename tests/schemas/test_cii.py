@@ -15,7 +15,7 @@ from schemas.formats.cii import FORMAT
 from schemas.invoice import Identifier, Invoice
 from schemas.xml import Unreadable
 from tests.conftest import CORPUS, STANDARDS
-from tests.schemas.strategies import invoices
+from tests.schemas.strategies import examples, invoices
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 NAMES = ("invoice-simple", "invoice-multi-vat", "credit-note", "invoice-foreign-currency")
@@ -31,6 +31,14 @@ def xsd() -> etree.XMLSchema:
     if not XSD.is_file():
         pytest.skip("no standards beside this checkout (../shared/standards)")
     return etree.XMLSchema(file=str(XSD))
+
+
+@pytest.fixture(scope="module")
+def extended() -> etree.XMLSchema:
+    path = STANDARDS / "facturx-1.09-xsd" / "extended" / "Factur-X_EXTENDED.xsd"
+    if not path.is_file():
+        pytest.skip("no standards beside this checkout (../shared/standards)")
+    return etree.XMLSchema(file=str(path))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,6 +58,17 @@ def test_reading_what_was_written_gives_the_same_invoice(invoice: Invoice) -> No
     assert reading.invoice == invoice
     assert reading.unknown == ()
     assert FORMAT.write(reading.invoice) == written
+
+
+@examples(60)
+@given(invoices(extended=True))
+def test_reading_what_was_written_gives_the_same_extended_invoice(extended: etree.XMLSchema, invoice: Invoice) -> None:
+    written = FORMAT.write(invoice)
+    reading = FORMAT.read(written)
+    assert reading.invoice == invoice
+    assert reading.unknown == ()
+    assert FORMAT.write(reading.invoice) == written
+    assert extended.validate(etree.fromstring(written)), extended.error_log
 
 
 @settings(max_examples=60)
