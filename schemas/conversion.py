@@ -61,6 +61,10 @@ _ATTACHABLE = {
 """Ending of a file name → media type, for those that EN 16931 allows in a supporting document (BT-125-1)."""
 
 
+_WITHOUT_ATTACHMENTS = ("minimum", "basicwl", "basic")
+"""Levels of Factur-X that have no supporting documents (BG-24)."""
+
+
 class Cause(StrEnum):
     """Why something would be lost."""
 
@@ -185,6 +189,11 @@ class _Taken:
     touched: bool
     """Whether the invoice is another than the document's: profile changed, supporting documents added."""
 
+    def xml(self, invoice: Invoice, syntax: str) -> bytes | None:
+        """The XML of the document where it is in this syntax and says this invoice; None where it must be written."""
+        same = self.recognised.xml is not None and self.recognised.syntax == syntax
+        return self.recognised.xml if same and not self.touched and invoice == self.invoice else None
+
 
 def convert(data: bytes, wish: Wish) -> Converted:
     """The document in the form wished for. Pure.
@@ -274,14 +283,12 @@ def _made(taken: _Taken, wish: Wish) -> Converted:
 
 def _xml(taken: _Taken, wish: Wish) -> Converted:
     """CII or UBL: the bytes that are there where they are it, else written."""
-    syntax = _syntax(wish.to, taken.invoice)
-    if not taken.touched and not taken.files and taken.recognised.format != JSON and _is(taken, wish.to):
-        assert taken.recognised.xml is not None
-        own = taken.recognised
-        return Converted(
-            taken.recognised.xml, "application/xml", own.syntax, own.profile, taken.invoice.number, unchanged=True
-        )
+    own = taken.recognised
+    syntax = own.syntax if own.syntax.startswith(wish.to) else _syntax(wish.to, taken.invoice)
     invoice, left = _with_files(taken)
+    kept = taken.xml(invoice, syntax)
+    if kept is not None:
+        return Converted(kept, "application/xml", own.syntax, own.profile, invoice.number, left, unchanged=True)
     xml, missing = _written(invoice, syntax, wish)
     return Converted(xml, "application/xml", syntax, invoice.profile, invoice.number, (*taken.unknown, *missing, *left))
 
@@ -296,10 +303,11 @@ def _facturx(taken: _Taken, wish: Wish) -> Converted:
         return Converted(taken.data, "application/pdf", FACTURX, own.profile, taken.invoice.number, unchanged=True)
     invoice, left = _with_files(taken)
     missing: tuple[Lost, ...] = ()
-    if own.syntax == "cii" and own.xml is not None and not taken.touched and not taken.files:
-        xml = own.xml
-    else:
+    xml = taken.xml(invoice, "cii")
+    if xml is None:
         xml, missing = _written(invoice, "cii", wish)
+    else:
+        _hold(xml, "cii", invoice.profile, wish)
     lost = (*taken.unknown, *missing, *left)
     if lost and not wish.accept_losses:
         raise Lossy(lost)
@@ -337,17 +345,23 @@ def _written(invoice: Invoice, syntax: str, wish: Wish) -> tuple[bytes, tuple[Lo
         raise Unwritable((Finding("CONVERSION-VALUE", Severity.FATAL, "conversion", says),)) from error
     except Unreadable as unreadable:
         raise Unwritable(unreadable.findings) from unreadable
-    _, findings = rulebook.apply(chain(syntax, invoice.profile, french=False)[0], parse(xml), b"", wish.rules)
+    _hold(xml, syntax, invoice.profile, wish)
+    return xml, tuple(_lost(Cause.SYNTAX, one) for one in losses(invoice, copy))
+
+
+def _hold(xml: bytes, syntax: str, profile: str, wish: Wish) -> None:
+    """Hold what goes out against the XSD of its profile. Raises Unwritable."""
+    _, findings = rulebook.apply(chain(syntax, profile, french=False)[0], parse(xml), b"", wish.rules)
     if findings:
         raise Unwritable(replace(finding, line=None) for finding in findings)
-    return xml, tuple(_lost(Cause.SYNTAX, one) for one in losses(invoice, copy))
 
 
 def _with_files(taken: _Taken) -> tuple[Invoice, tuple[Lost, ...]]:
     """The invoice with the files of its PDF as supporting documents, and those that cannot be one."""
     invoice, left = taken.invoice, []
+    room = facturx_rules.PROFILES.get(invoice.profile) not in _WITHOUT_ATTACHMENTS
     for file in taken.files:
-        if file.media_type in _ATTACHABLE.values() and file.name:
+        if room and file.media_type in _ATTACHABLE.values() and file.name:
             added = Attachment(
                 id=file.name,
                 description=file.description if file.description != file.name else "",
@@ -363,11 +377,6 @@ def _with_files(taken: _Taken) -> tuple[Invoice, tuple[Lost, ...]]:
 
 def _lost(cause: Cause, loss: Loss) -> Lost:
     return Lost(cause, loss.term, loss.name, loss.pointer, changed=loss.changed)
-
-
-def _is(taken: _Taken, to: str) -> bool:
-    """Whether the XML of the document is in the syntax wished for."""
-    return taken.recognised.syntax == "cii" if to == "cii" else taken.recognised.syntax.startswith("ubl")
 
 
 def _syntax(to: str, invoice: Invoice) -> str:

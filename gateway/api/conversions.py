@@ -19,8 +19,9 @@ from gateway.api.limits import LIMITS
 from gateway.errors import Malformed, Underivable, UnknownFormat
 from gateway.resources import Resources
 from gateway.stages.receive import Handed, refused
+from gateway.store import branding
 from schemas.catalogue import FACTURX
-from schemas.conversion import TARGETS, Converted, Lossy, Unwritable, Wish, convert, profile_of, told
+from schemas.conversion import PAGE, TARGETS, Converted, Lossy, Unwritable, Wish, convert, profile_of, told
 from schemas.xml import Unreadable
 
 _TAKEN = (
@@ -41,6 +42,8 @@ async def create(request: web.Request) -> web.Response:
     if request.content_type not in _TAKEN:
         raise UnknownFormat("converted are JSON, XML and PDF, or a PDF and its data in two parts")
     resources = request.app[RESOURCES]
+    if wish.to in (FACTURX, PAGE):
+        wish = replace(wish, presentation=await branding.read(resources.pool, request[CALLER].account.id))
     with request.app[LIMITS].upload(request[CALLER].public_id) as budget:
         handed = await bodies.handed(request, budget)
         made = await _converted(handed, wish, resources)
