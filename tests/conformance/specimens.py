@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from schemas.catalogue import FORMATS
 from schemas.formats import facturx
-from schemas.formats.facturx import page, pdfa, sheet
+from schemas.formats.facturx import page, pdfa, sheet, wrapping
 from schemas.formats.facturx.extract import Embedded
 from schemas.invoice import Address, Attachment, Contact, Identifier, Invoice, Item, Line, LineVat, Party, Price, Totals
 from schemas.totals import complete
@@ -107,7 +107,7 @@ def _specimen(name: str, invoice: Invoice, language: str, chance: random.Random)
         supplied = _pages(chance)
         described = pdfa.Description(read.profile, sheet.title(read, language), read.seller.name, AT, language)
         carried = (Embedded("annexe é.txt", "text/plain", b"annexe", "Supplement"),)
-        make = lambda: pdfa.wrap(supplied, xml, described, carried)  # noqa: E731
+        make = lambda: wrapping.wrap(supplied, xml, described, carried).pdf  # noqa: E731
     else:
         make = lambda: facturx.build(read, xml, language=language, created=AT)  # noqa: E731
     return Specimen(name, read.profile, xml, make(), wrapped, make)

@@ -13,16 +13,14 @@ from datetime import UTC, datetime, timedelta, timezone
 import pikepdf
 import pytest
 from lxml import etree
-from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
+from pikepdf import Name
 from pikepdf import pdfa as checker
 
-from schemas.finding import Severity
 from schemas.formats.facturx import pdfa
 from schemas.formats.facturx.extract import NAMES, Embedded, extract
 from schemas.formats.facturx.pdfa import Description, NotPdfA
-from schemas.xml import Unreadable
 from tests.schemas import hybrid_pdf as made
-from tests.schemas.hybrid_pdf import XML, action, built, root
+from tests.schemas.hybrid_pdf import XML, action, root
 
 AT = datetime(2026, 11, 24, 9, 30, 15, tzinfo=UTC)
 EN16931 = "urn:cen.eu:en16931:2017"
@@ -233,91 +231,3 @@ def test_a_page_that_breaks_the_rules_is_never_given_away(change: made.Change, r
     with pytest.raises(NotPdfA) as caught:
         pdfa.attach(out.getvalue(), XML, WHAT)
     assert any(rule in violation for violation in caught.value.violations)
-
-
-# Around a PDF of the caller ------------------------------------------------------------------------------------------
-
-DRAWING = b"1 0 0 rg 10 10 50 50 re f"
-
-
-def test_a_plain_pdf_is_made_one_without_changing_how_it_looks() -> None:
-    supplied = built(made.drawn(DRAWING), root(Lang=String("de")))
-    data = pdfa.wrap(supplied, XML, WHAT)
-    found = extract(data)
-    assert (found.xml, found.claims.part, found.claims.conformance) == (XML, "3", "B")
-    assert pdfa.check(data) == ()
-    assert pdfa.wrap(supplied, XML, WHAT) == data
-    with pikepdf.open(io.BytesIO(data)) as pdf:
-        assert pdf.pages[0].Contents.read_bytes() == DRAWING
-        assert str(pdf.docinfo.Title) == WHAT.title
-
-
-def test_what_it_carries_goes_along() -> None:
-    supplied = built(made.drawn(DRAWING), made.in_tree(("plan.txt", b"plan"), ("data.xml", b"<data/>")))
-    found = extract(pdfa.wrap(supplied, XML, WHAT, (Embedded("plan.txt", "text/plain", b"other"),)))
-    assert found.xml == XML
-    assert {other.data for other in found.others} == {b"plan", b"<data/>", b"other"}
-    assert len({other.name for other in found.others}) == 3
-
-
-def test_leftovers_that_nobody_sees_are_no_obstacle() -> None:
-    def leftovers(pdf: Pdf) -> None:
-        pdf.Root.PageMode = Name.UseAttachments
-        pdf.Root.OpenAction = Array([pdf.pages[0].obj, Name.Fit])
-        pdf.trailer.DocChecksum = Name.abc
-
-    data = pdfa.wrap(built(made.drawn(DRAWING), leftovers), XML, WHAT)
-    assert extract(data).xml == XML
-
-
-def test_leftovers_in_fonts_and_outlines_are_no_obstacle() -> None:
-    with pikepdf.open(io.BytesIO(made.written())) as pdf:
-        drawing = pdf.pages[0].Contents.read_bytes()
-        fonts = [item for item in pdf.objects if isinstance(item, Dictionary) and item.get("/Type") == Name.Font]
-        (composed,) = (font for font in fonts if font.Subtype == Name.Type0)
-        composed.CIDToGIDMap = Name.Identity
-        descendant = composed.DescendantFonts[0]
-        composed.DescendantFonts = Array([Dictionary(dict(descendant.items()))])
-        for key in ("/Registry", "/Ordering"):
-            descendant.CIDSystemInfo[key] = pdf.make_indirect(String(str(descendant.CIDSystemInfo[key])))
-        descendant.FontDescriptor.CIDSet = Stream(pdf, b"\xff")
-        descendant.FontDescriptor.FontFile2.Metadata = Stream(pdf, b"<x/>")
-        descendant.FontDescriptor.FontFile2.Type = Name.FontFile
-        assert any("/Title" in item and "/Dest" in item for item in pdf.objects if isinstance(item, Dictionary))
-        pdf.Root.AcroForm = Dictionary(Fields=Array())
-        pdf.Root.OpenAction = action("GoTo", D=Array([pdf.pages[0].obj, Name.Fit]))
-        out = io.BytesIO()
-        pdf.save(out)
-    assert pdfa.check(out.getvalue())
-    data = pdfa.wrap(out.getvalue(), XML, WHAT)
-    with pikepdf.open(io.BytesIO(data)) as pdf:
-        assert pdf.pages[0].Contents.read_bytes() == drawing
-        assert "/Outlines" in pdf.Root
-
-
-def test_a_form_that_can_be_filled_in_prevents_it() -> None:
-    def form(pdf: Pdf) -> None:
-        field = pdf.make_indirect(Dictionary(FT=Name.Tx, T=String("total"), V=String("1")))
-        pdf.Root.AcroForm = Dictionary(Fields=Array([field]))
-
-    with pytest.raises(Unreadable, match="interactive forms"):
-        pdfa.wrap(built(made.drawn(DRAWING), form), XML, WHAT)
-
-
-@pytest.mark.parametrize(
-    ("change", "rule", "named"),
-    [
-        (made.drawn(b"BT /F1 12 Tf 9 9 Td (Facture) Tj ET", Font=made.unembedded), "PDFA-", "Helvetica"),
-        (made.drawn(b"0 1 0 0 k 0 0 9 9 re f"), "PDFA-", "CMYK"),
-        (GOOD, "PDF-HYBRID", "factur-x.xml"),
-        (made.in_tree(("rechnung.xml", XML)), "PDF-HYBRID", "rechnung.xml"),
-        (root(OpenAction=action("Launch")), "PDF-ACTIVE", "Launch"),
-    ],
-    ids=["font", "colour", "invoice", "invoice by another name", "action"],
-)
-def test_what_prevents_it_is_named(change: made.Change, rule: str, named: str) -> None:
-    with pytest.raises(Unreadable) as caught:
-        pdfa.wrap(built(change), XML, WHAT)
-    assert all(finding.rule.startswith(rule) for finding in caught.value.findings)
-    assert all(finding.severity is Severity.FATAL and finding.fix for finding in caught.value.findings)
-    assert any(named in f"{finding.says} {finding.found} {finding.path}" for finding in caught.value.findings)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from typst import TypstError
 
 from schemas.finding import Finding, Severity
-from schemas.formats.facturx import page, pdfa, sheet
+from schemas.formats.facturx import page, pdfa, sheet, wrapping
 from schemas.formats.facturx.extract import Embedded
 from schemas.formats.facturx.presentation import PLAIN, Presentation
 from schemas.invoice import Invoice
 from schemas.xml import Unreadable
 
 NAME = "facturx"
+SUBMITTED = "submitted.pdf"
+"""Name under which a supplied PDF that cannot be the page goes along with ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A Factur-X, and what became of a PDF that the caller supplied as its page."""
+
+    pdf: bytes
+    preventions: tuple[Finding, ...] = ()
+    """Why the supplied PDF is not the page but goes along as an attachment; empty where it is, or there is none."""
+    replaced: tuple[str, ...] = ()
+    """Names of the invoices that the supplied PDF carried and that the new one replaces."""
 
 
 def build(
@@ -25,6 +39,19 @@ def build(
     supplied: bytes | None = None,
     presentation: Presentation = PLAIN,
 ) -> bytes:
+    """As `make`, without what became of the supplied PDF."""
+    return make(invoice, xml, language=language, created=created, supplied=supplied, presentation=presentation).pdf
+
+
+def make(
+    invoice: Invoice,
+    xml: bytes,
+    *,
+    language: str = "fr",
+    created: datetime,
+    supplied: bytes | None = None,
+    presentation: Presentation = PLAIN,
+) -> Made:
     """A Factur-X of an invoice: our page, or the caller's own PDF where it can be made PDF/A-3 as it looks.
 
     Where it cannot, our page is used and the supplied PDF goes along as an attachment. Raises Unreadable where the
@@ -33,18 +60,19 @@ def build(
     """
     title, author = sheet.title(invoice, language), invoice.seller.name or "-"
     described = pdfa.Description(invoice.profile, title, author, created, language)
-    attachments = _attachments(invoice)
+    attachments, preventions = _attachments(invoice), tuple[Finding, ...]()
     if supplied is not None:
         try:
-            return pdfa.wrap(supplied, xml, described, attachments)
+            wrapped = wrapping.wrap(supplied, xml, described, attachments)
         except Unreadable as refused:
-            if not all(finding.rule.startswith(("PDFA-", "PDF-HYBRID")) for finding in refused.findings):
+            if not wrapping.prevented(refused):
                 raise
-        except pdfa.NotPdfA:
-            pass
-        attachments = (Embedded("submitted.pdf", "application/pdf", supplied, "Source", "as submitted"), *attachments)
+            preventions = refused.findings
+        else:
+            return Made(wrapped.pdf, replaced=wrapped.replaced)
+        attachments = (Embedded(SUBMITTED, "application/pdf", supplied, "Source", "as submitted"), *attachments)
     made = page.typeset(invoice, language=language, created=created, presentation=presentation)
-    return pdfa.attach(made, xml, described, attachments)
+    return Made(pdfa.attach(made, xml, described, attachments), preventions)
 
 
 def prove(presentation: Presentation) -> None:

@@ -15,6 +15,38 @@ from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
 
 from schemas.formats.facturx.door import dictionary, items
 
+_CATALOG = frozenset(
+    "/" + name
+    for name in (
+        *(
+            "Type",
+            "Version",
+            "Extensions",
+            "Pages",
+            "PageLabels",
+            "PageLayout",
+            "PageMode",
+            "Names",
+            "Dests",
+            "Outlines",
+        ),
+        *("ViewerPreferences", "OpenAction", "AA", "URI", "Metadata", "StructTreeRoot", "MarkInfo", "Lang", "AcroForm"),
+        *("OutputIntents", "OCProperties", "Requirements", "Collection", "NeedsRendering", "AF"),
+    )
+)
+"""Entries of a catalog that a reader acts upon (ISO 32000-1, table 28)."""
+_PAGE = frozenset(
+    "/" + name
+    for name in (
+        *("Type", "Parent", "Resources", "MediaBox", "CropBox", "BleedBox", "TrimBox", "ArtBox", "Contents", "Rotate"),
+        *("Group", "Annots", "AA", "Metadata", "StructParents", "Tabs", "UserUnit"),
+    )
+)
+"""Entries of a page that say what it shows (ISO 32000-1, table 30); others are for slide shows, presses, programs."""
+_MARK_INFO = frozenset(("/Marked", "/UserProperties", "/Suspects"))
+_INTENT = ("/Type", "/OutputCondition", "/OutputConditionIdentifier", "/RegistryName", "/Info", "/DestOutputProfile")
+_SHARED = ("/Pattern", "/Shading", "/XObject", "/ExtGState", "/ColorSpace", "/Font", "/Properties")
+"""Parts of the resources of a page."""
 _PROGRAMS = ("/FontFile", "/FontFile2", "/FontFile3")
 
 
@@ -53,16 +85,39 @@ def drop_unseen(pdf: Pdf) -> None:
         _remove(catalog, "/PageMode")
     if _is_jump(catalog.get("/OpenAction")):
         _remove(catalog, "/OpenAction")
-    form = dictionary(catalog.get("/AcroForm"))
-    if form is not None and not items(form.get("/Fields")):
-        _remove(catalog, "/AcroForm")
+    _keep_only(catalog, _CATALOG)
+    _keep_only(dictionary(catalog.get("/MarkInfo")), _MARK_INFO)
+    _remove(dictionary(catalog.get("/ViewerPreferences")), "/Type")
+    for page in pdf.pages:
+        found = dictionary(page.obj)
+        _keep_only(found, _PAGE)
+        if found is not None and not isinstance(found.get("/Tabs"), Name):
+            _remove(found, "/Tabs")
+    for item in _dictionaries(pdf):
+        _drop_empty(item)
 
 
-def intends_other_colours(pdf: Pdf) -> bool:
-    """Whether colours without a profile are meant for a printing press or in gray, not for a screen."""
-    intents = [dictionary(intent) for intent in items(pdf.Root.get("/OutputIntents"))]
-    profiles = [intent.get("/DestOutputProfile") for intent in intents if intent is not None]
-    return any(isinstance(profile, Stream) and profile.get("/N") in (1, 4) for profile in profiles)
+def keeps_intent(pdf: Pdf) -> bool:
+    """Whether the PDF says itself what its colours are meant for, by a profile; that is then its intent for PDF/A too.
+
+    Colours without a profile would else be shown by another one and look otherwise.
+    """
+    intents = [intent for intent in map(dictionary, items(pdf.Root.get("/OutputIntents"))) if intent is not None]
+    profiled = [intent for intent in intents if isinstance(intent.get("/DestOutputProfile"), Stream)]
+    if not profiled:
+        return False
+    chosen = next((intent for intent in profiled if intent.get("/S") == Name.GTS_PDFA1), profiled[0])
+    kept = {key: chosen[key] for key in _INTENT if key in chosen}
+    pdf.Root.OutputIntents = Array([Dictionary({**kept, "/S": Name.GTS_PDFA1})])
+    return True
+
+
+def flatten_forms(pdf: Pdf) -> None:
+    """Draw the fields of forms on their pages as they look now; a field has an appearance, the caller saw to it."""
+    form = dictionary(pdf.Root.get("/AcroForm"))
+    if form is not None and items(form.get("/Fields")):
+        pdf.flatten_annotations("screen")
+    _remove(dictionary(pdf.Root), "/AcroForm")
 
 
 def _fonts(pdf: Pdf) -> Iterator[Dictionary]:
@@ -93,6 +148,20 @@ def _tidy(font: Dictionary) -> None:
         if isinstance(program, Stream):
             _remove(program.stream_dict, "/Metadata")
             _remove(program.stream_dict, "/Type")
+
+
+def _drop_empty(item: Dictionary) -> None:
+    """Parts of resources that hold nothing; of patterns and shadings the checker approves not even these."""
+    for resources in (item, dictionary(item.get("/Resources"))):
+        for key in _SHARED if resources is not None else ():
+            part = dictionary(resources.get(key)) if resources is not None else None
+            if part is not None and not len(part):
+                _remove(resources, key)
+
+
+def _keep_only(item: Dictionary | None, kept: frozenset[str]) -> None:
+    for key in [key for key in item.keys() if key not in kept] if item is not None else []:  # noqa: SIM118
+        _remove(item, key)
 
 
 def _direct(value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -17,11 +17,9 @@ from typing import Any
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String, pdfa
 
-from schemas.finding import Finding, Severity
-from schemas.formats.facturx import door, mending, xmp
-from schemas.formats.facturx.extract import NAMES, Embedded, embedded_files, extract, is_invoice, xmp_packet
+from schemas.formats.facturx import mending, xmp
+from schemas.formats.facturx.extract import NAMES, Embedded, embedded_files, extract, xmp_packet
 from schemas.formats.facturx.proof import Proof, Shape, shapes
-from schemas.xml import Unreadable
 
 PRODUCER = "Estafette"
 
@@ -41,12 +39,6 @@ PLAIN_LIMIT = 10_000_000
 """Bytes of a PDF up to which no limit of reading is near."""
 
 _PROOF = Proof()
-_OBJECT = re.compile(r"obj (\d+) (\d+)")
-_TEXT_FIXES = (
-    ("font", "Embed every font whole or as a subset, as TrueType or Type 1."),
-    ("colour", "Use colours in RGB or gray, or bring the output intent of the others along."),
-    ("transparen", "Flatten transparency."),
-)
 _LEVELS = (("minimum", "MINIMUM"), ("basicwl", "BASIC WL"), ("basic", "BASIC"), ("extended", "EXTENDED"),
            ("extended-ctc-fr", "EXTENDED"))  # fmt: skip
 _RELATIONSHIPS = frozenset(
@@ -88,42 +80,13 @@ def attach(page: bytes, xml: bytes, description: Description, attachments: Seque
     The page's own claims of level A and PDF/UA are kept: its typesetter refuses to make what does not keep them. A page
     with nothing in it that was not checked before, in this process, is not checked in full again (see `proof`).
     """
-    return _contained(page, xml, description, attachments)
-
-
-def wrap(supplied: bytes, xml: bytes, description: Description, attachments: Sequence[Embedded] = ()) -> bytes:
-    """A Factur-X around a PDF that the caller supplies, when that can be PDF/A-3 without changing how it looks.
-
-    Its own attachments are kept. Only level B is claimed, because only that was checked. Raises NotPdfA, and
-    Unreadable: PDFA-… for each rule of PDF/A-3b that prevents it, PDF-HYBRID where it carries an invoice already, and
-    what the door refuses.
-    """
-    with door.opened(supplied) as pdf:
-        carried = tuple(embedded_files(pdf))
-        invoice = next((one.name for one in carried if one.name.lower() in NAMES or is_invoice(one)), None)
-        if invoice is not None:
-            raise door.refusal(
-                "PDF-HYBRID",
-                "The PDF carries an invoice already.",
-                found=invoice,
-                fix="Send it as it is, or send the page without the invoice in it.",
-            )
-        mending.make_strict(pdf)
-        mending.drop_unseen(pdf)
-        pdfa.prepare(pdf, "3b", output_intent=None if mending.intends_other_colours(pdf) else "sRGB")
-        out = BytesIO()
-        pdf.save(out, **pdfa.resolve_save_kwargs("3b", deterministic_id=True))
-    prepared = out.getvalue()
-    violations = [f for f in pdfa.validate_written(BytesIO(prepared), "3b").findings if not _known(f)]
-    if violations:
-        raise Unreadable(_preventions(prepared, violations[:50]))
-    return _contained(prepared, xml, description, (*attachments, *carried), xmp.Claims(part="3", conformance="B"))
+    return contained(page, xml, description, attachments)
 
 
 def check(data: bytes) -> tuple[str, ...]:
     """What breaks the rules of PDF/A-3b, but for the XMP of Factur-X, which the checker does not know."""
     report = pdfa.validate_written(BytesIO(data), "3b")
-    return tuple(_told(finding) for finding in report.findings if not _known(finding))
+    return tuple(_told(finding) for finding in report.findings if unknown_to_the_standard(finding))
 
 
 def file_name_of(profile: str) -> str:
@@ -149,41 +112,27 @@ def version_of(profile: str) -> str:
     return found.group(1) if found else "1.0"
 
 
-def _preventions(data: bytes, violations: Sequence[Any]) -> Iterator[Finding]:
-    """What the checker found, told to the caller, with the name of the font or the like where the object has one."""
-    with pikepdf.open(BytesIO(data)) as pdf:
-        for one in violations:
-            rule = f"PDFA-{one.rule.rpartition(':')[2]}"
-            where, says = str(one.where), str(one.message)
-            about = f"{says} {where}".lower()
-            fix = next((fix for word, fix in _TEXT_FIXES if word in about), "Leave it out, or have it made as PDF/A-3.")
-            yield Finding(rule, Severity.FATAL, "pdf", says, path=where, found=_name_at(pdf, where) or None, fix=fix)
-
-
-def _name_at(pdf: Pdf, where: str) -> str:
-    """The name of the font at a place told by the checker; empty where there is none."""
-    at = _OBJECT.search(where)
-    found = door.dictionary(pdf.get_object(int(at[1]), int(at[2]))) if at else None
-    return door.text(found.get("/BaseFont") or found.get("/FontName")) if found is not None else ""
-
-
-def _known(finding: Any) -> bool:
+def unknown_to_the_standard(finding: Any) -> bool:
+    """Whether a finding of the checker is more than what it says of each Factur-X."""
     told = _KNOWN.get(finding.rule.rpartition(":")[2])
-    return told is not None and told.fullmatch(finding.message) is not None
+    return told is None or told.fullmatch(finding.message) is None
 
 
 def _told(finding: Any) -> str:
     return f"{finding.rule} ({finding.kind}) at {finding.where}: {finding.message}"
 
 
-def _contained(
+def contained(
     page: bytes,
     xml: bytes,
     description: Description,
     attachments: Sequence[Embedded],
     claims: xmp.Claims | None = None,
 ) -> bytes:
-    """The whole, checked; without claims the page is one of ours, which are alike, and makes its own."""
+    """The whole, checked; without claims the page is one of ours, which are alike, and makes its own.
+
+    Raises NotPdfA, Unreadable (PDF-SIZE).
+    """
     alike, profile = claims is None, description.profile
     invoice = Embedded(file_name_of(profile), "text/xml", xml, relationship_of(profile), "Factur-X invoice")
     with pikepdf.open(BytesIO(page)) as pdf:
