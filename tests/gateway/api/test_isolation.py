@@ -21,7 +21,7 @@ from gateway.api.application import ROUTES
 from gateway.clock import SystemClock
 from gateway.compute import Compute
 from tests.conftest import Server
-from tests.gateway.api.conftest import SIRENS, digest, serving, small
+from tests.gateway.api.conftest import SIRENS, digest, sample, serving, small
 
 READS = sorted(route.path for route in ROUTES if route.method == "GET" and route.scope is not None)
 WHO = st.integers(0, 2)
@@ -43,6 +43,7 @@ class Life(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         self.marks: list[set[str]] = [set(), set(), set()]
         self.ids: list[list[str]] = [[], [], []]
+        self.orders: list[list[str]] = [[], [], []]
         self.cursors: list[str] = []
         self.keys = self.runner.run(self._open())
 
@@ -100,15 +101,37 @@ class Life(RuleBasedStateMachine):
     def read(self, who: int, of: int, path: str, choice: int, form: str, query: str) -> None:
         """Read anything, of anybody."""
         owned = "{id}" in path
-        end = form if path.endswith("content") else "" if owned or path == "/v1/account" else query
+        end = form if path == "/v1/documents/{id}/content" else "" if owned or path == "/v1/account" else query
         if end in ("?cursor=", "?after="):
             end = end + self.cursors[choice % len(self.cursors)] if self.cursors else ""
-        status, told = self.ask(who, "GET", path.replace("{id}", self.identifier(of, choice)) + end)
+        ids = self.orders if path.startswith("/v1/orders") else self.ids
+        named = ids[of][choice % len(ids[of])] if ids[of] else str(uuid4())
+        address = path.replace("{id}", named).replace("{delivery}", self.identifier(of, choice))
+        status, told = self.ask(who, "GET", address + end)
         if owned and of != who:
             assert status == 404
         if isinstance(told.get("cursor"), str):
             self.cursors.append(told["cursor"])
         assert status != 500
+
+    @rule(who=WHO, key=st.sampled_from(["", "shared"]))
+    def order(self, who: int, key: str) -> None:
+        """An order with a mark of its own from the same buyer; keys are the same in all accounts."""
+        mark = f"order-{who}-{key or uuid4()}"
+        members = {**json.loads(sample("order/order.json")), "number": mark}
+        headers = {"Idempotency-Key": key} if key else {}
+        status, told = self.ask(who, "POST", "/v1/orders", json=members, headers=headers)
+        assert status == 201
+        self.marks[who] |= {told["id"], mark}
+        if told["id"] not in self.orders[who]:
+            self.orders[who].append(told["id"])
+
+    @rule(who=WHO, of=WHO, choice=st.integers(0, 9))
+    def close(self, who: int, of: int, choice: int) -> None:
+        """Close an order, anybody's."""
+        named = self.orders[of][choice % len(self.orders[of])] if self.orders[of] else str(uuid4())
+        status, _ = self.ask(who, "POST", f"/v1/orders/{named}/close")
+        assert status == (404 if of != who or not self.orders[of] else 200)
 
     @rule(who=WHO, of=WHO, choice=st.integers(0, 9))
     def pay(self, who: int, of: int, choice: int) -> None:
@@ -140,6 +163,8 @@ class Life(RuleBasedStateMachine):
         """The own list and feed are whole."""
         _, listed = self.ask(who, "GET", "/v1/documents?limit=200")
         assert {document["id"] for document in listed["documents"]} == set(self.ids[who])
+        _, kept = self.ask(who, "GET", "/v1/orders?limit=200")
+        assert {order["id"] for order in kept["orders"]} == set(self.orders[who])
         _, fed = self.ask(who, "GET", "/v1/events?limit=200")
         assert {event["document"] for event in fed["events"]} == set(self.ids[who])
 

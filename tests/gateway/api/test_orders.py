@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -165,10 +166,23 @@ async def test_orders_of_another_account_are_not_there(api: Api) -> None:
     mine, other = await api.key(await api.account()), await api.key(await api.account(number=1))
     order = await kept(api, mine)
     made = await answered(await deliver(api, mine, order, call(("10", "1"))), 201)
-    for address in (order, f"{order}/content", made["links"]["self"], "/v1/orders/none"):
-        await problem(await api.client.get(address, headers=other), 404, "not-found")
-    await problem(await deliver(api, other, order, call()), 404, "not-found")
-    await problem(await api.client.post(f"{order}/close", headers=other), 404, "not-found")
+    delivery = made["links"]["self"].removeprefix(order)
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/content"),
+        ("POST", "/close"),
+        ("POST", "/deliveries"),
+        ("GET", delivery),
+        ("POST", f"{delivery}/corrections"),
+    ):
+        told = []
+        for there in (order, f"/v1/orders/{uuid4()}", "/v1/orders/not-an-id"):
+            body = {"json": call()} if method == "POST" and path != "/close" else {}
+            answer = await api.client.request(method, there + path, headers=other, **body)
+            shape = await problem(answer, 404, "not-found")
+            told.append({name: value for name, value in shape.items() if name not in ("trace", "instance")})
+        assert told[0] == told[1] == told[2]
+    await problem(await api.client.get(f"{order}/deliveries/{uuid4()}", headers=mine), 404, "not-found")
     assert (await shown(api, other, "/v1/orders"))["orders"] == []
 
 
