@@ -324,7 +324,9 @@ def _facturx(taken: _Taken, wish: Wish) -> Converted:
 
 def _page(taken: _Taken, wish: Wish) -> Converted:
     """The readable page alone, without the XML: a reader's copy that no software takes for a second original."""
-    pdf = page.typeset(taken.invoice, language=wish.language, created=wish.created, presentation=wish.presentation)
+    pdf = page.typeset(
+        taken.invoice, language=wish.language, created=wish.created, presentation=wish.presentation, alone=True
+    )
     carried = [
         Lost(Cause.PAGE, "BT-125", one.filename or one.id, f"/attachments/{number}/content")
         for number, one in enumerate(taken.invoice.attachments)

@@ -28,10 +28,20 @@ _KEPT = 10
 """Documents the compiler remembers parts of."""
 
 
-def typeset(invoice: Invoice, *, language: str = "fr", created: datetime, presentation: Presentation = PLAIN) -> bytes:
-    """The page as PDF/A-3a, PDF/UA-1. The same invoice, language, instant and presentation give the same bytes."""
+def typeset(
+    invoice: Invoice,
+    *,
+    language: str = "fr",
+    created: datetime,
+    presentation: Presentation = PLAIN,
+    alone: bool = False,
+) -> bytes:
+    """The page as PDF/A-3a, PDF/UA-1. The same invoice, language, instant and presentation give the same bytes.
+
+    `alone`: nothing will be attached to it, so it does not say that the data is.
+    """
     made = _compiler().compile(
-        sys_inputs=inputs(invoice, language, presentation),
+        sys_inputs=inputs(invoice, language, presentation, alone=alone),
         format="pdf",
         pdf_standards=list(STANDARDS),  # type: ignore[arg-type]  # the stub wants one closed type for the list
         timestamp=int(created.timestamp()),
@@ -42,9 +52,13 @@ def typeset(invoice: Invoice, *, language: str = "fr", created: datetime, presen
     return made
 
 
-def inputs(invoice: Invoice, language: str, presentation: Presentation = PLAIN) -> dict[str, str]:
+def inputs(
+    invoice: Invoice, language: str, presentation: Presentation = PLAIN, *, alone: bool = False
+) -> dict[str, str]:
     """What the template is given: the sheet as JSON, the code to pay by and the logo as SVG, each empty for none."""
     sheet = drawable(compose(invoice, language))
+    if alone:
+        sheet["labels"] = {**sheet["labels"], "structured": ""}
     asks, code = paying.code(invoice, presentation)
     link, logo = pay_link(invoice, presentation), presentation.logo
     sheet |= {
