@@ -72,7 +72,16 @@ CLASSES: Mapping[str, tuple[str, Callable[[Difference], bool]]] = {
     "sign": (
         "a negative price: the reference turns the signs of price and quantity, we write what the invoice says, and "
         "BR-27 refuses it in either syntax",
-        _tag("Quantity", "/PriceAmount"),
+        _tag("/InvoicedQuantity", "/CreditedQuantity", "/PriceAmount"),
+    ),
+    "base": (
+        "gross and net price are said to be for different quantities: UBL has one, the reference takes that of the "
+        "gross price, we that of the net price, which is the price that counts (BT-149)",
+        _tag("/Price/BaseQuantity"),
+    ),
+    "exemption": (
+        "a VAT exemption reason on a line (BT-X-96), beyond EN 16931: the reference drops it, we keep it",
+        lambda one: one.ours and one.path.endswith("/ClassifiedTaxCategory/TaxExemptionReason"),
     ),
     "edition": (
         "the reference was made from an earlier edition of the XRechnung test suite, which had other trading names and "

@@ -1,223 +1,94 @@
 """OASIS UBL 2.1 invoice and credit note: the table of EN 16931-3-2, and the two formats made of it.
 
 The two documents differ in a few names and in the order of some elements; `_table` builds both. Tag names and order
-are the schema's; field names are those of `schemas.invoice`. Where the document is cut differently from the model, the
-functions of `views` say how. What UBL forces on us:
+are the schema's; field names are those of `schemas.invoice`. Terms of EXTENDED-CTC-FR stand where its rules look for
+them, those of Factur-X EXTENDED where UBL has an element that means the same; what then has no place is told by
+`schemas.format.unheld`, and a test lists it. Where the document is cut differently from the model, the functions of
+`views` and `line_views` say how. What UBL forces on us:
 
 - a payment means needs a code: where the model has none, "1" (instrument not defined, UNTDID 4461) is written;
 - a credit note has its due date (BT-9) inside a payment means: without payment, one with code 1 holds it;
-- an order reference needs a number: where the model has a sales order only, "NA" is written, and read as none;
+- a reference needs a number: where the model has a date or a sales order only, "NA" is written, and read as none, and
+  so is the network of a card;
 - a gross price without discount is written with a discount of 0, which is read as none; one of zero is written 0.00;
 - a VAT breakdown needs a total: where BT-110 is missing, the sum of the breakdown is written;
 - a tax registration says its scheme: VAT is a VAT identifier, any other is BT-32, which is written as TAX;
-- the subject of a note (BT-21) is written in front of its text, as #PMT#text.
+- the subject of a note (BT-21) is written in front of its text, as #PMT#text;
+- a property of an item needs a name: one that has a code only is named by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
-from schemas.binding import Binding, Codec, Fixed, Group, Leaf, Node, Syntax, View, iso_date
+from schemas.binding import Binding, Context, Fixed, Group, Leaf, Node, Scope, View
 from schemas.format import Format
-from schemas.formats.ubl.views import (
-    Discount,
-    Identification,
-    Means,
-    NoteText,
-    Order,
-    Registration,
-    TaxTotal,
-    merge_discount,
-    merge_id,
-    merge_means,
-    merge_note,
-    merge_order,
-    merge_registration,
-    merge_tax_total,
-    merge_vat_id,
-    spread_discount,
-    spread_ids,
-    spread_means,
-    spread_means_of_invoice,
-    spread_notes,
-    spread_order,
-    spread_payee_ids,
-    spread_registrations,
-    spread_seller_ids,
-    spread_tax_total,
-    spread_vat_id,
-)
-from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
+from schemas.formats.ubl import views
+from schemas.formats.ubl.lines import ATTACHED, DELIVERY_TERMS, lines
+from schemas.formats.ubl.parties import PARTIES, PARTY
+from schemas.formats.ubl.vocabulary import UNSAID, VAT_SCHEME, amount, has, syntax
+from schemas.invoice import CREDIT_NOTE_TYPES, Attachment, Invoice, ObjectReference
 
-
-def _syntax(document: str) -> Syntax:
-    oasis = "urn:oasis:names:specification:ubl:schema:xsd"
-    return Syntax(
-        namespaces={
-            "": f"{oasis}:{document}-2",
-            "cac": f"{oasis}:CommonAggregateComponents-2",
-            "cbc": f"{oasis}:CommonBasicComponents-2",
-        },
-        date=Codec(iso_date, lambda day: day.isoformat()),
-        currency_path="cbc:DocumentCurrencyCode",
-        currency_attribute="currencyID",
-        amounts_carry_currency=True,
-    )
-
-
-_has = _syntax("Invoice").has
-
-
-def _amount(tag: str, path: str) -> Leaf:
-    """An amount that names a currency of its own."""
-    return Leaf(tag, path, {"currencyID": "currency"})
-
-
-_VAT = Fixed("cac:TaxScheme/cbc:ID", "VAT")
-
-_ADDRESS = (
-    Leaf("cbc:StreetName", "line1"),
-    Leaf("cbc:AdditionalStreetName", "line2"),
-    Leaf("cbc:CityName", "city"),
-    Leaf("cbc:PostalZone", "post_code"),
-    Leaf("cbc:CountrySubentity", "subdivision"),
-    Leaf("cac:AddressLine/cbc:Line", "line3"),
-    Leaf("cac:Country/cbc:IdentificationCode", "country"),
+_CATEGORY = Group(
+    "cac:TaxCategory",
+    (
+        Leaf("cbc:ID", "vat_category"),
+        Leaf("cbc:Percent", "vat_rate"),
+        Leaf("cbc:TaxExemptionReasonCode", "exemption_code"),
+        Leaf("cbc:TaxExemptionReason", "exemption_reason"),
+        VAT_SCHEME,
+    ),
 )
 
-_PARTY_TAX_SCHEME = Group("cac:PartyTaxScheme", (Leaf("cbc:CompanyID", "id"), Leaf("cac:TaxScheme/cbc:ID", "scheme")))
-_VAT_ID = View(_PARTY_TAX_SCHEME, Registration, merge_vat_id, spread_vat_id)
-_REGISTRATION = View(_PARTY_TAX_SCHEME, Registration, merge_registration, spread_registrations)
 
-
-def _identification(spread: Callable[[Any, Invoice], Iterator[Identification]]) -> View:
-    return View(Group("cac:PartyIdentification", (Leaf("cbc:ID", "id"),)), Identification, merge_id, spread)
-
-
-def _party(identification: View) -> tuple[Node, ...]:
-    return (
-        Leaf("cbc:EndpointID", "endpoint"),
-        identification,
-        Leaf("cac:PartyName/cbc:Name", "trading_name"),
-        Group("cac:PostalAddress", _ADDRESS, "address"),
-        _REGISTRATION,
-        Group(
-            "cac:PartyLegalEntity",
-            (
-                Leaf("cbc:RegistrationName", "name"),
-                Leaf("cbc:CompanyID", "legal_id"),
-                Leaf("cbc:CompanyLegalForm", "legal_information"),
-            ),
-        ),
-        Group(
-            "cac:Contact",
-            (Leaf("cbc:Name", "name"), Leaf("cbc:Telephone", "phone"), Leaf("cbc:ElectronicMail", "email")),
-            "contact",
-        ),
-    )
-
-
-_ALLOWANCE_VAT = Group("cac:TaxCategory", (Leaf("cbc:ID", "vat_category"), Leaf("cbc:Percent", "vat_rate"), _VAT))
-
-
-def _allowance(into: str, charge: bool, tax: tuple[Node, ...]) -> Group:
+def _adjustment(spellings: tuple[str, str], code: Leaf, into: str = "") -> Group:
     """An allowance or a charge: twins told apart by their indicator."""
-    spellings = ("true", "1") if charge else ("false", "0")
     return Group(
         "cac:AllowanceCharge",
         (
             Fixed("cbc:ChargeIndicator", spellings[0], spellings[1:]),
-            Leaf("cbc:AllowanceChargeReasonCode", "reason_code"),
+            code,
             Leaf("cbc:AllowanceChargeReason", "reason"),
             Leaf("cbc:MultiplierFactorNumeric", "percentage"),
+            Leaf("cbc:SequenceNumeric", "sequence"),
             Leaf("cbc:Amount", "amount"),
             Leaf("cbc:BaseAmount", "base"),
-            *tax,
+            _CATEGORY,
         ),
         into,
-        when=_has("cbc:ChargeIndicator", *spellings),
+        when=has("cbc:ChargeIndicator", *spellings),
     )
 
 
-_ALLOWANCES = (_allowance("allowances", False, (_ALLOWANCE_VAT,)), _allowance("charges", True, (_ALLOWANCE_VAT,)))
-
-_ITEM = Group(
-    "cac:Item",
-    (
-        Leaf("cbc:Description", "item.description"),
-        Leaf("cbc:Name", "item.name"),
-        Leaf("cac:BuyersItemIdentification/cbc:ID", "item.buyer_id"),
-        Leaf("cac:SellersItemIdentification/cbc:ID", "item.seller_id"),
-        Leaf("cac:StandardItemIdentification/cbc:ID", "item.standard_id"),
-        Leaf("cac:OriginCountry/cbc:IdentificationCode", "item.origin"),
-        Group(
-            "cac:CommodityClassification",
-            (Leaf("cbc:ItemClassificationCode", "value", {"listID": "scheme", "listVersionID": "version"}),),
-            "item.classifications",
-        ),
-        Group(
-            "cac:ClassifiedTaxCategory",
-            (Leaf("cbc:ID", "vat.category"), Leaf("cbc:Percent", "vat.rate"), _VAT),
-        ),
-        Group(
-            "cac:AdditionalItemProperty",
-            (Leaf("cbc:Name", "name"), Leaf("cbc:Value", "value")),
-            "item.attributes",
-        ),
-    ),
-    required=True,
-)
-
-_PRICE = Group(
-    "cac:Price",
-    (
-        Leaf("cbc:PriceAmount", "price.net"),
-        Leaf("cbc:BaseQuantity", "price.base_quantity", {"unitCode": "price.base_unit"}),
-        View(
-            Group(
-                "cac:AllowanceCharge",
-                (
-                    Fixed("cbc:ChargeIndicator", "false", ("0",)),
-                    Leaf("cbc:Amount", "discount"),
-                    Leaf("cbc:BaseAmount", "gross"),
-                ),
-            ),
-            Discount,
-            merge_discount,
-            spread_discount,
-        ),
+_ALLOWANCES: tuple[Node, ...] = (
+    _adjustment(("false", "0"), Leaf("cbc:AllowanceChargeReasonCode", "reason_code"), "allowances"),
+    View(
+        _adjustment(("true", "1"), Leaf("cbc:AllowanceChargeReasonCode", "code", {"listID": "code_list"})),
+        views.Charge,
+        views.merge_charge,
+        views.spread_charges,
     ),
 )
 
 
-def _line(document: str, quantity: str) -> Group:
-    return Group(
-        f"cac:{document}Line",
-        (
-            Leaf("cbc:ID", "id"),
-            Leaf("cbc:Note", "note"),
-            Leaf(f"cbc:{quantity}", "quantity", {"unitCode": "unit"}),
-            Leaf("cbc:LineExtensionAmount", "net_amount"),
-            Leaf("cbc:AccountingCost", "accounting_reference"),
-            Group("cac:InvoicePeriod", (Leaf("cbc:StartDate", "start"), Leaf("cbc:EndDate", "end")), "period"),
-            Leaf("cac:OrderLineReference/cbc:LineID", "order_line"),
-            Group(
-                "cac:DocumentReference",
-                (Leaf("cbc:ID", "object_id"), Fixed("cbc:DocumentTypeCode", "130")),
-                when=_has("cbc:DocumentTypeCode", "130"),
-            ),
-            _allowance("allowances", False, ()),
-            _allowance("charges", True, ()),
-            _ITEM,
-            _PRICE,
-        ),
-        "lines",
-    )
+def _document(tag: str, number: str, date: str, kind: str = "") -> View:
+    """A reference to one other document; UBL wants its number beside its date and its kind."""
+    names = {name: field for name, field in {"number": number, "date": date, "kind": kind}.items() if field}
 
+    def merge(scope: Scope, found: Scope, _context: Context) -> bool:
+        if len(found) > 1 and found.get("number") == UNSAID:
+            del found["number"]
+        return views.put(scope, {names[name]: value for name, value in found.items()})
 
-def _reference(kind: str, path: str) -> Leaf:
-    return Leaf(f"cac:{kind}/cbc:ID", path)
+    def spread(invoice: Invoice, _root: Invoice) -> Iterator[views.DocumentReference]:
+        one = views.DocumentReference(**{name: getattr(invoice, field) for name, field in names.items()})
+        if one != views.DocumentReference():
+            yield one if one.number else replace(one, number=UNSAID)
+
+    children = (Leaf("cbc:ID", "number"), Leaf("cbc:IssueDate", "date"))
+    more = (Leaf("cbc:DocumentType", "kind"),) if kind else ()
+    return View(Group(tag, (*children, *more)), views.DocumentReference, merge, spread)
 
 
 def _additional(credit: bool) -> tuple[Node, ...]:
@@ -225,49 +96,56 @@ def _additional(credit: bool) -> tuple[Node, ...]:
     project = Group(
         "cac:AdditionalDocumentReference",
         (Leaf("cbc:ID", "project"), Fixed("cbc:DocumentTypeCode", "50")),
-        when=_has("cbc:DocumentTypeCode", "50"),
+        when=has("cbc:DocumentTypeCode", "50"),
     )
     return (
-        Group(
-            "cac:AdditionalDocumentReference",
-            (Leaf("cbc:ID", "object_id"), Fixed("cbc:DocumentTypeCode", "130")),
-            when=_has("cbc:DocumentTypeCode", "130"),
+        View(
+            Group(
+                "cac:AdditionalDocumentReference",
+                (Leaf("cbc:ID", "id"), Leaf("cbc:IssueDate", "date"), Fixed("cbc:DocumentTypeCode", "130")),
+                when=has("cbc:DocumentTypeCode", "130"),
+            ),
+            ObjectReference,
+            views.merge_object,
+            views.spread_objects,
         ),
         *((project,) if credit else ()),
-        Group(
-            "cac:AdditionalDocumentReference",
-            (
-                Leaf("cbc:ID", "id"),
-                Fixed("cbc:DocumentTypeCode", "916", written=False),
-                Leaf("cbc:DocumentDescription", "description"),
-                Group(
-                    "cac:Attachment",
-                    (
-                        Leaf(
-                            "cbc:EmbeddedDocumentBinaryObject",
-                            "content",
-                            {"mimeCode": "media_type", "filename": "filename"},
-                        ),
-                        Leaf("cac:ExternalReference/cbc:URI", "url"),
-                    ),
+        View(
+            Group(
+                "cac:AdditionalDocumentReference",
+                (
+                    Leaf("cbc:ID", "id"),
+                    Leaf("cbc:IssueDate", "date"),
+                    Fixed("cbc:DocumentTypeCode", "916", written=False),
+                    Leaf("cbc:DocumentDescription", "description"),
+                    ATTACHED,
                 ),
             ),
-            "attachments",
+            Attachment,
+            views.merge_attachment,
+            views.spread_attachments,
         ),
     )
 
 
 def _references(credit: bool) -> tuple[Node, ...]:
-    contract, tender = (
-        _reference("ContractDocumentReference", "contract"),
-        _reference("OriginatorDocumentReference", "tender"),
+    contract = _document("cac:ContractDocumentReference", "contract", "contract_date", "contract_type")
+    tender = View(
+        Group("cac:OriginatorDocumentReference", (Leaf("cbc:ID", "number"), Leaf("cbc:IssueDate", "date"))),
+        views.DocumentReference,
+        views.merge_tender,
+        views.spread_tenders,
     )
     preceding = Group(
         "cac:BillingReference",
         (
             Group(
                 "cac:InvoiceDocumentReference",
-                (Leaf("cbc:ID", "number"), Leaf("cbc:IssueDate", "issue_date")),
+                (
+                    Leaf("cbc:ID", "number"),
+                    Leaf("cbc:IssueDate", "issue_date"),
+                    Leaf("cbc:DocumentTypeCode", "type_code"),
+                ),
             ),
         ),
         "preceding",
@@ -276,67 +154,38 @@ def _references(credit: bool) -> tuple[Node, ...]:
         View(
             Group(
                 "cac:OrderReference",
-                (Leaf("cbc:ID", "purchase_order"), Leaf("cbc:SalesOrderID", "sales_order")),
+                (
+                    Leaf("cbc:ID", "purchase_order"),
+                    Leaf("cbc:SalesOrderID", "sales_order"),
+                    Leaf("cbc:IssueDate", "purchase_order_date"),
+                ),
             ),
-            Order,
-            merge_order,
-            spread_order,
+            views.Order,
+            views.merge_order,
+            views.spread_order,
         ),
         preceding,
-        _reference("DespatchDocumentReference", "despatch_advice"),
-        _reference("ReceiptDocumentReference", "receiving_advice"),
+        _document("cac:DespatchDocumentReference", "despatch_advice", "despatch_advice_date"),
+        _document("cac:ReceiptDocumentReference", "receiving_advice", "receiving_advice_date"),
         *((contract, *_additional(credit), tender) if credit else (tender, contract, *_additional(credit))),
-        *(() if credit else (_reference("ProjectReference", "project"),)),
+        *(() if credit else (Leaf("cac:ProjectReference/cbc:ID", "project"),)),
     )
 
 
-_PARTIES: tuple[Node, ...] = (
-    Group("cac:AccountingSupplierParty/cac:Party", _party(_identification(spread_seller_ids)), "seller", required=True),
-    Group("cac:AccountingCustomerParty/cac:Party", _party(_identification(spread_ids)), "buyer", required=True),
-    Group(
-        "cac:PayeeParty",
-        (
-            _identification(spread_payee_ids),
-            Leaf("cac:PartyName/cbc:Name", "name"),
-            Leaf("cac:PartyLegalEntity/cbc:CompanyID", "legal_id"),
-        ),
-        "payee",
-    ),
-    Group(
-        "cac:TaxRepresentativeParty",
-        (Leaf("cac:PartyName/cbc:Name", "name"), Group("cac:PostalAddress", _ADDRESS, "address"), _VAT_ID),
-        "tax_representative",
-    ),
-    Group(
-        "cac:Delivery",
-        (
-            Leaf("cbc:ActualDeliveryDate", "delivery.date"),
-            Group(
-                "cac:DeliveryLocation",
-                (
-                    Leaf("cbc:ID", "delivery.location_id"),
-                    Group("cac:Address", _ADDRESS, "delivery.address"),
-                ),
-            ),
-            Leaf("cac:DeliveryParty/cac:PartyName/cbc:Name", "delivery.name"),
-        ),
-    ),
-)
-
-
 def _payment_means(credit: bool) -> View:
+    """cac:PaymentMeans; its due date is written in a credit note alone, which has no other place for it."""
     return View(
         Group(
             "cac:PaymentMeans",
             (
                 Leaf("cbc:PaymentMeansCode", "means_code", {"name": "means_text"}),
-                *((Leaf("cbc:PaymentDueDate", "due_date"),) if credit else ()),
+                Leaf("cbc:PaymentDueDate", "due_date"),
                 Leaf("cbc:PaymentID", "remittance"),
                 Group(
                     "cac:CardAccount",
                     (
                         Leaf("cbc:PrimaryAccountNumberID", "card.number"),
-                        Fixed("cbc:NetworkID", "NA"),
+                        Leaf("cbc:NetworkID", "card.network"),
                         Leaf("cbc:HolderName", "card.holder"),
                     ),
                 ),
@@ -352,22 +201,87 @@ def _payment_means(credit: bool) -> View:
                     "cac:PaymentMandate",
                     (
                         Leaf("cbc:ID", "direct_debit.mandate"),
-                        Leaf("cac:PayerFinancialAccount/cbc:ID", "direct_debit.account"),
+                        Group("cac:PayerParty", PARTY, "payer"),
+                        Group(
+                            "cac:PayerFinancialAccount",
+                            (
+                                Leaf("cbc:ID", "direct_debit.account"),
+                                Leaf("cbc:Name", "direct_debit.account_name"),
+                                Leaf("cac:FinancialInstitutionBranch/cbc:ID", "direct_debit.bank"),
+                            ),
+                        ),
                     ),
                 ),
             ),
         ),
-        Means,
-        merge_means,
-        spread_means if credit else spread_means_of_invoice,
+        views.Means,
+        views.merge_means,
+        views.spread_means if credit else views.spread_means_of_invoice,
     )
 
+
+def _lasting(tag: str, path: str) -> Group:
+    """The period in which a discount or a penalty holds: its first day, or how long it is."""
+    return Group(
+        tag,
+        (
+            Leaf("cbc:StartDate", f"{path}.reference_date"),
+            Leaf("cbc:DurationMeasure", f"{path}.period.value", {"unitCode": f"{path}.period.unit"}),
+        ),
+    )
+
+
+_PAYMENT_TERMS = View(
+    Group(
+        "cac:PaymentTerms",
+        (
+            Leaf("cbc:Note", "text"),
+            Leaf("cbc:SettlementDiscountPercent", "discount.percentage"),
+            Leaf("cbc:PenaltySurchargePercent", "penalty.percentage"),
+            Leaf("cbc:Amount", "partial_amount"),
+            Leaf("cbc:SettlementDiscountAmount", "discount.amount"),
+            Leaf("cbc:PenaltyAmount", "penalty.amount"),
+            Leaf("cbc:PaymentDueDate", "due_date"),
+            _lasting("cac:SettlementPeriod", "discount"),
+            _lasting("cac:PenaltyPeriod", "penalty"),
+        ),
+    ),
+    views.Terms,
+    views.merge_terms,
+    views.spread_terms,
+)
+
+_PREPAID = View(
+    Group(
+        "cac:PrepaidPayment",
+        (
+            Leaf("cbc:ID", "id"),
+            Leaf("cbc:PaidAmount", "amount"),
+            Leaf("cbc:ReceivedDate", "date"),
+            Leaf("cbc:InstructionID", "instruction"),
+        ),
+    ),
+    views.Prepaid,
+    views.merge_prepaid,
+    views.spread_prepaid,
+)
+
+_EXCHANGE = Group(
+    "cac:TaxExchangeRate",
+    (
+        Leaf("cbc:SourceCurrencyCode", "source"),
+        Leaf("cbc:TargetCurrencyCode", "target"),
+        Leaf("cbc:CalculationRate", "rate"),
+        Leaf("cbc:Date", "date"),
+    ),
+    "exchange",
+)
 
 _TAX_TOTAL = View(
     Group(
         "cac:TaxTotal",
         (
-            _amount("cbc:TaxAmount", "amount"),
+            amount("cbc:TaxAmount", "amount"),
             Group(
                 "cac:TaxSubtotal",
                 (
@@ -380,7 +294,7 @@ _TAX_TOTAL = View(
                             Leaf("cbc:Percent", "rate"),
                             Leaf("cbc:TaxExemptionReasonCode", "exemption_code"),
                             Leaf("cbc:TaxExemptionReason", "exemption_reason"),
-                            _VAT,
+                            VAT_SCHEME,
                         ),
                     ),
                 ),
@@ -388,9 +302,9 @@ _TAX_TOTAL = View(
             ),
         ),
     ),
-    TaxTotal,
-    merge_tax_total,
-    spread_tax_total,
+    views.TaxTotal,
+    views.merge_tax_total,
+    views.spread_tax_total,
 )
 
 _TOTALS = Group(
@@ -413,21 +327,22 @@ def _table(credit: bool) -> tuple[Node, ...]:
     """The table of a credit note or of an invoice, in the order of its schema."""
     tax_point, notes = (
         Leaf("cbc:TaxPointDate", "tax_point_date"),
-        View(Leaf("cbc:Note", "text"), NoteText, merge_note, spread_notes),
+        View(Leaf("cbc:Note", "text"), views.NoteText, views.merge_note, views.spread_notes),
     )
     start: tuple[Node, ...] = (
         Leaf("cbc:DueDate", "due_date"),
-        Leaf("cbc:InvoiceTypeCode", "type_code"),
+        Leaf("cbc:InvoiceTypeCode", "type_code", {"name": "document_name"}),
         notes,
         tax_point,
     )
     if credit:
-        start = (tax_point, Leaf("cbc:CreditNoteTypeCode", "type_code"), notes)
+        start = (tax_point, Leaf("cbc:CreditNoteTypeCode", "type_code", {"name": "document_name"}), notes)
     return (
         Fixed("cbc:UBLVersionID", "2.1", written=False),
         Leaf("cbc:CustomizationID", "profile"),
         Leaf("cbc:ProfileID", "process"),
         Leaf("cbc:ID", "number"),
+        Leaf("cbc:CopyIndicator", "is_copy"),
         Leaf("cbc:IssueDate", "issue_date"),
         *start,
         Leaf("cbc:DocumentCurrencyCode", "currency"),
@@ -440,27 +355,29 @@ def _table(credit: bool) -> tuple[Node, ...]:
                 Leaf("cbc:StartDate", "delivery.period.start"),
                 Leaf("cbc:EndDate", "delivery.period.end"),
                 Leaf("cbc:DescriptionCode", "tax_point_code"),
+                Leaf("cbc:Description", "delivery.period.description"),
             ),
         ),
         *_references(credit),
-        *_PARTIES,
+        *PARTIES,
+        DELIVERY_TERMS,
         _payment_means(credit),
-        Leaf("cac:PaymentTerms/cbc:Note", "payment_terms"),
-        *_ALLOWANCES,
+        _PAYMENT_TERMS,
+        *((_EXCHANGE, *_ALLOWANCES) if credit else (_PREPAID, *_ALLOWANCES, _EXCHANGE)),
         _TAX_TOTAL,
         _TOTALS,
-        _line("CreditNote", "CreditedQuantity") if credit else _line("Invoice", "InvoicedQuantity"),
+        *lines(credit),
     )
 
 
-_INVOICE = Binding(_syntax("Invoice"), "Invoice", _table(credit=False))
-_CREDIT_NOTE = Binding(_syntax("CreditNote"), "CreditNote", _table(credit=True))
+_INVOICE = Binding(syntax("Invoice"), "Invoice", _table(credit=False))
+_CREDIT_NOTE = Binding(syntax("CreditNote"), "CreditNote", _table(credit=True))
 
 INVOICE = Format(
     name="ubl-invoice",
     title="OASIS UBL 2.1 invoice",
     media_type="application/xml",
-    root=(_syntax("Invoice").namespaces[""], "Invoice"),
+    root=(syntax("Invoice").namespaces[""], "Invoice"),
     read=_INVOICE.read,
     write=_INVOICE.write,
 )
@@ -468,7 +385,7 @@ CREDIT_NOTE = Format(
     name="ubl-creditnote",
     title="OASIS UBL 2.1 credit note",
     media_type="application/xml",
-    root=(_syntax("CreditNote").namespaces[""], "CreditNote"),
+    root=(syntax("CreditNote").namespaces[""], "CreditNote"),
     read=_CREDIT_NOTE.read,
     write=_CREDIT_NOTE.write,
 )

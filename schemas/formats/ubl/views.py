@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 
 from schemas.binding import Context, Scope
+from schemas.formats.ubl.vocabulary import ANY_MEDIA, CHARGE_REASONS, TAX_TYPES, UNSAID, VAT
 from schemas.invoice import (
+    AdvancePayment,
+    AllowanceOrCharge,
     Amount,
+    Attachment,
     Card,
     Code,
     CreditTransfer,
@@ -21,25 +25,49 @@ from schemas.invoice import (
     DirectDebit,
     Identifier,
     Invoice,
-    Line,
+    InvoiceReference,
     Note,
+    ObjectReference,
     Party,
     Payee,
+    Payment,
+    PaymentAdjustment,
+    PaymentTerms,
+    Percentage,
+    Quantity,
+    Reference,
     TaxRepresentative,
     Text,
-    UnitPrice,
+    ThirdPartyPayment,
     VatBreakdown,
     term,
 )
+from schemas.table import build
 
 # ruff: noqa: RUF009 -- term() is dataclasses.field with the metadata of the norm, not a call that makes a default
 
 _UNDEFINED_MEANS = "1"
-_NO_ORDER = "NA"
-_VAT = "VAT"
 _OTHER_TAX = "TAX"
-_ZERO = Decimal("0.00")
 _SUBJECT = re.compile(r"#([A-Z0-9]{2,3})#(.*)", re.DOTALL)
+
+
+def put(scope: Scope, found: Scope) -> bool:
+    """Takes values a document has once into a scope; False when another one is already there."""
+    held = True
+    for name, value in found.items():
+        held = scope.setdefault(name, value) == value and held
+    return held
+
+
+def split_note(text: str) -> tuple[str, str]:
+    """A cbc:Note as text and subject code: `#CODE#text` has one, any other has none."""
+    match = _SUBJECT.fullmatch(text)
+    return (match[2], match[1]) if match else (text, "")
+
+
+def join_note(text: str, subject: str) -> str:
+    """The two in one."""
+    return f"#{subject}#{text}" if subject else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +79,15 @@ class NoteText:
 
 def merge_note(scope: Scope, found: Scope, _context: Context) -> bool:
     """A note into BG-1; `#CODE#text` has a subject code (BT-21)."""
-    match = _SUBJECT.fullmatch(found["text"])
-    note = Note(text=match[2], subject=match[1]) if match else Note(text=found["text"])
-    scope.setdefault("notes", []).append(note)
+    text, subject = split_note(found["text"])
+    scope.setdefault("notes", []).append(Note(text=text, subject=subject))
     return True
 
 
 def spread_notes(invoice: Invoice, _root: Invoice) -> Iterator[NoteText]:
     """Each note (BG-1), its subject code before it as `#CODE#`."""
     for note in invoice.notes:
-        yield NoteText(text=f"#{note.subject}#{note.text}" if note.subject else note.text)
+        yield NoteText(text=join_note(note.text, note.subject))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +96,78 @@ class Order:
 
     purchase_order: Text = term("BT-13", "")
     sales_order: Text = term("BT-14", "")
+    purchase_order_date: Date | None = term("BT-X-147", "", default=None)
 
 
 def merge_order(scope: Scope, found: Scope, _context: Context) -> bool:
     """An OrderReference into BT-13 and BT-14; the placeholder for a missing order is not a number."""
-    if "sales_order" in found and found.get("purchase_order") == _NO_ORDER:
+    if len(found) > 1 and found.get("purchase_order") == UNSAID:
         del found["purchase_order"]
-    scope.update(found)
-    return True
+    return put(scope, found)
 
 
 def spread_order(invoice: Invoice, _root: Invoice) -> Iterator[Order]:
-    """BT-13 and BT-14; UBL wants an order number wherever there is a sales order."""
-    order = invoice.purchase_order or (_NO_ORDER if invoice.sales_order else "")
-    yield Order(purchase_order=order, sales_order=invoice.sales_order)
+    """BT-13 and BT-14; UBL wants an order number wherever there is a sales order or a date."""
+    order, date = invoice.purchase_order, invoice.purchase_order_date
+    if not order and (invoice.sales_order or date):
+        order = UNSAID
+    yield Order(purchase_order=order, sales_order=invoice.sales_order, purchase_order_date=date)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentReference:
+    """A reference to another document, whose ID is mandatory."""
+
+    number: Text = term("BT-16", "")
+    date: Date | None = term("BT-X-200", "", default=None)
+    kind: Text = term("BT-X-405", "")
+
+
+def merge_tender(scope: Scope, found: Scope, _context: Context) -> bool:
+    """The first OriginatorDocumentReference into BT-17, others into the further tenders."""
+    if len(found) > 1 and found.get("number") == UNSAID:
+        del found["number"]
+    if "tender" in scope or "tender_date" in scope:
+        scope.setdefault("more_tenders", []).append(Reference(**found))
+        return True
+    return put(scope, {{"number": "tender", "date": "tender_date"}[name]: value for name, value in found.items()})
+
+
+def spread_tenders(invoice: Invoice, _root: Invoice) -> Iterator[DocumentReference]:
+    """BT-17, then the further tenders."""
+    for number, date in (
+        (invoice.tender, invoice.tender_date),
+        *((one.number, one.date) for one in invoice.more_tenders),
+    ):
+        if number or date:
+            yield DocumentReference(number=number or UNSAID, date=date)
+
+
+def merge_object(scope: Scope, found: Scope, _context: Context) -> bool:
+    """The first AdditionalDocumentReference of type 130 into BT-18, others into the further objects."""
+    if "object_id" in scope:
+        scope.setdefault("more_objects", []).append(ObjectReference(**found))
+        return True
+    return put(scope, {{"id": "object_id", "date": "object_date"}[name]: value for name, value in found.items()})
+
+
+def spread_objects(invoice: Invoice, _root: Invoice) -> Iterator[ObjectReference]:
+    """BT-18, then the further objects."""
+    if invoice.object_id or invoice.object_date:
+        yield ObjectReference(id=invoice.object_id or Identifier(UNSAID), date=invoice.object_date)
+    yield from invoice.more_objects
+
+
+def merge_attachment(scope: Scope, found: Scope, _context: Context) -> bool:
+    """An AdditionalDocumentReference of another type into BG-24."""
+    scope.setdefault("attachments", []).append(Attachment(**found))
+    return True
+
+
+def spread_attachments(invoice: Invoice, _root: Invoice) -> Iterator[Attachment]:
+    """The supporting documents (BG-24); UBL wants a media type for a file."""
+    for one in invoice.attachments:
+        yield one if one.content is None or one.media_type else replace(one, media_type=ANY_MEDIA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,17 +177,28 @@ class Identification:
     id: Identifier | None = term("BT-29", "", default=None)
 
 
-def merge_id(scope: Scope, found: Scope, context: Context) -> bool:
-    """A party's identifier into BT-29 or its like; scheme SEPA is the creditor's (BT-90)."""
+def merge_id(scope: Scope, found: Scope, _context: Context) -> bool:
+    """A party's identifier into BT-46 or its like."""
+    scope.setdefault("ids", []).append(found["id"])
+    return True
+
+
+def merge_payee_id(scope: Scope, found: Scope, context: Context) -> bool:
+    """An identifier of the seller or the payee into BT-29 or BT-60; scheme SEPA is the creditor's (BT-90)."""
     identifier: Identifier = found["id"]
     if identifier.scheme != "SEPA":
-        scope.setdefault("ids", []).append(identifier)
-        return True
+        return merge_id(scope, found, context)
     debit = context.root.setdefault("payment", {}).setdefault("direct_debit", {})
     return bool(debit.setdefault("creditor", identifier.value) == identifier.value)
 
 
-def spread_ids(party: Party | Payee, _root: Invoice) -> Iterator[Identification]:
+def merge_location_id(scope: Scope, found: Scope, _context: Context) -> bool:
+    """An identifier of the party delivered to into the further ones beside BT-71."""
+    scope.setdefault("delivery", {}).setdefault("more_location_ids", []).append(found["id"])
+    return True
+
+
+def spread_ids(party: Party | Payee | TaxRepresentative, _root: Invoice) -> Iterator[Identification]:
     """The party's identifiers."""
     for identifier in party.ids:
         yield Identification(id=identifier)
@@ -126,6 +222,12 @@ def spread_payee_ids(payee: Payee, root: Invoice) -> Iterator[Identification]:
     yield from _creditor(root)
 
 
+def spread_location_ids(invoice: Invoice, _root: Invoice) -> Iterator[Identification]:
+    """The further identifiers of where is delivered to."""
+    for identifier in invoice.delivery.more_location_ids if invoice.delivery else ():
+        yield Identification(id=identifier)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """cac:PartyTaxScheme: a VAT identifier, or a registration with a tax authority under any other scheme."""
@@ -135,23 +237,23 @@ class Registration:
 
 
 def merge_vat_id(scope: Scope, found: Scope, _context: Context) -> bool:
-    """A PartyTaxScheme into the VAT identifier, the only registration that a tax representative has."""
-    value, vat = found.get("id"), found.get("scheme", "").upper() == _VAT
+    """A PartyTaxScheme into the VAT identifier, the only registration that some parties have."""
+    value, vat = found.get("id"), found.get("scheme", "").upper() == VAT
     return value is None or (vat and bool(scope.setdefault("vat_id", value) == value))
 
 
 def merge_registration(scope: Scope, found: Scope, context: Context) -> bool:
     """A PartyTaxScheme into the VAT identifier (BT-31, BT-48), or into BT-32 where its scheme is not VAT."""
-    if found.get("scheme", "").upper() == _VAT:
+    if found.get("scheme", "").upper() == VAT:
         return merge_vat_id(scope, found, context)
     value = found.get("id")
     return value is None or bool(scope.setdefault("tax_id", value) == value)
 
 
-def spread_vat_id(party: Party | TaxRepresentative, _root: Invoice) -> Iterator[Registration]:
+def spread_vat_id(party: Party | Payee | TaxRepresentative, _root: Invoice) -> Iterator[Registration]:
     """The VAT identifier."""
     if party.vat_id:
-        yield Registration(id=party.vat_id, scheme=_VAT)
+        yield Registration(id=party.vat_id, scheme=VAT)
 
 
 def spread_registrations(party: Party, root: Invoice) -> Iterator[Registration]:
@@ -172,53 +274,193 @@ class Means:
     card: Card | None = term("BG-18", "", default=None)
     transfer: CreditTransfer | None = term("BG-17", "", default=None)
     direct_debit: DirectDebit | None = term("BG-19", "", default=None)
+    payer: Party | None = term("BG-X-73", "", default=None)
 
 
 def merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
-    """One PaymentMeans into BG-16 and BT-9; several of one code are its credit transfers (BG-17)."""
-    held = True
-    if due := found.pop("due_date", None):
-        held = bool(scope.setdefault("due_date", due) == due)
-        if found == {"means_code": _UNDEFINED_MEANS}:
-            return held
-    if not found:
+    """One PaymentMeans into BG-16 and BT-9; several that differ in their accounts alone are one with credit transfers
+    (BG-17), others are further payment instructions."""
+    beside: Scope = {name: found.pop(name) for name in ("due_date", "payer") if name in found}
+    held = put(scope, beside)
+    if not found or (beside and found == {"means_code": _UNDEFINED_MEANS}):
         return held
-    payment = scope.setdefault("payment", {})
-    if "means_code" in payment and found.get("means_code") != payment["means_code"]:
-        return False
-    if transfer := found.pop("transfer", None):
-        payment.setdefault("transfers", []).append(CreditTransfer(**transfer))
-    for name, value in found.pop("direct_debit", {}).items():
-        held = payment.setdefault("direct_debit", {}).setdefault(name, value) == value and held
-    for name, value in found.items():
-        held = payment.setdefault(name, value) == value and held
+    if found.get("card", {}).get("network") == UNSAID:
+        del found["card"]["network"]
+    transfer = found.pop("transfer", None)
+    transfers = [CreditTransfer(**transfer)] if transfer else []
+    first = scope.get("payment", {})
+    if not first.keys() - {"direct_debit"} and not (first.get("direct_debit", {}).keys() - {"creditor"}):
+        return _first_means(scope.setdefault("payment", {}), found, transfers) and held
+    last = scope["more_payments"][-1] if scope.get("more_payments") else None
+    if last is None and transfers and _only_accounts_differ(first, found):
+        first.setdefault("transfers", []).extend(transfers)
+    elif last is not None and transfers and last == replace(_payment(found), transfers=last.transfers):
+        scope["more_payments"][-1] = replace(last, transfers=(*last.transfers, *transfers))
+    else:
+        scope.setdefault("more_payments", []).append(replace(_payment(found), transfers=tuple(transfers)))
     return held
 
 
+def _first_means(payment: Scope, found: Scope, transfers: list[CreditTransfer]) -> bool:
+    debit = found.pop("direct_debit", {})
+    payment.update(found)
+    if transfers:
+        payment["transfers"] = transfers
+    return not debit or put(payment.setdefault("direct_debit", {}), debit)
+
+
+def _only_accounts_differ(first: Scope, found: Scope) -> bool:
+    """Whether a further PaymentMeans repeats the first, but for the account; it need not repeat card and mandate."""
+    said = {name: value for name, value in first.items() if name not in ("transfers", "card", "direct_debit")}
+    return said == found
+
+
+def _payment(found: Scope) -> Payment:
+    payment: Payment = build(Payment, dict(found))
+    return payment
+
+
 def spread_means(invoice: Invoice, _root: Invoice) -> Iterator[Means]:
-    """BG-16 as one PaymentMeans for each credit transfer, the first with all the rest and BT-9."""
-    payment = invoice.payment
-    if payment is None:
-        if invoice.due_date:
-            yield Means(means_code=_UNDEFINED_MEANS, due_date=invoice.due_date)
-        return
-    code = payment.means_code or _UNDEFINED_MEANS
-    yield Means(
-        means_code=code,
-        means_text=payment.means_text,
-        due_date=invoice.due_date,
-        remittance=payment.remittance,
-        card=payment.card,
-        transfer=payment.transfers[0] if payment.transfers else None,
-        direct_debit=payment.direct_debit,
-    )
-    for transfer in payment.transfers[1:]:
-        yield Means(means_code=code, means_text=payment.means_text, remittance=payment.remittance, transfer=transfer)
+    """BG-16 and the further payment instructions, each as one PaymentMeans for each of its credit transfers; the very
+    first has BT-9 and the payer."""
+    payments = (*((invoice.payment,) if invoice.payment else ()), *invoice.more_payments)
+    if not invoice.payment and (invoice.due_date or invoice.payer):
+        yield Means(means_code=_UNDEFINED_MEANS, due_date=invoice.due_date, payer=invoice.payer)
+    for place, payment in enumerate(payments):
+        first = place == 0 and invoice.payment is not None
+        card = payment.card and replace(payment.card, network=payment.card.network or UNSAID)
+        means = Means(
+            means_code=payment.means_code or _UNDEFINED_MEANS,
+            means_text=payment.means_text,
+            remittance=payment.remittance,
+        )
+        yield replace(
+            means,
+            due_date=invoice.due_date if first else None,
+            payer=invoice.payer if first else None,
+            card=card,
+            transfer=payment.transfers[0] if payment.transfers else None,
+            direct_debit=payment.direct_debit,
+        )
+        for transfer in payment.transfers[1:]:
+            yield replace(means, transfer=transfer)
 
 
 def spread_means_of_invoice(invoice: Invoice, root: Invoice) -> Iterator[Means]:
-    """BG-16 where there is one; an invoice has its own element for BT-9."""
-    return spread_means(invoice, root) if invoice.payment else iter(())
+    """The same in an invoice, which has its own element for BT-9."""
+    return spread_means(replace(invoice, due_date=None) if invoice.due_date else invoice, root)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """cac:PaymentTerms: the text BT-20, and what early or late payment changes."""
+
+    text: Text = term("BT-20", "")
+    partial_amount: Amount | None = term("BT-X-275", "", default=None)
+    due_date: Date | None = term("BT-9", "", default=None)
+    penalty: PaymentAdjustment | None = term("BG-X-43", "", default=None)
+    discount: PaymentAdjustment | None = term("BG-X-44", "", default=None)
+
+
+_FIRST_TERMS = {"text": "payment_terms", "partial_amount": "partial_payment"}
+
+
+def merge_terms(scope: Scope, found: Scope, _context: Context) -> bool:
+    """The first PaymentTerms into BT-20 and what belongs to it, others into the further payment terms."""
+    mine = {_FIRST_TERMS.get(name, name): value for name, value in found.items()}
+    if scope.keys() & {"payment_terms", "partial_payment", "penalty", "discount", "more_payment_terms"}:
+        scope.setdefault("more_payment_terms", []).append(build(PaymentTerms, found))
+        return True
+    return put(scope, mine)
+
+
+def spread_terms(invoice: Invoice, _root: Invoice) -> Iterator[Terms]:
+    """BT-20 with what belongs to it, then the further payment terms."""
+    yield Terms(
+        text=invoice.payment_terms,
+        partial_amount=invoice.partial_payment,
+        penalty=_measured(invoice.penalty),
+        discount=_measured(invoice.discount),
+    )
+    for one in invoice.more_payment_terms:
+        yield Terms(
+            text=one.text,
+            partial_amount=one.partial_amount,
+            due_date=one.due_date,
+            penalty=_measured(one.penalty),
+            discount=_measured(one.discount),
+        )
+
+
+def _measured(one: PaymentAdjustment | None) -> PaymentAdjustment | None:
+    """Without a period that does not say in which unit it is: UBL wants one."""
+    return replace(one, period=None) if one and one.period and not one.period.unit else one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepaid:
+    """cac:PrepaidPayment: an advance payment, or (with an instruction) a payment for somebody else."""
+
+    id: Text = term("BT-X-558", "")
+    amount: Amount | None = term("BT-X-291", "", default=None)
+    date: Date | None = term("BT-X-292", "", default=None)
+    instruction: Text = term("BT-180", "")
+
+
+def merge_prepaid(scope: Scope, found: Scope, _context: Context) -> bool:
+    """A PrepaidPayment into BG-X-45, its ID being the invoice of the advance payment; or into BG-34."""
+    number, amount = found.get("id", ""), found.get("amount")
+    if "instruction" in found:
+        one = ThirdPartyPayment(description=found["instruction"], amount=amount)
+        scope.setdefault("third_party_payments", []).append(one)
+        return not number and "date" not in found
+    invoice = InvoiceReference(number=number) if number else None
+    payment = AdvancePayment(amount=amount, date=found.get("date"), invoice=invoice)
+    scope.setdefault("advance_payments", []).append(payment)
+    return True
+
+
+def spread_prepaid(invoice: Invoice, _root: Invoice) -> Iterator[Prepaid]:
+    """The advance payments (BG-X-45), then the payments for others (BG-34)."""
+    for one in invoice.advance_payments:
+        yield Prepaid(id=one.invoice.number if one.invoice else "", amount=one.amount, date=one.date)
+    for other in invoice.third_party_payments:
+        yield Prepaid(amount=other.amount, instruction=other.description)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """cac:AllowanceCharge that is a charge: its reason code is of UNTDID 7161, or the kind of a tax (5153)."""
+
+    code: Code = term("BT-105", "")
+    code_list: Code = term("BT-105", "")
+    reason: Text = term("BT-104", "")
+    percentage: Percentage | None = term("BT-101", "", default=None)
+    sequence: Quantity | None = term("BT-X-268", "", default=None)
+    amount: Amount | None = term("BT-99", "", default=None)
+    base: Amount | None = term("BT-100", "", default=None)
+    vat_category: Code = term("BT-102", "")
+    vat_rate: Percentage | None = term("BT-103", "", default=None)
+    exemption_code: Code = term("BT-176", "")
+    exemption_reason: Text = term("BT-175", "")
+
+
+_SHARED = tuple(one.name for one in fields(Charge) if one.name not in ("code", "code_list"))
+
+
+def merge_charge(scope: Scope, found: Scope, _context: Context) -> bool:
+    """A charge into BG-21; a code of list 5153 says which other tax it is (BT-177)."""
+    code, code_list = found.pop("code", ""), found.pop("code_list", "")
+    kind = {"tax_type": code} if code_list == TAX_TYPES else {"reason_code": code}
+    scope.setdefault("charges", []).append(AllowanceOrCharge(**found, **kind))
+    return code_list in ("", CHARGE_REASONS, TAX_TYPES)
+
+
+def spread_charges(invoice: Invoice, _root: Invoice) -> Iterator[Charge]:
+    """The charges (BG-21); one that is another tax says so in place of its reason code."""
+    for one in invoice.charges:
+        code, code_list = (one.tax_type, TAX_TYPES) if one.tax_type else (one.reason_code, "")
+        yield Charge(code=code, code_list=code_list, **{name: getattr(one, name) for name in _SHARED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,36 +494,5 @@ def spread_tax_total(invoice: Invoice, _root: Invoice) -> Iterator[TaxTotal]:
     if vat is None and invoice.vat_breakdown:
         vat = sum((one.tax_amount or Decimal(0) for one in invoice.vat_breakdown), Decimal(0))
     yield TaxTotal(amount=vat, currency=invoice.currency, breakdown=invoice.vat_breakdown)
-    yield TaxTotal(amount=invoice.totals.vat_in_tax_currency, currency=invoice.tax_currency)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discount:
-    """cac:AllowanceCharge of a price: the discount, which is mandatory, and the gross price."""
-
-    discount: UnitPrice | None = term("BT-147", "", default=None)
-    gross: UnitPrice | None = term("BT-148", "", default=None)
-
-
-def merge_discount(scope: Scope, found: Scope, _context: Context) -> bool:
-    """A price's AllowanceCharge into BT-147 and BT-148; a bare 0 beside a gross price is no discount."""
-    discount = found.get("discount")
-    if "gross" in found and discount is not None and _bare(discount):
-        del found["discount"]
-    price = scope.setdefault("price", {})
-    return all(price.setdefault(name, value) == value for name, value in found.items())
-
-
-def spread_discount(line: Line, _root: Invoice) -> Iterator[Discount]:
-    """BT-147 and BT-148; UBL wants a discount wherever there is a gross price, and none given is a bare 0."""
-    gross, discount = line.price.gross, line.price.discount
-    if discount is None:
-        if gross is not None:
-            yield Discount(discount=Decimal(0), gross=gross)
-    else:
-        yield Discount(discount=_ZERO if gross is not None and _bare(discount) else discount, gross=gross)
-
-
-def _bare(discount: Decimal) -> bool:
-    """A zero without decimals."""
-    return discount == 0 and "." not in format(discount, "f")
+    if invoice.tax_currency not in ("", invoice.currency):
+        yield TaxTotal(amount=invoice.totals.vat_in_tax_currency, currency=invoice.tax_currency)
