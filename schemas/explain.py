@@ -437,6 +437,15 @@ Le document est dans un format admis : CII, UBL, Factur-X ou notre JSON. → Env
 MEDIA-TYPE
 The declared content type tells the truth. → Correct the Content-Type header.
 Le type de contenu déclaré est exact. → Corrigez l'en-tête Content-Type.
+HOUSE-PDF-
+The page says what the XML says: number, dates, names, totals, IBAN. → Make page and XML from the same data.
+La page dit ce que dit le XML : numéro, dates, noms, totaux, IBAN. → Tirez la page et le XML des mêmes données.
+HOUSE-PDF-SCAN
+The page has text that can be held against the XML. → Make the PDF from its source, not from a scan.
+La page porte un texte comparable au XML. → Faites le PDF depuis sa source, non par numérisation.
+HOUSE-PDF-UNREAD
+The text of the page can be read and held against the XML. → Make the PDF again, plainer or with fewer pages.
+Le texte de la page se lit et se compare au XML. → Refaites le PDF, plus simple ou avec moins de pages.
 HOUSE-
 The check digits of a number are right. → Compare the number with the official one.
 Les clés de contrôle d'un numéro sont justes. → Comparez-le au numéro officiel.

@@ -12,7 +12,7 @@ because a caller wants all the findings at once and neither needs the other. The
 
 A JSON invoice is written as CII and judged as such: it is that XML that will be sealed. Its findings point into the
 generated XML by path and by business term; they have no line, because no line of what was submitted is meant. Of a PDF
-the XML it carries is judged, and paths and lines point into that.
+the XML it carries is judged, and paths and lines point into that; its page is held against it, which only ever warns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from lxml import etree
 from schemas import explain, json_form, rulebook
 from schemas.catalogue import FACTURX, FORMATS, JSON, Recognised, chain, opened, profile_of
 from schemas.finding import FINDINGS_LIMIT, Finding, Layer, LayerVerdict, Report, Severity, Verdict
+from schemas.formats.facturx import page_text
+from schemas.formats.facturx.page_text import Legible
 from schemas.invoice import Invoice
+from schemas.likeness import compare
 from schemas.rulebook import ENGINE
 from schemas.rulebooks import house
 from schemas.xml import Unreadable, parse, serialise
@@ -34,24 +37,26 @@ from schemas.xml import Unreadable, parse, serialise
 _WRAPPINGS = {JSON: "json", FACTURX: "pdf"}
 
 
-def judge(data: bytes, *, french: bool = False, folder: str | None = None) -> Report:
+def judge(data: bytes, *, french: bool = False, folder: str | None = None, page: bytes | None = None) -> Report:
     """What all layers say about a document in any form the catalogue takes.
 
     `french` adds BR-FR-Flux2, the rules between French businesses. `folder` is the operator's folder of artefacts,
-    which goes before the installed package. Raises nothing on account of the document.
+    which goes before the installed package. `page` is the PDF that people will read beside the data; of a Factur-X it
+    is the document itself. Raises nothing on account of the document.
     """
     try:
         document = opened(data)
     except Unreadable as unreadable:
         return _unreadable(unreadable.findings, Recognised("", ""))
     if document.tree is not None:
-        return _judged(document.recognised, document.tree, french, folder)
+        page = data if document.recognised.format == FACTURX else page
+        return _judged(document.recognised, document.tree, french, folder, page=page)
     try:
         invoice = json_form.read(data)
         tree = parse(FORMATS["cii"].write(invoice))
     except Unreadable as unreadable:
         return _unreadable(unreadable.findings, document.recognised)
-    return _judged(replace(document.recognised, profile=profile_of(tree)), tree, french, folder, invoice)
+    return _judged(replace(document.recognised, profile=profile_of(tree)), tree, french, folder, invoice, page=page)
 
 
 def warm(folder: str | None = None) -> None:
@@ -67,6 +72,8 @@ def _judged(
     french: bool,
     folder: str | None,
     invoice: Invoice | None = None,
+    *,
+    page: bytes | None = None,
 ) -> Report:
     """1. XSD; 2. where it holds, the official rules and the house's; 3. what the findings mean to a person."""
     wrapping = _WRAPPINGS.get(recognised.format)
@@ -87,6 +94,8 @@ def _judged(
         layer, said = house.apply(tree)
         layers.append(layer)
         findings.extend(said)
+        if page is not None:
+            findings.extend(_of_page(page, invoice or _read(recognised)))
     else:
         names = [*(rules.layer for rules in others), house.NAME]
         layers.extend(Layer(name, "", LayerVerdict.SKIPPED, _after(layer)) for name in names)
@@ -95,6 +104,16 @@ def _judged(
     if recognised.format == JSON:
         told = [replace(finding, line=None) for finding in told]
     return _report(recognised, layers, told)
+
+
+def _of_page(data: bytes, invoice: Invoice | None) -> tuple[Finding, ...]:
+    """Whether the page that people read says what the data say; nothing where they are no invoice we can read."""
+    if invoice is None:
+        return ()
+    page = page_text.read(data)
+    if page.legible is not Legible.TEXT:
+        return (house.without_page(page.reason),)
+    return house.of_page(compare(invoice, page.text))
 
 
 def _after(layer: Layer) -> str:

@@ -20,7 +20,7 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from enum import StrEnum
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 
 from stdnum import iban
 
@@ -150,7 +150,7 @@ def _reference(term: str, name: str, value: str, page: _Page) -> Likeness:
     wanted = "".join(_plain(value).split())
     if not wanted or _stands(wanted, page.flat):
         return Likeness(term, name, value, Standing.FOUND)
-    return _otherwise(term, name, value, filter(None, map(_token, _labelled(term, page))))
+    return _otherwise(term, name, value, filter(None, map(_token, _near_label(term, page))))
 
 
 def _stands(wanted: str, text: str) -> bool:
@@ -237,7 +237,8 @@ def _amount(term: str, name: str, value: Decimal, page: _Page) -> Likeness:
     named = stated and term in _PAID_BY
     if any(map(pattern.search, stated)) or (not named and pattern.search(page.flat)):
         return Likeness(term, name, str(value), Standing.FOUND)
-    return _otherwise(term, name, str(value), stated)
+    near = [match[0] for rest in _near_label(term, page) if (match := _MONEY.search(rest))]
+    return _otherwise(term, name, str(value), near)
 
 
 def _spellings(value: Decimal) -> re.Pattern[str]:
@@ -259,7 +260,8 @@ def _day(term: str, name: str, value: date, page: _Page) -> Likeness:
     named = stated and term in _PAID_BY
     if any(value in days for days in stated) or (not named and _is_written(value, page, american)):
         return Likeness(term, name, value.isoformat(), Standing.FOUND)
-    return _otherwise(term, name, value.isoformat(), (days[0].isoformat() for days in stated))
+    near = [days for rest in _near_label(term, page) if (days := _days(rest, american))]
+    return _otherwise(term, name, value.isoformat(), (days[0].isoformat() for days in near))
 
 
 def _is_english(page: _Page) -> bool:
@@ -336,6 +338,16 @@ def _labelled(term: str, page: _Page) -> Iterator[str]:
     for line in page.lines:
         for match in label.finditer(line):
             yield line[match.end() : match.end() + _REACH]
+
+
+def _near_label(term: str, page: _Page) -> Iterator[str]:
+    """The same, and the next line where nothing follows on the line of the label; not to be trusted as much: the value
+    below may be that of another label beside it."""
+    label = _label(term)
+    yield from _labelled(term, page)
+    for line, below in pairwise(page.lines):
+        if (match := label.search(line)) is not None and not any(map(str.isalnum, line[match.end() :])):
+            yield below[:_REACH]
 
 
 @cache

@@ -18,8 +18,10 @@ from schemas.judge import judge
 async def run(work: Work, resources: Resources) -> Outcome:
     """Judge the structured invoice by the rules in force."""
     data = await work.read(work.submitted, resources)  # so that findings point into the bytes the caller sent
+    page = await work.read(Role.SUBMISSION, resources) if work.document.format == "pdf" else None
+    french = work.account.french
     try:
-        report = await resources.compute(judge, data, french=work.account.french, folder=resources.rules)
+        report = await resources.compute(judge, data, french=french, folder=resources.rules, page=page)
     except Interrupted as interrupted:
         if work.attempts >= INTERRUPTIONS_LIMIT:
             return Halted("could not be judged: the judging process died each time", facts={"attempts": work.attempts})

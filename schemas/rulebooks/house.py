@@ -1,7 +1,8 @@
-"""What no official rule checks: whether the numbers that people retype carry the right check digits.
+"""What no official rule checks: the check digits of numbers that people retype, and whether a page says what XML says.
 
-A wrong check digit is a slip of the hand in most cases, but registers have made exceptions, so these are warnings and
-never refuse a document. The length and shape of the same numbers is the business of the official rules.
+A wrong check digit is a slip of the hand in most cases, but registers have made exceptions, and a page can be read in
+more ways than one. So these are warnings and never refuse a document. The length and shape of the same numbers is the
+business of the official rules.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from stdnum.eu import vat
 from stdnum.fr import siren, siret
 
 from schemas.finding import Finding, Layer, LayerVerdict, Severity
+from schemas.likeness import Likeness, Standing
 from schemas.xml import PREFIXES, line_of, path_of, select
 
 NAME = "house"
@@ -101,6 +103,42 @@ _PARTIES = {
 def apply(tree: etree._ElementTree) -> tuple[Layer, tuple[Finding, ...]]:
     """The house rules on an invoice in CII or UBL; warnings only, so the layer always passes."""
     return Layer(NAME, "", LayerVerdict.PASSED), tuple(_warnings(tree))
+
+
+PAGE = "HOUSE-PDF-"
+"""Beginning of the rules on the readable page; the business term follows, or SCAN, or UNREAD."""
+
+
+def of_page(values: tuple[Likeness, ...]) -> tuple[Finding, ...]:
+    """A warning for each value of the invoice that the page does not state, or states otherwise."""
+    return tuple(
+        Finding(
+            f"{PAGE}{one.term}",
+            Severity.WARNING,
+            NAME,
+            _page_says(one),
+            terms=(one.term,),
+            found=one.instead or None,
+            expected=one.value,
+        )
+        for one in values
+        if one.standing is not Standing.FOUND
+    )
+
+
+def without_page(reason: str) -> Finding:
+    """The page could not be held against the XML: it is a picture where no reason is given, else it was not read."""
+    if reason:
+        says = f"Whether the page says what the XML says could not be told: {reason}."
+        return Finding(f"{PAGE}UNREAD", Severity.WARNING, NAME, says)
+    says = "The page has no text, as a scan has none; whether it says what the XML says could not be told."
+    return Finding(f"{PAGE}SCAN", Severity.INFO, NAME, says)
+
+
+def _page_says(one: Likeness) -> str:
+    if one.standing is Standing.CONTRADICTED:
+        return f"The page states another value for {one.name} ({one.term}) than the XML."
+    return f"The page does not state {one.name} ({one.term}) as the XML has it."
 
 
 def _warnings(tree: etree._ElementTree) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import multiprocessing
 import pickle
@@ -17,6 +18,8 @@ import pytest
 from schemas import explain, json_form
 from schemas.catalogue import FORMATS
 from schemas.finding import FINDINGS_LIMIT, Finding, LayerVerdict, Report, Severity, Verdict
+from schemas.formats import facturx as hybrid
+from schemas.formats.facturx.page import typeset
 from schemas.invoice import Identifier, Invoice
 from schemas.judge import judge, warm
 from schemas.rulebooks import facturx, fr
@@ -37,6 +40,10 @@ def _judge(broken: Invoice, syntax: str = "cii", french: bool = False) -> Report
 
 def _fatal(report: Report) -> dict[str, Finding]:
     return {finding.rule: finding for finding in report.findings if finding.severity is Severity.FATAL}
+
+
+def _of_house(report: Report) -> list[Finding]:
+    return [finding for finding in report.findings if finding.layer == "house"]
 
 
 def _layers(report: Report) -> dict[str, LayerVerdict]:
@@ -222,7 +229,28 @@ def test_of_a_pdf_its_xml_is_judged() -> None:
     assert (report.verdict, report.format, report.profile) == (Verdict.VALID, "facturx", invoice().profile)
     assert list(_layers(report)) == ["pdf", "xml", "xsd", "facturx", "br-fr", "house"]
     data = FORMATS["cii"].write(SUMS["BR-CO-15"][0](invoice()))
-    assert judge(_pdf(data)).findings == judge(data).findings
+    *others, scan = judge(_pdf(data)).findings
+    assert tuple(others) == judge(data).findings
+    assert (scan.rule, scan.severity) == ("HOUSE-PDF-SCAN", Severity.INFO)
+
+
+def test_a_page_that_says_other_than_its_xml_is_a_warning() -> None:
+    made_at = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
+    page = typeset(invoice(), created=made_at)
+    other = replace(invoice(), number="F-2026-0002", due_date=datetime.date(2026, 12, 31))
+    built = hybrid.build(other, FORMATS["cii"].write(other), created=made_at)
+    assert _of_house(judge(built, french=True)) == []
+    for submitted in (FORMATS["cii"].write(other), FORMATS["ubl-invoice"].write(other), json_form.write(other)):
+        assert _of_house(judge(submitted, french=True)) == []
+        report = judge(submitted, french=True, page=page)
+        assert report.verdict is Verdict.VALID
+        assert [(one.rule, one.severity, one.found, one.expected) for one in _of_house(report)] == [
+            ("HOUSE-PDF-BT-1", Severity.WARNING, None, "F-2026-0002"),
+            ("HOUSE-PDF-BT-9", Severity.WARNING, "2026-10-31", "2026-12-31"),
+        ]
+        assert all(one.fix and one.terms for one in _of_house(report))
+    (unread,) = _of_house(judge(FORMATS["cii"].write(other), page=b"%PDF-1.7"))
+    assert (unread.rule, unread.severity) == ("HOUSE-PDF-UNREAD", Severity.WARNING)
 
 
 @pytest.mark.parametrize(
@@ -347,6 +375,7 @@ def test_explanations_speak_both_languages() -> None:
         "BR-FR-03_BT-9", "BR-FR-32-LEGALID", "BR-FR-MV-03_EXT-FR-FE-164", "BR-FXEXT-CO-10", "BR-FXEXT-E-08rev",
         "BR-IC-12", "BR-O-14", "BR-CL-10", "BR-DEC-01", "UBL-CR-001", "CII-SR-465", "FX-SCH-A-000588", "XSD",
         "XML-DOCTYPE", "JSON-SYNTAX", "PDF-BROKEN", "FORMAT-UNKNOWN", "MEDIA-TYPE", "HOUSE-IBAN", "ENGINE-ERROR",
+        "HOUSE-PDF-BT-112", "HOUSE-PDF-SCAN", "HOUSE-PDF-UNREAD",
     ]  # fmt: skip
     for rule in rules:
         told = explain.explain(rule)

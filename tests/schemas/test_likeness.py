@@ -67,6 +67,8 @@ def test_a_round_amount_needs_no_decimals(text: str) -> None:
         ("BT-115", "Net à payer : 12 000,00 €", "12 000,00"),
         ("BT-9", "Date d'échéance 30/11/2026", "2026-11-30"),
         ("BT-9", "Due date: 2026-11-01 (31/10/2026 at the latest?)", "2026-11-01"),
+        ("BT-9", "Échéance :\n30/11/2026", "2026-11-30"),
+        ("BT-115", "Net à payer\n12,00 €", "12,00"),
         ("BT-2", "Rechnungsdatum 02.10.2026", "2026-10-02"),
         ("BT-1", "Facture N° F-2026-0002", "f-2026-0002"),
         ("BT-1", "Invoice number: A17", "a17"),
@@ -83,6 +85,10 @@ def test_one_of_several_named_values_is_enough() -> None:
     text = "Échéance 30/09/2026 : acompte\nÉchéance 31/10/2026 : solde\nTotal TTC 600,00\nTotal TTC 1 200,00"
     assert one("BT-9", text).standing is FOUND
     assert one("BT-112", text).standing is FOUND
+
+
+def test_columns_of_labels_and_values_accuse_nobody() -> None:
+    assert one("BT-9", "Date de facture\nÉchéance\n01/10/2026\n31/10/2026").standing is FOUND
 
 
 @pytest.mark.parametrize(
