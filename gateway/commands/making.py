@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
@@ -22,13 +22,10 @@ from gateway.commands.terminal import Told, printable, shown
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    from schemas.conversion import Wish
+    from schemas.conversion import Converted, Wish
 
 ENDINGS = {"cii": ".xml", "ubl": ".xml", "facturx": ".pdf", "json": ".json", "page": ".pdf"}
 """Of a result, by what it was asked to be."""
-
-SUBMITTED = "submitted.pdf"
-"""The name under which a supplied PDF goes along with our page (`schemas.formats.facturx.build`)."""
 
 _SHOWN = 50
 """Losses or findings of one document that are told to a person; programs get all."""
@@ -118,7 +115,7 @@ def make(source: Source, *, wish: Wish, check: Callable[[bytes], Made | None] | 
         "unchanged": made.unchanged,
         **told(made.losses),
     }
-    return Made(made.data, members, notes=_around(made.data, wish))
+    return Made(made.data, members, notes=tuple(_around(made)) if wish.supplied is not None else ())
 
 
 def run(
@@ -212,21 +209,18 @@ def _refused(reason: Told, *, findings: Sequence[Any] = (), code: int = BAD) -> 
     return Made(findings=tuple(finding.as_json() for finding in findings), reason=reason, code=code)
 
 
-def _around(data: bytes, wish: Wish) -> tuple[Told, ...]:
-    """What became of a supplied PDF: it is the page, or it goes along with ours."""
-    if wish.supplied is None:
-        return ()
-    from schemas.formats.facturx.extract import extract
-
-    if any(file.name == SUBMITTED and file.data == wish.supplied for file in extract(data).others):
-        says = (
-            "the supplied PDF cannot be PDF/A-3 as it looks: our page was typeset, and it goes along as an attachment"
+def _around(made: Converted) -> Iterator[Told]:
+    """What became of a supplied PDF: it is the page, or it goes along with ours, and why; what it carried before."""
+    if made.preventions:
+        why = " ".join(dict.fromkeys(finding.says for finding in made.preventions))
+        yield Told(
+            f"the supplied PDF cannot be PDF/A-3 as it looks, and goes along as an attachment of our page: {why}",
+            f"le PDF fourni ne peut être PDF/A-3 tel quel et accompagne notre page en pièce jointe : {why}",
         )
-        dit = (
-            "le PDF fourni ne peut être PDF/A-3 tel quel : notre page est composée, et il l'accompagne en pièce jointe"
-        )
-        return (Told(says, dit),)
-    return (Told("around the supplied PDF", "autour du PDF fourni"),)
+    else:
+        yield Told("around the supplied PDF", "autour du PDF fourni")
+    for name in made.replaced:
+        yield Told(f"in place of {name}, which the supplied PDF carried", f"à la place de {name}, que portait le PDF")
 
 
 def _loss(members: Mapping[str, Any], language: str) -> str:

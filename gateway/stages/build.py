@@ -23,6 +23,9 @@ from schemas.formats.facturx.presentation import Presentation
 from schemas.judge import judge
 from schemas.xml import Unreadable
 
+REASONS_LIMIT = 5
+"""Reasons told why a submitted PDF is not the page of its Factur-X."""
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -114,7 +117,7 @@ def _facturx(order: Order, as_submitted: Built) -> Built:
         if report.verdict is not Verdict.VALID:
             return _kept(order, as_submitted, f"its translation into CII does not pass: {_first(report.findings)}")
     supplied = order.submission if order.format == "pdf" else None
-    pdf = facturx.build(
+    made = facturx.make(
         reading.invoice,
         xml,
         language=order.language,
@@ -122,7 +125,20 @@ def _facturx(order: Order, as_submitted: Built) -> Built:
         supplied=supplied,
         presentation=order.presentation,
     )
-    return Built("facturx", "application/pdf", pdf, f"made from {order.format}")
+    return Built("facturx", "application/pdf", made.pdf, _told(order.format, made))
+
+
+def _told(submitted: str, made: facturx.Made) -> str:
+    """How the original came about: from what, on whose page and why, and what of the submitted PDF is left out."""
+    told = [f"made from {submitted}"]
+    if made.preventions:
+        reasons = " ".join(finding.says for finding in made.preventions[:REASONS_LIMIT])
+        more = len(made.preventions) - REASONS_LIMIT
+        told.append(f"on our own page, the PDF going along as {facturx.SUBMITTED}: {reasons}")
+        told.extend([f"{more} more reasons"] if more > 0 else [])
+    if made.replaced:
+        told.append(f"the invoice it carried is replaced: {', '.join(made.replaced)}")
+    return "; ".join(told)
 
 
 def _kept(order: Order, as_submitted: Built, why: str) -> Built:
