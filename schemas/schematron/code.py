@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
 from functools import lru_cache
+from types import UnionType
 
 from schemas.schematron.expression import (
     FN,
     Binary,
+    Binding,
     Call,
     Cast,
     Context,
@@ -133,6 +135,23 @@ def free(expression: Expression) -> frozenset[Name | str]:
             return free(base) | _inside(*predicates)
         case Path(steps):
             return free(steps[0]) | _inside(*steps[1:])
+
+
+def mentions(expression: Expression, kinds: type[object] | UnionType) -> bool:
+    """Whether an expression has a part of one of some kinds."""
+    if isinstance(expression, kinds):
+        return True
+    return any(mentions(part, kinds) for part in _parts(expression))
+
+
+def _parts(expression: object) -> Iterator[Expression]:
+    for field_ in fields(expression):  # type: ignore[arg-type]  # every expression is a dataclass
+        value = getattr(expression, field_.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Binding):
+                yield part.source
+            elif isinstance(part, Expression):
+                yield part
 
 
 def _all(*expressions: Expression) -> frozenset[Name | str]:

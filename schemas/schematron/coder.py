@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from schemas.schematron import functions, operators
-from schemas.schematron.code import NUMBERS, TEXTS, Card, Code, Kind, Scope, free, union
+from schemas.schematron import functions, joins, operators
+from schemas.schematron.code import NUMBERS, TEXTS, Card, Code, Kind, Scope, free, mentions, union
 from schemas.schematron.expression import (
     FN,
     XS,
@@ -70,6 +70,8 @@ class Coder:
         self.globals: dict[Name, Code] = {}
         self.memos: dict[str, int] = {}
         """Python source that needs the document alone → its number."""
+        self.keys: dict[str, int] = {}
+        """Python source of the values that a join finds nodes by → its number."""
         self.counter = 0
 
     def fresh(self, letter: str = "x") -> str:
@@ -101,15 +103,22 @@ class Coder:
         """The same, computed once per document, where nothing but the document is needed and there is work to do."""
         if isinstance(expression, Literal | Variable | Root) or scope.foreign or not self._closed(expression):
             return code
-        if "s." not in code.source and "(s" not in code.source and "D" not in code.source:
+        if code.source.startswith(("memo(", "D")) or not (mentions(expression, Root) or self._reads(expression)):
             return code
-        if code.source.startswith("memo("):
-            return code
-        number = self.memos.setdefault(code.source, len(self.memos))
-        return replace(code, source=f"memo(s, M{number}, {number})")
+        return replace(code, source=self.memo(code.source, "s" if mentions(expression, Root | Variable) else "CODES"))
+
+    def memo(self, source: str, owner: str = "s") -> str:
+        """Python that computes another piece once: per document (`s`) or, of code lists, per program (`CODES`)."""
+        number = self.memos.setdefault(source, len(self.memos))
+        return f"memo({owner}, M{number}, {number})"
 
     def _closed(self, expression: Expression) -> bool:
+        """Whether an expression needs nothing but the document and the code lists."""
         return all(name in self.globals for name in free(expression))
+
+    def _reads(self, expression: Expression) -> bool:
+        """Whether an expression takes anything from a document or a code list at all."""
+        return bool(free(expression)) or (mentions(expression, Call) and "'document'" in repr(expression))
 
     # --- items -----------------------------------------------------------------------------------------------------
 
@@ -265,19 +274,39 @@ class Coder:
         """A path, or an expression that begins one, as a walk."""
         steps = expression.steps if isinstance(expression, Path) else (expression,)
         closed = 0
-        if isinstance(steps[0], Root) and not scope.foreign:
+        if (isinstance(steps[0], Root) or _is_document(steps[0])) and not scope.foreign:
             while closed < len(steps) and self._closed(Path(steps[: closed + 1])):
                 closed += 1
         if 1 < closed < len(steps):
-            start = self.items(Path(steps[:closed]), scope)
-            walk = self._begin_with(start, scope)
-            rest = steps[closed:]
+            walk, rest = self._continued(steps, closed, scope)
         else:
             walk, rest = self._begin(steps[0], scope), steps[1:]
         place = 0
         while place < len(rest):
             place += self._step(walk, rest, place, scope)
         return walk
+
+    def _continued(
+        self, steps: tuple[Expression, ...], closed: int, scope: Scope
+    ) -> tuple[Walk, tuple[Expression, ...]]:
+        """A walk that begins where the part of a path ends that is computed once, and the steps left to take.
+
+        Of the step after that part, what needs nothing from outside belongs to it too: its name, and its first
+        predicates up to the one that does.
+        """
+        head, rest = steps[:closed], steps[closed:]
+        open_: tuple[Expression, ...] = ()
+        step = rest[0]
+        if isinstance(step, Step) and step.axis in ("child", "descendant"):
+            parts = tuple(part for predicate in step.predicates for part in _conjuncts(predicate))
+            ready = 0
+            while ready < len(parts) and not (free(parts[ready]) - {"."} - set(self.globals)):
+                ready += 1
+            if not any(map(_is_place, parts[ready:])):
+                head, rest, open_ = (*head, replace(step, predicates=parts[:ready])), rest[1:], parts[ready:]
+        walk = self._begin_with(self.items(Path(head), scope), scope, foreign=_is_document(steps[0]))
+        self._predicates(walk, open_, scope)
+        return walk, rest
 
     def _begin(self, step: Expression, scope: Scope) -> Walk:
         if isinstance(step, Root):
@@ -363,6 +392,7 @@ class Coder:
             inner = replace(scope, focus=focus, foreign=walk.foreign)
             for part in _conjuncts(predicate):
                 self.refuse_place(part, inner)
+                joins.narrow(self, walk, part, inner)
                 walk.where(self.truth(part, inner))
 
     def refuse_place(self, predicate: Expression, scope: Scope) -> None:

@@ -78,8 +78,7 @@ class _Compiler:
         for let in self.schema.variables:
             with _line(let.line):
                 code = coder.items(let.value, Scope(Code("s.root", Kind.NODE, Card.ONE)))
-                number = coder.memos.setdefault(code.source, len(coder.memos))
-                coder.globals[let.name] = replace(code, source=f"memo(s, M{number}, {number})")
+                coder.globals[let.name] = replace(code, source=coder.memo(code.source))
         for function in self.schema.functions:
             with _line(function.line):
                 self.function(function)
@@ -88,6 +87,7 @@ class _Compiler:
         tags = [f"{name} = intern({tag!r})" for tag, name in coder.tags.items()]
         constants = [f"{name} = {source}" for source, name in coder.constants.items()]
         memos = [f"M{number} = lambda s: {source}" for source, number in coder.memos.items()]
+        memos += [f"J{number} = lambda n, s: {source}" for source, number in coder.keys.items()]
         assertions = "\n".join(f"    {each}," for each in self.assertions)
         source = "\n".join(
             [

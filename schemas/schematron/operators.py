@@ -60,13 +60,46 @@ def _general(coder: Coder, operator: str, left: Expression, right: Expression, s
     test = f"{first} {_PYTHON[operator]} {second}"
     if not before and not after:
         return f"({test})"
-    if operator == "=" and len(before) + len(after) == 1 and (before or after):
-        loop, item, single = (before[0], first, second) if before else (after[0], second, first)
-        name, source = loop
-        if name == item and kind in TEXTS and " is None" not in source:
-            return f"({single} in {source})"
+    if operator in ("=", "!=") and _as_they_are(one, other, kind):
+        return _equal(operator, one, other)
     loops = " ".join(f"for {name} in {source}" for name, source in (*before, *after))
     return f"any([{test} {loops}])"
+
+
+def _as_they_are(one: Code, other: Code, kind: Kind) -> bool:
+    """Whether both sides are compared without being converted first."""
+    if kind is Kind.STRING:
+        return True
+    if kind is Kind.DOUBLE:
+        return False  # not a number is not even equal to itself, which Python's "in" does not know
+    return one.kind is other.kind or (kind is Kind.DECIMAL and {one.kind, other.kind} <= EXACTS)
+
+
+def _equal(operator: str, one: Code, other: Code) -> str:
+    """= and != of values that Python compares as they are. None, for no value, is equal to none of them."""
+    first, second = sorted((one, other), key=lambda code: code.card)
+    cards = (first.card, second.card)
+    if operator == "!=":
+        return f"{_UNEQUAL[cards]}({first.source}, {second.source})"
+    if cards == (Card.ONE, Card.OPTIONAL):
+        return f"({first.source} == {second.source})"
+    if cards == (Card.ONE, Card.MANY):
+        return f"({first.source} in {second.source})"
+    return f"{_EQUAL[cards]}({first.source}, {second.source})"
+
+
+_EQUAL = {
+    (Card.OPTIONAL, Card.OPTIONAL): "same",
+    (Card.OPTIONAL, Card.MANY): "found_in",
+    (Card.MANY, Card.MANY): "shared",
+}
+_UNEQUAL = {
+    (Card.ONE, Card.OPTIONAL): "different",
+    (Card.OPTIONAL, Card.OPTIONAL): "different",
+    (Card.ONE, Card.MANY): "other_in",
+    (Card.OPTIONAL, Card.MANY): "other_in",
+    (Card.MANY, Card.MANY): "any_different",
+}
 
 
 def _texts(expression: Expression) -> list[str] | None:

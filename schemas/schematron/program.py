@@ -57,6 +57,7 @@ class Program:
 
     def __init__(self, code: CodeType, documents: Mapping[str, Tree]) -> None:
         space: dict[str, Any] = dict(_GIVEN)
+        space["CODES"] = runtime.Codes()
         space.update({name: document.root for name, document in documents.items()})
         exec(code, space)  # noqa: S102  # made by schemas.schematron.compile, see `store` for where it comes from
         self._assertions: tuple[tuple[str, str, str, str | None], ...] = space["ASSERTIONS"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from schemas.schematron.arithmetic import round_half_up
-from schemas.schematron.tree import Attribute, Node, Tree, local, space
+from schemas.schematron.tree import Attribute, Node, Tree, local, ordered, space
 from schemas.schematron.values import (
     ATOMIC,
     SPACE,
@@ -66,6 +66,43 @@ def truth(items: list[Any]) -> bool:
     if len(items) > 1 or isinstance(first, Date):
         raise DynamicError("FORG0006: this sequence has no truth value")
     return bool(first == first and first)  # noqa: PLR0124  # NaN is false
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values that may be missing are there and equal."""
+    return one is not None and bool(one == other)
+
+
+def different(one: Any, other: Any) -> bool:
+    """Whether two values that may be missing are there and not equal."""
+    return one is not None and other is not None and bool(one != other)
+
+
+def found_in(one: Any, values: Any) -> bool:
+    """Whether a value is there and among some values."""
+    return one is not None and one in values
+
+
+def other_in(one: Any, values: Any) -> bool:
+    """Whether a value is there and some value differs from it."""
+    return one is not None and any(each != one for each in values)
+
+
+def shared(some: Any, others: Any) -> bool:
+    """Whether two sequences have a value in common."""
+    if len(some) == 1:
+        return some[0] in others
+    if len(others) == 1:
+        return others[0] in some
+    return not set(some).isdisjoint(others)
+
+
+def any_different(some: Any, others: Any) -> bool:
+    """Whether a value of one sequence differs from one of the other."""
+    if not some or not others:
+        return False
+    first = some[0]
+    return any(each != first for each in others) or any(each != first for each in some)
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -184,12 +221,13 @@ def distinct(values: Iterable[Any]) -> list[Any]:
 class Run:
     """One document being judged by one program."""
 
-    __slots__ = ("found", "memos", "pattern", "root", "tree")
+    __slots__ = ("found", "indexes", "memos", "pattern", "root", "tree")
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.root = tree.root
         self.memos: dict[int, Any] = {}
+        self.indexes: dict[tuple[int, int], tuple[Any, dict[Any, list[Any]] | None]] = {}
         self.found: list[tuple[int, float, int, Node, str | None]] = []
         self.pattern = 0
 
@@ -198,7 +236,55 @@ class Run:
         self.found.append((self.pattern, node.order, assertion, node, message))
 
 
-def memo(run: Run, compute: Callable[[Run], Any], number: int) -> Any:
+class Codes:
+    """What is found in the code lists of one program: they do not change from document to document."""
+
+    __slots__ = ("indexes", "memos")
+
+    def __init__(self) -> None:
+        self.memos: dict[int, Any] = {}
+        self.indexes: dict[tuple[int, int], tuple[Any, dict[Any, list[Any]] | None]] = {}
+
+
+_SMALL = 8
+"""Sequences so short are searched, not indexed."""
+
+
+def narrowed(owner: Run | Codes, number: int, nodes: Any, key: Callable[[Any, Any], Any], wanted: Any) -> Any:
+    """Those of some nodes that can have a wanted value as key, or all; whoever asks tests each once more.
+
+    `nodes` is a sequence that stays the same while the owner lives, so it is indexed once. `wanted` is a list of
+    values, or a function that gives it. Where a key is an error the nodes are left as they are, for the test to meet
+    it or not.
+    """
+    if len(nodes) < _SMALL:
+        return nodes
+    place = (number, id(nodes))
+    entry = owner.indexes.get(place)
+    if entry is None:
+        entry = owner.indexes[place] = (nodes, _index(nodes, key, owner))
+    index = entry[1]
+    if index is None:
+        return nodes
+    if callable(wanted):
+        wanted = wanted()
+    if len(wanted) == 1:
+        return index.get(wanted[0], ())
+    return ordered([node for each in wanted for node in index.get(each, ())])
+
+
+def _index(nodes: Any, key: Callable[[Any, Any], Any], owner: Run | Codes) -> dict[Any, list[Any]] | None:
+    index: dict[Any, list[Any]] = {}
+    try:
+        for node in nodes:
+            for each in dict.fromkeys(key(node, owner)):
+                index.setdefault(each, []).append(node)
+    except DynamicError:
+        return None
+    return index
+
+
+def memo(run: Run | Codes, compute: Callable[[Any], Any], number: int) -> Any:
     """What needs the document alone, computed when first asked for."""
     try:
         return run.memos[number]

@@ -315,9 +315,9 @@ def attributes(node: Any) -> list[Attribute]:
     return [Attribute(node, name) for name in node.attributes]
 
 
-def attribute_of(node: Any, name: str) -> list[Attribute]:
-    """The attribute of one name, as a sequence."""
-    return [Attribute(node, name)] if name in node.attributes else []
+def attribute_of(node: Any, name: str) -> Attribute | None:
+    """The attribute of one name."""
+    return Attribute(node, name) if name in node.attributes else None
 
 
 def ancestors(node: Any) -> Iterator[Node]:

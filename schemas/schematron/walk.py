@@ -7,6 +7,7 @@ does the generated code sort.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from schemas.schematron.code import Card, Kind
@@ -66,7 +67,7 @@ class Walk:
     def open_attribute(self) -> None:
         """Make a loop of the attribute reached, where there is one, so that conditions can be put to it."""
         if self.attribute:
-            source, self.attribute = f"attribute_of({self.var}, {self.attribute})", None
+            source, self.attribute = f"listed(attribute_of({self.var}, {self.attribute}))", None
             self.over(source, self.fresh())
 
     def restart(self) -> None:
@@ -100,13 +101,15 @@ class Walk:
     @property
     def card(self) -> Card:
         """How many items."""
-        return Card.ONE if self.single and not self.attribute else Card.MANY
+        if not self.single:
+            return Card.MANY
+        return Card.OPTIONAL if self.attribute else Card.ONE
 
     def items(self) -> str:
         """The items themselves."""
         if self.card is Card.ONE:
             return self._item
-        if self.attribute and self.single:
+        if self.card is Card.OPTIONAL:
             return f"attribute_of({self.var}, {self.attribute})"
         made = self._comprehension(self._item)
         return made if self.ordered else f"ordered({made})"
@@ -138,7 +141,8 @@ class Walk:
         if self.single:
             return "True"
         if not self.clauses and not self.conditions:
-            return str(self.source)
+            source = str(self.source)
+            return f"{source[9:-1]}.kids" if re.fullmatch(r"children\([\w.]+\)", source) else source
         if self.source is None:
             return self._comprehension("1")
         if len(self.conditions) == 1:

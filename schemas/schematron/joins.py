@@ -1,0 +1,63 @@
+"""Keeps rules linear: a predicate that compares with something from outside is looked up instead of searched for.
+
+`/Invoice/Line[ID = $x]` inside a rule on every line would look at every line for every line. Where the nodes are a
+sequence that stays the same for the whole document (or for all documents, in a code list), the generated code asks an
+index for those that can match, and then tests these as it would have tested all. The index never decides anything.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from schemas.schematron.code import EXACTS, TEXTS, Card, Code, Kind, Scope, free
+from schemas.schematron.expression import Binary, Expression
+from schemas.schematron.walk import Walk
+
+if TYPE_CHECKING:
+    from schemas.schematron.coder import Coder
+
+_STABLE = re.compile(r"memo\((s|CODES), M\d+, \d+\)|\w+(?:\.parent)*\.kids\.get\(T\d+, \(\)\)")
+_RISKS = re.compile(
+    r"\b(?:\w+_of|as_\w+|at_most_one|exactly_one|child_text|divide|modulo|arithmetic|negative|total|total_of_texts|"
+    r"general|value|truth|memo|round_half_up|absolute|text_value|string|f\d+|v\d+)\("
+)
+
+
+def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> None:
+    """Let a walk ask an index for the nodes that a predicate can hold for, where there is one to ask."""
+    if not (isinstance(predicate, Binary) and predicate.operator == "=") or walk.clauses or walk.source is None:
+        return
+    stable = _STABLE.fullmatch(walk.source)
+    if not stable or any(map(_RISKS.search, walk.conditions)):
+        return
+    for key, wanted in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
+        if "." in free(wanted) or "." not in free(key) or free(key) - {"."}:
+            continue
+        if (pair := _values(coder, walk, key, wanted, scope)) is None:
+            continue
+        keys, probe = pair
+        number = coder.keys.setdefault(keys, len(coder.keys))
+        if _RISKS.search(probe):
+            probe = f"lambda: {probe}"
+        owner = stable[1] or "s"
+        walk.source = f"narrowed({owner}, {number}, {walk.source}, J{number}, {probe})"
+        return
+
+
+def _values(coder: Coder, walk: Walk, key: Expression, wanted: Expression, scope: Scope) -> tuple[str, str] | None:
+    """The keys of a node `n` and the values wanted, both as Python sequences; None where they do not compare simply."""
+    node = Code("n", walk.kind, Card.ONE, walk.element)
+    one = coder.values(key, replace(scope, focus=node), unordered=True)
+    other = coder.values(wanted, scope, unordered=True)
+    simple = (one.kind in TEXTS and other.kind in TEXTS) or (one.kind in EXACTS and other.kind in EXACTS)
+    if not simple or Kind.BOOLEAN in (one.kind, other.kind):
+        return None
+    return _sequence(one), _sequence(other)
+
+
+def _sequence(code: Code) -> str:
+    if code.card is Card.MANY:
+        return code.source
+    return f"({code.source},)" if code.card is Card.ONE else f"listed({code.source})"

@@ -1,0 +1,259 @@
+"""Holds our engine to SaxonC, finding by finding: `python -m tests.conformance.rules`.
+
+For every official stylesheet, every document of the public corpus and of our samples that it concerns, and seeded
+mutants of them, the assertions that fire must be the same: id, flag, role, location and text. Both engines run in child
+processes, because SaxonC ends the process it is used wrongly in. Where both end in a dynamic error they agree. Where
+one does and the other not, the document has to be one that the XSD refuses, which no rule ever sees; those are counted.
+
+It ends with 0 when nothing differs, with 1 when something does, with 2 when a stylesheet is not there to be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree
+
+from schemas import rulebook, xml
+from schemas.rulebook import Artefact, Rules
+from schemas.rulebooks import en16931, facturx, fr
+from tests.schemas.mutants import mutants
+
+ROOT = Path(__file__).parents[2]
+CORPUS = ROOT.parent / "shared" / "corpus"
+SAMPLES = ROOT / "tests" / "samples"
+
+CHUNK = 40
+"""Documents handed to a child at once."""
+
+CII, UBL, CDAR, FLUX10 = "cii", "ubl", "cdar", "flux10"
+KINDS = {"cii": CII, "ubl-invoice": UBL, "ubl-creditnote": UBL, "cdar": CDAR}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One official stylesheet."""
+
+    name: str
+    kind: str
+    file: str
+    xsd: str = ""
+    """The schema that decides whether a rule ever sees a document; empty: the one of its root element."""
+
+
+def _file(rules: Rules) -> str:
+    return rules.artefact.file
+
+
+_UBL_XSD = {"Invoice": _file(en16931.INVOICE_XSD), "CreditNote": _file(en16931.CREDIT_NOTE_XSD)}
+
+SHEETS = (
+    *(
+        Sheet(f"facturx-{level}", CII, _file(facturx.chain(profile)[1]), _file(facturx.chain(profile)[0]))
+        for profile, level in list(facturx.PROFILES.items())[:5]
+    ),
+    Sheet("extended-ctc-fr-cii", CII, _file(fr.EXTENDED_CII), _file(facturx.D22B)),
+    Sheet("br-fr-cii", CII, _file(fr.BR_FR_CII), _file(facturx.D22B)),
+    Sheet("en16931-ubl", UBL, _file(en16931.UBL)),
+    Sheet("extended-ctc-fr-ubl", UBL, _file(fr.EXTENDED_UBL)),
+    Sheet("br-fr-ubl", UBL, _file(fr.BR_FR_UBL)),
+    Sheet("br-fr-cdv", CDAR, "cdar-schematron/BR-FR-CDV-Schematron-CDAR.xslt"),
+    Sheet("flux10", FLUX10, "frr-schematron/Flux10.xslt"),
+)
+"""The stylesheets; those of CDAR and flux 10 lie in a folder that is given, see `--folder`."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of one stylesheet."""
+
+    documents: int = 0
+    valid: int = 0
+    """Documents that the XSD accepts."""
+    differing: list[str] = field(default_factory=list)
+    errors: int = 0
+    """Documents that the XSD refuses and on which one engine alone ends in an error."""
+    fired: set[str] = field(default_factory=set)
+
+
+def documents(kind: str) -> Iterator[tuple[str, bytes]]:
+    """The documents of one kind, in our samples and in the corpus, as the rules are given them."""
+    for path in sorted((SAMPLES / kind).glob("*.xml")):
+        yield from _clean(f"samples/{kind}/{path.name}", path.read_bytes())
+    if CORPUS.is_dir():
+        with (CORPUS / "manifest.jsonl").open(encoding="utf-8") as lines:
+            for row in map(json.loads, lines):
+                if KINDS.get(row["kind"]) == kind:
+                    yield from _clean(row["path"], (CORPUS / row["path"]).read_bytes())
+
+
+def _clean(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+    try:
+        yield name, xml.serialise(xml.parse(data))
+    except xml.Unreadable:
+        return
+
+
+def find(sheet: Sheet, folder: str | None) -> str:
+    """The path of a stylesheet. Raises rulebook.Missing."""
+    return rulebook.find(_artefact(sheet.file), folder).path
+
+
+def _artefact(file: str) -> Artefact:
+    from datetime import date
+
+    return Artefact(rulebook.Kind.SCHEMATRON, "", "", file, date(2020, 1, 1))
+
+
+Verdict = Counter[tuple[str, ...]] | str
+"""Assertions by id, flag, role, location and text; or the error that ended the run."""
+
+
+def oracle(path: str, data: bytes) -> Verdict:
+    """What SaxonC says."""
+    from schemas import saxon
+
+    try:
+        return Counter((each.id, each.flag, each.role, each.location, each.text) for each in saxon.run(path, data))
+    except saxon.DynamicError as error:
+        return f"error: {str(error)[:200]}"
+
+
+_programs: dict[str, object] = {}
+
+
+def ours(path: str, data: bytes) -> Verdict:
+    """What our engine says."""
+    from schemas.schematron import store, tree
+    from schemas.schematron.program import Program
+    from schemas.schematron.values import DynamicError
+
+    program = _programs.get(path) or _programs.setdefault(path, store.load(path))
+    assert isinstance(program, Program)
+    try:
+        fired = program.judge(tree.read(data))
+    except DynamicError as error:
+        return f"error: {str(error)[:200]}"
+    return Counter((each.id, each.flag, each.role, each.location, each.text) for each in fired)
+
+
+_schemas: dict[str, etree.XMLSchema] = {}
+
+
+def _is_valid(sheet: Sheet, data: bytes, folder: str | None) -> bool:
+    root = etree.fromstring(data)
+    file = sheet.xsd or _UBL_XSD.get(etree.QName(root).localname, "")
+    if not file:
+        return True
+    if file not in _schemas:
+        _schemas[file] = etree.XMLSchema(file=rulebook.find(_artefact(file), folder).path)
+    return _schemas[file].validate(root)
+
+
+def compare(task: tuple[Sheet, str | None, list[tuple[str, bytes]]]) -> Tally:
+    """Both engines on some documents, in a child process."""
+    sheet, folder, given = task
+    path, tally = find(sheet, folder), Tally()
+    for name, data in given:
+        valid = _is_valid(sheet, data, folder)
+        tally.documents += 1
+        tally.valid += valid
+        theirs, own = oracle(path, data), ours(path, data)
+        if isinstance(theirs, Counter):
+            tally.fired.update(key[0] or key[4] for key in theirs)
+        if theirs == own or (isinstance(theirs, str) and isinstance(own, str)):
+            continue
+        if not valid and (isinstance(theirs, str) or isinstance(own, str)):
+            tally.errors += 1
+            continue
+        tally.differing.append(f"{name}: {_difference(theirs, own)}")
+    return tally
+
+
+def _difference(theirs: Verdict, own: Verdict) -> str:
+    if isinstance(theirs, str) or isinstance(own, str):
+        return f"oracle {_short(theirs)}, ours {_short(own)}"
+    missing, extra = theirs - own, own - theirs
+    return f"missing {list(missing)[:2]}, too many {list(extra)[:2]}"
+
+
+def _short(verdict: Verdict) -> str:
+    return verdict if isinstance(verdict, str) else f"{sum(verdict.values())} assertions"
+
+
+def _work(sheet: Sheet, seed: int, count: int) -> Iterator[tuple[str, bytes]]:
+    """The documents of a stylesheet and `count` mutants of them in all, spread evenly."""
+    originals = list(documents(sheet.kind))
+    yield from originals
+    small = [each for each in originals if len(each[1]) < 60_000]
+    each_has = -(-count // len(small)) if small else 0
+    for place, (name, data) in enumerate(small):
+        for number, mutant in enumerate(mutants(data, seed * 100_003 + place, each_has)):
+            yield f"{name} #{number} ({mutant.name})", mutant.data
+
+
+def _chunks(documents: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    chunk: list[tuple[str, bytes]] = []
+    for each in documents:
+        chunk.append(each)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run everything; the code is for `make`."""
+    parser = argparse.ArgumentParser(prog="rules", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--mutants", type=int, default=600, help="mutants for each stylesheet (default 600)")
+    parser.add_argument("--seed", type=int, default=16931, help="where chance starts (default 16931)")
+    parser.add_argument("--sheet", action="append", help="only this stylesheet; may be given again")
+    parser.add_argument("--folder", default=os.environ.get("ESTAFETTE_RULES"), help="where other stylesheets lie")
+    parser.add_argument("--processes", type=int, default=2)
+    asked = parser.parse_args(arguments)
+    code = 0
+    with multiprocessing.get_context("spawn").Pool(asked.processes) as pool:
+        for sheet in SHEETS:
+            if asked.sheet and sheet.name not in asked.sheet:
+                continue
+            try:
+                find(sheet, asked.folder)
+            except rulebook.Missing as missing:
+                print(f"{sheet.name}: not asked, {missing}", flush=True)
+                code = code or 2
+                continue
+            work = ((sheet, asked.folder, chunk) for chunk in _chunks(_work(sheet, asked.seed, asked.mutants)))
+            total = Tally()
+            for tally in pool.imap_unordered(compare, work):
+                _add(total, tally)
+            print(
+                f"{sheet.name}: {total.documents - len(total.differing)} of {total.documents} agree "
+                f"({total.valid} follow the XSD; {total.errors} others end in an error on one side), "
+                f"{len(total.fired)} assertions fired",
+                flush=True,
+            )
+            for difference in total.differing[:10]:
+                print(f"    {difference[:700]}", flush=True)
+            code = 1 if total.differing else code
+    return code
+
+
+def _add(total: Tally, tally: Tally) -> None:
+    total.documents += tally.documents
+    total.valid += tally.valid
+    total.errors += tally.errors
+    total.differing += tally.differing
+    total.fired |= tally.fired
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
