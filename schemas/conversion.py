@@ -174,6 +174,10 @@ class Converted:
     losses: tuple[Lost, ...] = ()
     unchanged: bool = False
     """Whether these are the bytes of the document, or of the XML in it."""
+    preventions: tuple[Finding, ...] = ()
+    """Why a supplied PDF is not the page of a Factur-X but goes along as an attachment of ours."""
+    replaced: tuple[str, ...] = ()
+    """Names of the invoices that a supplied PDF carried, in whose place this one stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +315,7 @@ def _facturx(taken: _Taken, wish: Wish) -> Converted:
     lost = (*taken.unknown, *missing, *left)
     if lost and not wish.accept_losses:
         raise Lossy(lost)
-    pdf = facturx.build(
+    made = facturx.make(
         invoice,
         xml,
         language=wish.language,
@@ -319,7 +323,16 @@ def _facturx(taken: _Taken, wish: Wish) -> Converted:
         supplied=wish.supplied,
         presentation=wish.presentation,
     )
-    return Converted(pdf, "application/pdf", FACTURX, invoice.profile, invoice.number, lost)
+    return Converted(
+        made.pdf,
+        "application/pdf",
+        FACTURX,
+        invoice.profile,
+        invoice.number,
+        lost,
+        preventions=made.preventions,
+        replaced=made.replaced,
+    )
 
 
 def _page(taken: _Taken, wish: Wish) -> Converted:

@@ -22,6 +22,7 @@ from gateway.stages.receive import Handed, refused
 from gateway.store import branding
 from schemas.catalogue import FACTURX
 from schemas.conversion import PAGE, TARGETS, Converted, Lossy, Unwritable, Wish, convert, profile_of, told
+from schemas.formats.facturx.wording import languages
 from schemas.xml import Unreadable
 
 _TAKEN = (
@@ -32,7 +33,9 @@ _TAKEN = (
     "application/octet-stream",
     "multipart/form-data",
 )
-_LANGUAGES = ("fr", "en")
+PAGE_OF = "Conversion-Page"
+"""The header that tells whether a supplied PDF is the page (supplied), or goes along with ours (typeset)."""
+_LANGUAGES = languages()
 _PARAMETERS = ("to", "profile", "language", "accept_losses", "envelope")
 
 
@@ -55,6 +58,8 @@ async def create(request: web.Request) -> web.Response:
                 "profile": made.profile,
                 "unchanged": made.unchanged,
                 **told(made.losses),
+                "preventions": [finding.as_json() for finding in made.preventions],
+                "replaced": list(made.replaced),
                 "content": base64.b64encode(made.data).decode("ascii"),
             }
         )
@@ -65,6 +70,7 @@ async def create(request: web.Request) -> web.Response:
             "Content-Disposition": disposition(made.number or "invoice", wish.to, made.media_type),
             "Content-Security-Policy": "sandbox; default-src 'none'",
             **derive.headers(made.losses),
+            **({PAGE_OF: "typeset" if made.preventions else "supplied"} if handed.beside is not None else {}),
         },
     )
 

@@ -98,6 +98,7 @@ async def test_a_pdf_and_its_data_become_one_factur_x(api: Api) -> None:
     made = await api.client.post("/v1/conversions?to=facturx", data=form(), headers=key)
     assert made.status == 200, await made.text()
     assert b"CrossIndustryInvoice" in extract(await made.read()).xml
+    assert made.headers["Conversion-Page"] == "supplied"
     await problem(await api.client.post("/v1/conversions?to=ubl", data=form(), headers=key), 400, "malformed")
 
 
