@@ -60,7 +60,7 @@ class Settings:
         "folder that gets a copy of the checkpoints, best on another machine: it shows a rewritten or older archive",
     )
     origin: str = setting("ORIGIN", "", "name of the archive in its checkpoints, for example archive.example.org")
-    language: str = setting("LANGUAGE", "fr", "language of the readable page: fr or en")
+    language: str = setting("LANGUAGE", "fr", "language of the readable page: de, en or fr")
     poll_seconds: int = setting("POLL_SECONDS", 30, "how often each network is asked for statuses, in seconds")
     compute_seconds: int = setting("COMPUTE_SECONDS", 120, "how long one parsing, judging or typesetting may take")
     requests_per_second: int = setting("REQUESTS_PER_SECOND", 100, "requests one credential may make each second")
@@ -74,7 +74,7 @@ class Settings:
         return timedelta(seconds=self.poll_seconds)
 
 
-_CHOICES = {"language": ("fr", "en"), "log_format": ("json", "text")}
+_CHOICES = {"log_format": ("json", "text")}
 _LEAST = {"port": 0, "workers": 0, "pool_size": 4, "uploads_at_once": 1, "requests_per_second": 1, "poll_seconds": 1}
 
 
@@ -118,6 +118,11 @@ def describe(settings: Settings, environment: Mapping[str, str]) -> list[tuple[s
 def _value(name: str, default: Any, text: str) -> Any:
     if name in _CHOICES and text not in _CHOICES[name]:
         raise ValueError(f"must be one of {', '.join(_CHOICES[name])}, not {text!r}")
+    if name == "language":
+        from schemas.formats.facturx.wording import languages  # only where a language is set: it loads the model
+
+        if text not in languages():
+            raise ValueError(f"must be one of {', '.join(languages())}, not {text!r}")
     if isinstance(default, int):
         if not text.isascii() or not text.isdigit():
             raise ValueError(f"must be a whole number, not {text!r}")

@@ -38,6 +38,11 @@ EXTERNAL = "ESTAFETTE_TEST_DATABASE_URL"
 """A server to use instead of embedded ones, as its superuser: some tests tamper with rows as only a superuser can."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update` writes goldens anew; what changed is looked at before it is committed."""
+    parser.addoption("--update", action="store_true", help="write the golden files of samples anew")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """One server takes one test process: the horizon below which the feed shows events is the whole server's."""

@@ -21,7 +21,7 @@ def test_values_are_read():
 def test_all_complaints_are_told_at_once():
     wrong = {
         "ESTAFETTE_PORT": "x",
-        "ESTAFETTE_LANGUAGE": "de",
+        "ESTAFETTE_LANGUAGE": "xx",
         "ESTAFETTE_DATABASE_URL": "mysql://",
         "ESTAFETTE_POOL_SIZE": "1",
     }

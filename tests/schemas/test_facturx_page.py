@@ -54,7 +54,7 @@ from tests.schemas.strategies import invoices
 AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 SAMPLES = Path(__file__).parents[1] / "samples" / "json"
 WHOLE = [path for path in sorted(SAMPLES.glob("*.json")) if "broken" not in path.name]
-LANGUAGES = ("fr", "en")
+LANGUAGES = ("fr", "en", "de")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
@@ -134,12 +134,14 @@ def every_term() -> Invoice:
 def written(value: Any, language: str) -> str:
     """How a value must stand on the page, without white space."""
     if isinstance(value, datetime | date):
-        day = value.strftime("%d/%m/%Y")
-        return day if language == "fr" else f"{value.day}{MONTHS[value.month - 1]}{value.year}"
+        day = {"fr": "%d/%m/%Y", "de": "%d.%m.%Y"}.get(language, "")
+        return value.strftime(day) if day else f"{value.day}{MONTHS[value.month - 1]}{value.year}"
     if isinstance(value, Decimal):
         figures = f"{value:,f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
         figures = figures.replace("-", "\u2212")
-        return figures.replace(",", "").replace(".", ",") if language == "fr" else figures
+        if language == "en":
+            return figures
+        return figures.translate({ord(","): "." if language == "de" else "", ord("."): ","})
     return "".join(unicodedata.normalize("NFC", str(value)).split())
 
 

@@ -26,6 +26,8 @@ _LONG = 24
 """Signs of one word beyond which it may break."""
 _STEP = 12
 """Signs between two places where a long word may break."""
+_MARKS = frozenset("-_/.:;,&?=#")
+"""After these a word breaks better than elsewhere."""
 
 
 _PLAIN = re.compile(f"(?:[!-~¡-\u00ac\u00ae-ſ–—‘’“”•…€\u202f\u00a0]{{0,{_LONG}}}(?: |$))*")
@@ -89,11 +91,18 @@ def _text(text: str) -> str:
 
 
 def _broken(word: list[str]) -> list[str]:
+    """The word with places where it may break: after marks, and where there are none for long."""
     if len(word) <= _LONG:
         return word
-    return [
-        part for place, sign in enumerate(word) for part in ((BREAK, sign) if place and not place % _STEP else (sign,))
-    ]
+    parts: list[str] = []
+    since = 0
+    for place, sign in enumerate(word):
+        since += 1
+        parts.append(sign)
+        if place + 1 < len(word) and (since >= _STEP or (sign in _MARKS and since > 3)):
+            parts.append(BREAK)
+            since = 0
+    return parts
 
 
 def _signs(text: str) -> list[str]:

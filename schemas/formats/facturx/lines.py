@@ -145,7 +145,7 @@ def _of_item(line: Line, writer: Writer) -> Iterator[str]:
         yield f"{words['classification']} {classification(one)}"
     for attribute in item.attributes:
         more = details(attribute, ("name", "value"), writer)
-        yield f"{attribute.name} : {' · '.join(part for part in (attribute.value, more) if part)}"
+        yield writer.named(attribute.name, " · ".join(part for part in (attribute.value, more) if part))
     for instance in item.instances:
         yield details(instance, (), writer)
     for part in item.parts:
@@ -178,4 +178,4 @@ def _adjustment(one: LineAllowanceOrCharge, writer: Writer) -> str:
     base = f"× {writer.money(one.base)}" if one.base is not None else ""
     more = details(one, ("amount", "base", "percentage", "reason", "reason_code"), writer)
     why = " ".join(part for part in (one.reason, code, writer.percent(one.percentage), base, more) if part)
-    return f"{writer.money(one.amount)}{' : ' + why if why else ''}"
+    return writer.named(writer.money(one.amount), why)

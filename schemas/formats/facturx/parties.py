@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, TypeAlias
 
 from schemas.formats.facturx.remaining import address, in_words, remaining
-from schemas.formats.facturx.wording import Pairs, Writer, told
+from schemas.formats.facturx.wording import SPACE, Pairs, Writer, told
 from schemas.invoice import Contact, Delivery, Identifier, Invoice, Party, Payee, TaxRepresentative
 
 Someone: TypeAlias = Party | Payee | TaxRepresentative | Delivery
@@ -79,8 +79,15 @@ def identifiers(found: Iterable[Identifier], writer: Writer) -> Pairs:
     words, rows = writer.words, []
     for one in found:
         siret = one.scheme == _SIRET
-        rows.append((words["siret" if siret else "id"], one.value if siret else writer.identifier(one)))
+        rows.append((words["siret" if siret else "id"], _grouped(one.value) if siret else writer.identifier(one)))
     return rows
+
+
+def _grouped(number: str) -> str:
+    """A SIREN or SIRET as people read it: 123 456 782 00017."""
+    if not (number.isdigit() and len(number) in (9, 14)):
+        return number
+    return SPACE.join(part for part in (number[:3], number[3:6], number[6:9], number[9:]) if part)
 
 
 def _own(found: Someone) -> tuple[Identifier, ...]:
@@ -99,5 +106,5 @@ def _contact(contact: Contact | None, writer: Writer) -> list[str]:
 
 def _legal(one: Identifier | None, writer: Writer) -> tuple[str, str]:
     if one is not None and one.scheme == _SIREN:
-        return writer.words["siren"], one.value
+        return writer.words["siren"], _grouped(one.value)
     return writer.words["legal_id"], writer.identifier(one)

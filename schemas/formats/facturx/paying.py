@@ -42,7 +42,7 @@ def transfer(invoice: Invoice) -> bytes | None:
     """What an EPC069-12 code says, in its version 002.
 
     None where a transfer would be wrong or no one account is meant: a credit note, a debit or card that pays already,
-    no IBAN, several accounts, another currency, nothing due.
+    no IBAN, several accounts or instalments, another currency, nothing due.
     """
     due, account = invoice.totals.due, _account(invoice)
     if account is None or invoice.currency != "EUR" or due is None or not Decimal("0.01") <= due <= QR_LIMIT:
@@ -83,6 +83,8 @@ def _account(invoice: Invoice) -> CreditTransfer | None:
     """The one account to pay into, where the invoice asks to be paid and it is an IBAN."""
     payment = invoice.payment
     if payment is None or invoice.type_code in CREDIT_NOTE_TYPES or len(payment.transfers) != 1:
+        return None
+    if invoice.more_payments or invoice.more_payment_terms or invoice.partial_payment is not None:
         return None
     (found,) = payment.transfers
     return found if payment.means_code in TRANSFERS and is_iban(found.account) else None

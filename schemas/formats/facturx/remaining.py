@@ -14,7 +14,21 @@ from decimal import Decimal
 from typing import Any
 
 from schemas.formats.facturx.wording import Pairs, Writer
-from schemas.invoice import Address, Classification, Identifier, Measure, Period, shapes
+from schemas.invoice import (
+    Address,
+    Classification,
+    Identifier,
+    InvoiceReference,
+    LineReference,
+    Measure,
+    ObjectReference,
+    Period,
+    Reference,
+    shapes,
+)
+
+_SPOKEN = (InvoiceReference, LineReference, ObjectReference, Reference)
+"""Groups that read as one phrase: "BL-7 ligne 3 du 01/02/2026"."""
 
 
 def remaining(value: Any, laid_out: Collection[str], writer: Writer) -> Pairs:
@@ -33,7 +47,8 @@ def in_words(value: Any, writer: Writer, laid_out: Collection[str] = ()) -> str:
         return ", ".join(address(value, writer))
     if isinstance(value, Period):
         return " · ".join(part for part in (writer.period(value), value.description) if part)
-    return " · ".join(f"{name} {text}".strip() for name, text in remaining(value, laid_out, writer))
+    between = " " if isinstance(value, _SPOKEN) else " · "
+    return between.join(f"{name} {text}".strip() for name, text in remaining(value, laid_out, writer))
 
 
 def details(value: Any, laid_out: Collection[str], writer: Writer) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from schemas.formats.facturx.remaining import details, in_words, remaining
-from schemas.formats.facturx.wording import Pairs, Writer, told
-from schemas.invoice import AdvancePayment, Invoice, Payment, PaymentTerms
+from schemas.formats.facturx.wording import SPACE, Pairs, Writer, told
+from schemas.invoice import AdvancePayment, CurrencyExchange, Invoice, Payment, PaymentTerms
 
 IBAN_FORM = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 """ISO 13616, without its check digits."""
@@ -45,7 +45,7 @@ def extras(invoice: Invoice, writer: Writer) -> list[dict[str, Any]]:
     found = [
         (words["advances"], [row for one in invoice.advance_payments for row in _advance(one, writer)]),
         (words["third_parties"], [(one.description, writer.money(one.amount)) for one in invoice.third_party_payments]),
-        (words["exchange"], remaining(invoice.exchange, (), writer) if invoice.exchange else []),
+        (words["exchange"], _exchange(invoice.exchange, writer) if invoice.exchange else []),
     ]
     return [{"name": name, "rows": rows} for name, group in found if (rows := told(group))]
 
@@ -98,6 +98,14 @@ def _terms(one: PaymentTerms, writer: Writer) -> Pairs:
         (words["late"], in_words(one.penalty, writer) if one.penalty else ""),
         *remaining(one, ("text", "due_date", "partial_amount", "mandate", "discount", "penalty"), writer),
     ]
+
+
+def _exchange(one: CurrencyExchange, writer: Writer) -> Pairs:
+    """1 USD  0,91842 EUR · 30/09/2026."""
+    if one.rate is None:
+        return remaining(one, (), writer)
+    rate = f"{writer.number(one.rate)}{SPACE}{one.target}"
+    return [(f"1{SPACE}{one.source}", " · ".join(part for part in (rate, writer.date(one.date)) if part))]
 
 
 def _advance(one: AdvancePayment, writer: Writer) -> Iterator[tuple[str, str]]:

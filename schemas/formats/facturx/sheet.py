@@ -204,13 +204,14 @@ def _preceding_word(invoice: Invoice) -> str:
 
 
 def _preceding(one: Preceding, writer: Writer) -> str:
-    return " · ".join(
-        part for part in (one.number, writer.date(one.issue_date), writer.coded("kinds", one.type_code)) if part
-    )
+    number = _dated(one.number, one.issue_date, writer)
+    return " · ".join(part for part in (number, writer.coded("kinds", one.type_code)) if part)
 
 
 def _dated(reference: str, day: date | None, writer: Writer) -> str:
-    return " · ".join(part for part in (reference, writer.date(day)) if part)
+    if day is None:
+        return reference
+    return writer.formats["dated"].format(reference=reference, date=writer.date(day)).strip()
 
 
 def _rest(invoice: Invoice, writer: Writer) -> Pairs:
@@ -251,7 +252,7 @@ def _adjustments(invoice: Invoice, writer: Writer) -> list[list[str]]:
 def _adjustment(label: str, sign: str, one: AllowanceOrCharge, writer: Writer) -> list[str]:
     code = f" ({one.reason_code})" if one.reason_code else ""
     more = [writer.exemption(one.exemption_reason, one.exemption_code), details(one, _ADJUSTMENT, writer)]
-    name = f"{label} : {one.reason}{code}" if one.reason else f"{label}{code}"
+    name = writer.named(label, f"{one.reason}{code}") if one.reason else f"{label}{code}"
     return [
         " · ".join(part for part in (name, *more) if part),
         writer.amount(one.base),
@@ -262,7 +263,7 @@ def _adjustment(label: str, sign: str, one: AllowanceOrCharge, writer: Writer) -
 
 
 def _logistics(one: LogisticsCharge, writer: Writer) -> list[str]:
-    name = f"{writer.words['charge']} : {one.description}"
+    name = writer.named(writer.words["charge"], one.description)
     if len(one.taxes) != 1:
         return [
             " · ".join((name, *(in_words(tax, writer) for tax in one.taxes))),
@@ -280,7 +281,7 @@ def _vat(invoice: Invoice, writer: Writer) -> list[list[str]]:
     rows = []
     for one in invoice.vat_breakdown:
         why = writer.exemption(one.exemption_reason, one.exemption_code)
-        name = f"{writer.coded('vat_categories', one.category)}{' : ' + why if why else ''}"
+        name = writer.named(writer.coded("vat_categories", one.category), why)
         name = " · ".join(part for part in (name, details(one, _BREAKDOWN, writer)) if part)
         rows.append([name, writer.percent(one.rate), writer.amount(one.taxable_amount), writer.amount(one.tax_amount)])
     return rows

@@ -65,6 +65,10 @@ class Writer:
         words = self.known(table, code)
         return f"{words} ({code})" if words else code
 
+    def named(self, name: str, text: str) -> str:
+        """A name and what is said of it: "Remise : fidélité", "Allowance: loyalty"."""
+        return f"{name}{self.formats['colon']}{text}" if name and text else name or text
+
     def table(self, name: str) -> dict[str, str]:
         """One of the tables of the language."""
         return _file(self.language)[name]
