@@ -174,7 +174,7 @@ class Card:
     number: Text = term("BT-87", "Payment card primary account number", "1..1")
     holder: Text = term("BT-88", "Payment card holder name")
     # Beyond EN 16931.
-    network: Text = term("", "Payment card network", profile=Profile.EXTENDED)
+    network: Text = term("", "Payment card network", profile=Profile.EN16931)
     """UBL demands it and no norm gives it an id; CII has no place for it."""
 
 
@@ -535,11 +535,11 @@ def _walk(cls: type[Any], group: str, prefix: str, owner: str) -> Iterator[Term]
         shared = not isinstance(one.metadata["ids"], str) and owner
         shown, cardinality = f"{owner}: {name}" if shared else name, one.metadata["cardinality"]
         profile, french = profile_of(one, group), french_id_of(one, group)
-        if term_id:
+        if term_id and profile:
             yield Term(term_id, shown, path, cardinality, shape.kind, profile, french)
         if shape.kind == "group":
             yield from _walk(shape.cls, term_id, f"{path}.", f"{owner} {name.lower()}" if shared else name)
-        elif shape.cls in VALUES and term_id:
+        elif shape.cls in VALUES and term_id and profile:
             for extra, extra_id in _parts(shape.cls, term_id).items():
                 what = f"{name}: {extra} identifier" if shape.kind != "measure" else f"{name}: unit of measure code"
                 yield Term(extra_id, what, f"{path}.{extra}", "0..1", "code", profile)

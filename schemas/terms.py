@@ -59,15 +59,15 @@ def _numbers(prefix: str, numbers: str) -> frozenset[str]:
     return frozenset(f"{prefix}-{number}" for number in numbers.split())
 
 
-_MINIMUM = _numbers("BT", "1 2 3 5 10 13 23 24 27 30 31 40 44 47 109 110 112 115") | _numbers("BG", "4 5 7 22")
+_MINIMUM = _numbers("BT", "1 2 3 5 10 13 23 24 27 30 31 32 40 44 47 109 110 112 115") | _numbers("BG", "4 5 7 22")
 _BASIC_WL = (
-    _numbers("BT", "6 7 8 9 12 16 19 20 21 22 25 26 28 29 34 35 36 37 38 39 45 46 48 49 50 51 52 53 54 55 59 60 61 62")
+    _numbers("BT", "6 8 9 12 16 19 20 21 22 25 26 28 29 34 35 36 37 38 39 46 48 49 50 51 52 53 54 55 59 60 61 62")
     | _numbers("BT", "63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 83 84 89 90 91 92 93 94 95 96 97 98 99")
     | _numbers("BT", "100 101 102 103 104 105 106 107 108 111 113 116 117 118 119 120 121 162 163 164 165")
     | _numbers("BG", "1 3 8 10 11 12 13 14 15 16 17 19 20 21 23")
 )
 _BASIC = _numbers(
-    "BT", "126 127 129 130 131 134 135 136 137 138 139 140 141 142 143 144 145 146 147 148 149 150 151 152 153 157"
+    "BT", "126 127 129 130 131 134 135 136 139 140 141 144 145 146 147 148 149 150 151 152 153 157"
 ) | _numbers("BG", "25 26 27 28 29 30 31")
 _NORM = re.compile(r"B[TG]-([0-9]+)(?:-[0-9]+)?")
 
@@ -75,7 +75,7 @@ _NORM = re.compile(r"B[TG]-([0-9]+)(?:-[0-9]+)?")
 def lowest(term_id: str, french: str = "") -> Profile:
     """The lowest profile with the term of this id; `french` is its id in EXTENDED-CTC-FR, if it has one.
 
-    Told by the schemas of the Factur-X levels for BT-1 to BT-165; a test walks them.
+    Told by the schemas of the Factur-X levels and what their rules mark as not used; a test walks both.
     """
     for ids, profile in ((_MINIMUM, Profile.MINIMUM), (_BASIC_WL, Profile.BASIC_WL), (_BASIC, Profile.BASIC)):
         if term_id in ids:
@@ -187,10 +187,11 @@ def french_id_of(one: Field[Any], group: str) -> str:
     return _in_group(one.metadata.get("french", ""), group)
 
 
-def profile_of(one: Field[Any], group: str) -> Profile:
-    """The lowest profile that has a place for field `one` when its class stands in `group`."""
+def profile_of(one: Field[Any], group: str) -> Profile | None:
+    """The lowest profile that has a place for field `one` when its class stands in `group`; None when none has."""
     explicit: Profile | None = one.metadata.get("profile")
-    return explicit or lowest(id_of(one, group), french_id_of(one, group))
+    term_id = id_of(one, group)
+    return explicit or (lowest(term_id, french_id_of(one, group)) if term_id else None)
 
 
 def _in_group(ids: Ids, group: str) -> str:

@@ -40,7 +40,16 @@ from schemas.invoice import (
 )
 from schemas.totals import complete
 
-CODES = {"BT-5": "EUR", "BT-6": "USD", "BT-8": "432", "BT-130": "C62", "BT-150": "KGM", "BT-159": "FR", "BT-21": "PMT"}
+CODES = {
+    "BT-5": "EUR",
+    "BT-6": "USD",
+    "BT-8": "432",
+    "BT-X-589": "35",
+    "BT-130": "C62",
+    "BT-150": "KGM",
+    "BT-159": "FR",
+    "BT-21": "PMT",
+}
 """Codes where the schema of a syntax, or the mapping of one, knows a closed list."""
 
 TEXTS = st.one_of(
