@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import shutil
 import subprocess
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from schemas.finding import Verdict
 from schemas.formats.facturx import pdfa
 from schemas.formats.facturx.extract import Embedded, extract
 from schemas.judge import judge
-from tests.gateway.console import SAMPLES, command, environment, estafette
+from tests.gateway.console import ROOT, SAMPLES, command, environment, estafette
 
 CII = SAMPLES / "cii/invoice-simple.xml"
 UBL = SAMPLES / "ubl/invoice-simple.xml"
@@ -275,3 +276,21 @@ def test_a_full_device_is_told() -> None:
     ended = estafette("convert", "--to", "cii", UBL, "-o", "/dev/full")
     assert ended.code == 2
     assert "the disk is full" in ended.err
+
+
+def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
+    """Word for word and in their order, on our samples."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## On the command line")[2]
+    lines = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+    (tmp_path / "invoices").mkdir()
+    for source, name in ((JSON, "invoice.json"), (CII, "invoice.xml"), (UBL, "invoices/other.xml")):
+        shutil.copy(source, tmp_path / name)
+    (tmp_path / "own.pdf").write_bytes(convert(CII.read_bytes(), Wish("page", NOON)).data)
+    assert len(lines) == 7
+    for line in lines:
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "estafette"
+        ended = estafette(*arguments, cwd=tmp_path)
+        assert ended.code == 0, (line, ended.err)
+    made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")}
+    assert {"invoice.pdf", "fx.pdf", "out/factur-x.xml", "p.pdf"} <= made
