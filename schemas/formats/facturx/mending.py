@@ -93,8 +93,13 @@ def drop_unseen(pdf: Pdf) -> None:
         _keep_only(found, _PAGE)
         if found is not None and not isinstance(found.get("/Tabs"), Name):
             _remove(found, "/Tabs")
-    for item in _dictionaries(pdf):
-        _drop_empty(item)
+    for item in pdf.objects:
+        if isinstance(item, Stream):
+            _keep_drawing(item)
+        elif (found := dictionary(item)) is not None:
+            _drop_empty(found)
+    for part in _tree(dictionary(catalog.get("/PageLabels"))):
+        _bring_in(part, "/Nums")
 
 
 def keeps_intent(pdf: Pdf) -> bool:
@@ -139,6 +144,8 @@ def _tidy(font: Dictionary) -> None:
     """No metadata at font programs, strings in place, and no entry that means something in descendant fonts only."""
     if font.get("/Subtype") == Name.Type0:
         _remove(font, "/CIDToGIDMap")
+    elif font.get("/Subtype") == Name.CIDFontType2 and "/CIDToGIDMap" not in font:
+        font["/CIDToGIDMap"] = Name.Identity  # the default, which PDF/A wants said
     system = dictionary(font.get("/CIDSystemInfo"))
     if system is not None:
         font["/CIDSystemInfo"] = Dictionary({key: _direct(value) for key, value in system.items()})
@@ -162,6 +169,36 @@ def _drop_empty(item: Dictionary) -> None:
 def _keep_only(item: Dictionary | None, kept: frozenset[str]) -> None:
     for key in [key for key in item.keys() if key not in kept] if item is not None else []:  # noqa: SIM118
         _remove(item, key)
+
+
+def _keep_drawing(stream: Stream) -> None:
+    """What a picture or a drawing says of itself and of the program that made it goes; what it shows stays."""
+    if stream.get("/Type") == Name.XObject or stream.get("/Subtype") in (Name.Image, Name.Form):
+        for key in ("/Metadata", "/PieceInfo", "/LastModified"):
+            _remove(stream.stream_dict, key)
+    _drop_empty(stream.stream_dict)
+
+
+def _tree(root: Dictionary | None) -> Iterator[Dictionary]:
+    """The nodes of a number tree; one that bites its tail ends all the same."""
+    todo, met = [root], set[tuple[int, int]]()
+    while todo:
+        node = todo.pop()
+        if node is None or (node.is_indirect and node.objgen in met):
+            continue
+        met.add(node.objgen)
+        yield node
+        todo.extend(map(dictionary, items(node.get("/Kids"))))
+
+
+def _bring_in(node: Dictionary, key: str) -> None:
+    """Dictionaries that stand elsewhere into the array that refers to them."""
+    found = [dictionary(value) for value in items(node.get(key))]
+    if any(one is not None and one.is_indirect for one in found):
+        node[key] = Array(
+            value if one is None else Dictionary(dict(one.items()))
+            for value, one in zip(items(node.get(key)), found, strict=True)
+        )
 
 
 def _direct(value: Any) -> Any:

@@ -22,6 +22,7 @@ from schemas.finding import Finding, Severity
 from schemas.formats.facturx import door, mending, xmp
 from schemas.formats.facturx.extract import NAMES, Embedded, embedded_files, extract, is_invoice
 from schemas.formats.facturx.pdfa import Description, NotPdfA, contained, unknown_to_the_standard
+from schemas.formats.facturx.unused import drop_unused
 from schemas.xml import Unreadable
 
 PREVENTION = "PDFA-"
@@ -90,6 +91,7 @@ def _prepared(supplied: bytes) -> tuple[bytes, tuple[Embedded, ...], tuple[str, 
         mending.flatten_forms(pdf)
         mending.make_strict(pdf)
         mending.drop_unseen(pdf)
+        drop_unused(pdf)
         pdfa.prepare(pdf, "3b", output_intent=None if mending.keeps_intent(pdf) else "sRGB")
         out = BytesIO()
         pdf.save(out, **pdfa.resolve_save_kwargs("3b", deterministic_id=True))
