@@ -226,7 +226,6 @@ def _accounts(page: _Page) -> Iterator[str]:
 
 # Amounts -------------------------------------------------------------------------------------------------------------
 
-_GROUP = r"[ .,']?"
 _MONEY = re.compile(r"(?<![\w.,])(?:[0-9]{1,3}(?:[ .,'][0-9]{3})+|[0-9]+)[.,][0-9]{2,4}(?![0-9])(?!\s?%)")
 """An amount as it stands after a label: with its decimals, so that no number of anything else is taken for one."""
 
@@ -245,10 +244,16 @@ def _spellings(value: Decimal) -> re.Pattern[str]:
     """Every way an amount without its sign may be written: groups, either decimal sign, zeros kept or left out."""
     whole, _, decimals = f"{value:f}".partition(".")
     decimals = decimals.rstrip("0")
-    digits = _GROUP.join(whole)
+    digits = whole[0] + "".join(_between(len(whole) - at) + sign for at, sign in enumerate(whole[1:], 1))
     round_amount = r"(?:\s?[.,]\s?(?:0+|-+))?"
     rest = r"\s?[.,]\s?" + r"\s?".join(decimals) + "0*" if decimals else round_amount
     return re.compile(rf"(?<![0-9])(?<![0-9][.,']){digits}{rest}(?![0-9])(?![.,'][0-9])")
+
+
+def _between(left: int) -> str:
+    """What may stand where so many digits are left: a mark between groups of three, or of two as in India."""
+    grouped = left % 3 == 0 or (left > 3 and left % 2 == 1)
+    return "[ .,']?" if grouped else " ?"
 
 
 # Dates ---------------------------------------------------------------------------------------------------------------

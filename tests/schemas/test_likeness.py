@@ -52,6 +52,12 @@ def test_another_amount_is_not_taken_for_it(text: str) -> None:
     assert total(text, "1234.56") is NOT_FOUND
 
 
+@pytest.mark.parametrize("text", ["12,00", "1.2000", "120.0", "12.00"])
+def test_decimals_are_not_taken_for_a_group(text: str) -> None:
+    assert total(text, "1200.00") is NOT_FOUND
+    assert total("12,34,567.00", "1234567") is FOUND
+
+
 @pytest.mark.parametrize("text", ["1000", "1 000,00", "1.000,-", "1,000.0", "1000 €"])
 def test_a_round_amount_needs_no_decimals(text: str) -> None:
     assert total(text, "1000.00") is FOUND
