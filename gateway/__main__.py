@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Command] = {
     "account": Command("account", "open an account; its secrets are shown once"),
     "demo": Command("demo", "show the main job: four invoices through a gateway and a simulated platform"),
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
+    "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
     "audit": Command("audit", "recompute every chain and hash, reconcile what was accepted with what became of it"),
     "settings": Command("show_settings", "list every setting with its value, origin and meaning"),
 }

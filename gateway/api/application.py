@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.api import (
     accounts,
+    branding,
     contents,
     conversions,
     deliveries,
@@ -25,6 +26,7 @@ from gateway.api import (
     orders,
     payments,
     problems,
+    proofs,
     validations,
 )
 from gateway.api.auth import Route, guarded
@@ -47,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/documents/{id}/events", documents.events, Scope.READ),
     Route("GET", "/v1/documents/{id}/report", documents.report, Scope.READ),
     Route("GET", "/v1/documents/{id}/content", contents.content, Scope.READ),
+    Route("GET", "/v1/documents/{id}/proof", proofs.bundle, Scope.READ),
     Route("POST", "/v1/documents/{id}/payments", payments.record, Scope.SUBMIT),
     Route("GET", "/v1/documents/{id}/payments", payments.listed, Scope.READ),
     Route("POST", "/v1/orders", orders.submit, Scope.SUBMIT),
@@ -58,12 +61,16 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/orders/{id}/deliveries/{delivery}", deliveries.read, Scope.READ),
     Route("POST", "/v1/orders/{id}/deliveries/{delivery}/corrections", deliveries.correct, Scope.SUBMIT),
     Route("GET", "/v1/events", feed.events, Scope.READ),
+    Route("GET", "/v1/checkpoint", proofs.checkpoint, Scope.READ),
     Route("POST", "/v1/validations", validations.validate, Scope.SUBMIT),
     Route("POST", "/v1/conversions", conversions.create, Scope.SUBMIT),
     Route("GET", "/v1/account", accounts.read, Scope.READ),
     Route("POST", "/v1/account/participants", accounts.add_participant, Scope.ADMIN),
     Route("POST", "/v1/account/credentials", accounts.issue_credential, Scope.ADMIN),
     Route("DELETE", "/v1/account/credentials/{public_id}", accounts.revoke_credential, Scope.ADMIN),
+    Route("GET", "/v1/account/branding", branding.read, Scope.READ),
+    Route("PUT", "/v1/account/branding", branding.write, Scope.ADMIN),
+    Route("DELETE", "/v1/account/branding", branding.remove, Scope.ADMIN),
     Route("POST", "/oauth2/token", oauth.token, OPEN),
     Route("GET", "/health/live", health.live, OPEN),
     Route("GET", "/health/ready", health.ready, OPEN),

@@ -6,13 +6,14 @@ nodes and the checkpoint that covers them, so that a leaf with a place is always
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from gateway.store.pool import Connection, Pool
-from signing.tree import Frontier, Lookup, Node, leaf
+from signing.tree import EMPTY, Frontier, Lookup, Node, consistency, inclusion, leaf
 
 BATCH = 5_000
 """Leaves that one checkpoint adds, at most."""
@@ -104,6 +105,83 @@ async def place(connection: Connection, document_id: UUID) -> Place:
     """Where the events of a document of this account stand."""
     rows = await connection.fetch("select place from leaf where document_id = $1 order by seq", document_id)
     return Place(tuple(row["place"] for row in rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """One event with what proves it."""
+
+    seq: int
+    at: datetime
+    stage: str
+    outcome: str
+    facts: Mapping[str, Any]
+    entries: tuple[tuple[str, str], ...]
+    """Role and SHA-256 (hexadecimal) of each content kept with it."""
+    hash: bytes
+    salt: bytes
+    place: int
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Everything that happened to a document, proved against one checkpoint."""
+
+    checkpoint: Signed
+    events: tuple[Proved, ...]
+
+
+async def proof(connection: Connection, document_id: UUID) -> Proof | None:
+    """The proof of every event of a document of this account, as of one moment; None while one is not published.
+
+    The transaction must be a snapshot.
+    """
+    rows = await connection.fetch(
+        """
+        select e.seq, e.at, e.stage, e.outcome, e.facts, e.hash, l.salt, l.place,
+               array(select n.role || ' ' || encode(n.sha256, 'hex') from entry n
+                     where n.document_id = e.document_id and n.seq = e.seq order by 1) as entries
+        from event e join leaf l using (account_id, document_id, seq) where e.document_id = $1 order by e.seq
+        """,
+        document_id,
+    )
+    latest = await last(connection)
+    if latest is None or not rows or any(row["place"] is None for row in rows):
+        return None
+    places = [row["place"] for row in rows]
+    known = await _looked_up(connection, lambda look: [inclusion(one, latest.size, look) for one in places])
+    return Proof(
+        latest,
+        tuple(
+            Proved(
+                **{name: row[name] for name in ("seq", "at", "stage", "outcome", "facts", "place")},
+                entries=tuple((role, digest) for role, _, digest in (one.partition(" ") for one in row["entries"])),
+                hash=bytes(row["hash"]),
+                salt=bytes(row["salt"]),
+                path=tuple(inclusion(row["place"], latest.size, known)),
+            )
+            for row in rows
+        ),
+    )
+
+
+async def consistency_from(connection: Connection, old: int, new: int) -> list[bytes]:
+    """The proof that the tree of `new` leaves begins with that of `old`, both at least 1."""
+    known = await _looked_up(connection, lambda look: consistency(old, new, look))
+    return consistency(old, new, known)
+
+
+async def _looked_up(connection: Connection, ask: Callable[[Lookup], object]) -> Lookup:
+    """The nodes that `ask` looks up, read at once: it is asked first with a look-up that only takes notes."""
+    wanted: set[tuple[int, int]] = set()
+
+    def note(level: int, index: int) -> bytes:
+        wanted.add((level, index))
+        return EMPTY
+
+    ask(note)
+    return await lookup(connection, wanted)
 
 
 async def leaves(connection: Connection) -> AsyncIterator[list[tuple[int, bytes]]]:
