@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pikepdf
 import pytest
@@ -252,3 +254,77 @@ def test_nothing_is_told_where_it_is_the_page() -> None:
     assert (result.preventions, result.replaced) == ((), ("factur-x.xml",))
     assert extract(result.pdf).claims.conformance == "B"
     assert facturx.make(sample(), XML, created=AT) == facturx.Made(facturx.build(sample(), XML, created=AT))
+
+
+# Pages of common programs --------------------------------------------------------------------------------------------
+
+PAGES = Path(__file__).parents[1] / "samples" / "pdf"
+TAKEN = sorted(PAGES.glob("wrapped-*.pdf"))
+REASONS = {
+    "cairo": ["shadings (sh) are not supported (page 1).", "shadings are not supported (page 1)."],
+    "ghostscript": ["The colour space DeviceCMYK has no profile (page 1)."],
+    "groff": ["The font Times-Bold is not embedded (page 1).", "The font Times-Roman is not embedded (page 1)."],
+    "matplotlib": ["The font EYSYHB+DejaVuSans: Type 3 fonts are not supported (page 1)."],
+}
+
+
+def drawing_of(data: bytes) -> tuple[list[bytes], Counter[bytes]]:
+    """The contents of each page, and all pictures, drawings and font programs by their bytes."""
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        contents = [b"".join(one.read_bytes() for one in _streams(page.obj.Contents)) for page in pdf.pages]
+        kept = Counter(
+            item.read_raw_bytes()
+            for item in pdf.objects
+            if isinstance(item, Stream) and (item.get("/Subtype") in (Name.Image, Name.Form) or "/Length1" in item)
+        )
+    return contents, kept
+
+
+def _streams(contents: object) -> list[Stream]:
+    return [contents] if isinstance(contents, Stream) else list(contents)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("path", TAKEN, ids=lambda path: path.stem)
+def test_pages_of_common_programs_are_taken_as_they_look(path: Path) -> None:
+    supplied = path.read_bytes()
+    data = wrapped(supplied)
+    assert pdfa.check(data) == ()
+    assert extract(data).xml == XML
+    contents, kept = drawing_of(data)
+    contents_before, kept_before = drawing_of(supplied)
+    if path.stem != "wrapped-reportlab":  # its form is drawn on the page
+        assert contents == contents_before
+        assert kept <= kept_before
+    assert wrapped(supplied) == data
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_pages_that_cannot_be_taken_say_why(name: str) -> None:
+    found = wrapping.preventions((PAGES / f"refused-{name}.pdf").read_bytes())
+    assert [finding.says for finding in found] == REASONS[name]
+
+
+def test_what_no_page_uses_is_no_obstacle() -> None:
+    def spare(pdf: Pdf) -> None:
+        spares = Dictionary(
+            Pattern=Dictionary(P=Dictionary(PatternType=2)),
+            ColorSpace=Dictionary(
+                C=Array([Name.Pattern, Name.DeviceRGB]), DefaultRGB=Array([Name.CalRGB, Dictionary()])
+            ),
+            Font=made.unembedded(pdf),
+        )
+        pdf.pages[0].obj.Resources = pdf.make_indirect(spares)
+        pdf.pages.append(pdf.pages[0])
+
+    found = wrapping.preventions(built(drawn(DRAWING), spare))
+    assert found, "the implied colour space is used without being named"
+    assert {finding.path for finding in found} == {"pages 1, 2"}
+    assert not any("Pattern" in finding.says or finding.found == "Helvetica" for finding in found)
+    assert wrapping.preventions(built(spare, drawn(TEXT, Font=made.unembedded)))
+
+
+@pytest.mark.parametrize("name", ["/F1", "/F#31"])
+def test_a_font_that_is_used_is_judged_however_its_name_is_written(name: str) -> None:
+    text = TEXT.replace(b"/F1", name.encode())
+    (finding,) = wrapping.preventions(built(drawn(text, Font=made.unembedded)))
+    assert finding.found == "Helvetica"

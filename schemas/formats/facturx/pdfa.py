@@ -141,6 +141,8 @@ def contained(
         _embed(pdf, (invoice, *attachments), description.created)
         packet = xmp.write(_described(pdf, description, claims))
         pdf.Root.Metadata = Stream(pdf, packet, Type=Name.Metadata, Subtype=Name.XML)
+        if "/ID" in pdf.trailer:  # another's may hold the time of its making; a new one follows from the bytes alone
+            del pdf.trailer.ID
         out = BytesIO()
         pdf.save(out, **pdfa.resolve_save_kwargs("3b", deterministic_id=True))
     data = out.getvalue()
