@@ -328,3 +328,13 @@ def test_a_font_that_is_used_is_judged_however_its_name_is_written(name: str) ->
     text = TEXT.replace(b"/F1", name.encode())
     (finding,) = wrapping.preventions(built(drawn(text, Font=made.unembedded)))
     assert finding.found == "Helvetica"
+
+
+def test_more_content_than_is_looked_through_prevents_it() -> None:
+    def crowded(pdf: Pdf) -> None:
+        drawn(b"0 0 9 9 re f\n" * 200_000)(pdf)
+        for _ in range(30):
+            pdf.pages.append(pdf.pages[0])
+
+    (finding,) = wrapping.preventions(built(crowded))
+    assert finding.rule == "PDFA-SIZE"

@@ -15,7 +15,10 @@ from typing import Any
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
 
-from schemas.formats.facturx.door import dictionary, items
+from schemas.formats.facturx.door import dictionary, items, refusal
+
+CONTENT_LIMIT = 50_000_000
+"""Bytes of contents, each counted as often as a page shows it; a page of ours has 40,000."""
 
 _PARTS = ("/XObject", "/ColorSpace", "/Font", "/ExtGState", "/Pattern", "/Shading", "/Properties")
 _KEPT = frozenset((*_PARTS, "/ProcSet"))
@@ -37,7 +40,10 @@ class _Shared:
 
 
 def drop_unused(pdf: Pdf) -> None:
-    """Leave out the resources no content names, and put another font where one is selected but shows nothing."""
+    """Leave out the resources no content names, and put another font where one is selected but shows nothing.
+
+    Raises Unreadable: PDFA-SIZE where there is more content than is looked through.
+    """
     groups, inherited = _groups(pdf)
     kept = {font.Resources.objgen for font in _drawn_fonts(pdf) if dictionary(font.get("/Resources")) is not None}
     for group in groups:
@@ -56,7 +62,12 @@ def _groups(pdf: Pdf) -> tuple[list[_Shared], set[str]]:
     shared: dict[tuple[int, int], _Shared] = {}
     alone: list[_Shared] = []
     inherited: set[str] = set()
+    left = CONTENT_LIMIT
     for owner, content, data in _contents(pdf):
+        left -= len(data)
+        if left < 0:
+            says = f"The pages have more than {CONTENT_LIMIT} bytes of content."
+            raise refusal("PDFA-SIZE", says, fix="Send fewer pages, and the others as an attachment.")
         resources = dictionary(owner.get("/Resources"))
         names = {_unescaped(name) for name in _NAME.findall(data)}
         if resources is None:
