@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
@@ -96,6 +97,15 @@ def union(one: Kind, other: Kind) -> Kind:
     if {one, other} <= NUMBERS:
         return Kind.NUMBER
     return Kind.ITEM if Kind.NODE in (one, other) or Kind.ITEM in (one, other) else Kind.ATOMIC
+
+
+_LOCAL = re.compile(r"\b[vwx]\d+\b")
+
+
+def settled(source: str) -> str:
+    """The same Python with its loop variables named by their order, so that what is the same reads the same."""
+    names: dict[str, str] = {}
+    return _LOCAL.sub(lambda match: names.setdefault(match[0], f"y{len(names)}"), source)
 
 
 _FOCUSED = frozenset({"string", "number", "normalize-space", "string-length", "name", "local-name", "namespace-uri"})

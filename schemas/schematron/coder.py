@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from schemas.schematron import functions, joins, operators
-from schemas.schematron.code import NUMBERS, TEXTS, Card, Code, Kind, Scope, free, mentions, union
+from schemas.schematron.code import NUMBERS, TEXTS, Card, Code, Kind, Scope, free, mentions, settled, union
 from schemas.schematron.expression import (
     FN,
     XS,
@@ -109,7 +109,7 @@ class Coder:
 
     def memo(self, source: str, owner: str = "s") -> str:
         """Python that computes another piece once: per document (`s`) or, of code lists, per program (`CODES`)."""
-        number = self.memos.setdefault(source, len(self.memos))
+        number = self.memos.setdefault(settled(source), len(self.memos))
         return f"memo({owner}, M{number}, {number})"
 
     def _closed(self, expression: Expression) -> bool:
@@ -277,6 +277,8 @@ class Coder:
         if (isinstance(steps[0], Root) or _is_document(steps[0])) and not scope.foreign:
             while closed < len(steps) and self._closed(Path(steps[: closed + 1])):
                 closed += 1
+        if closed == len(steps):
+            closed = next((place for place, step in enumerate(steps) if _is_asked(step)), closed)
         if 1 < closed < len(steps):
             walk, rest = self._continued(steps, closed, scope)
         else:
@@ -302,6 +304,8 @@ class Coder:
             ready = 0
             while ready < len(parts) and not (free(parts[ready]) - {"."} - set(self.globals)):
                 ready += 1
+            if ready == len(parts):
+                ready = 0
             if not any(map(_is_place, parts[ready:])):
                 head, rest, open_ = (*head, replace(step, predicates=parts[:ready])), rest[1:], parts[ready:]
         walk = self._begin_with(self.items(Path(head), scope), scope, foreign=_is_document(steps[0]))
@@ -560,6 +564,11 @@ def sequence_type(declared: str) -> tuple[Kind, Card, bool]:
 
 def _is_place(predicate: Expression) -> bool:
     return isinstance(predicate, Literal) and isinstance(predicate.value, int)
+
+
+def _is_asked(step: Expression) -> bool:
+    """Whether a step lets through some children or descendants by what is in them."""
+    return isinstance(step, Step) and step.axis in ("child", "descendant") and bool(step.predicates)
 
 
 def _is_document(base: Expression) -> bool:

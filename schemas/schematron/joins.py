@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from schemas.schematron.code import EXACTS, TEXTS, Card, Code, Kind, Scope, free
+from schemas.schematron.code import EXACTS, TEXTS, Card, Code, Kind, Scope, free, settled
 from schemas.schematron.expression import Binary, Expression
 from schemas.schematron.walk import Walk
 
@@ -38,7 +38,7 @@ def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> Non
         if (pair := _values(coder, walk, key, wanted, scope)) is None:
             continue
         keys, probe = pair
-        number = coder.keys.setdefault(keys, len(coder.keys))
+        number = coder.keys.setdefault(settled(keys), len(coder.keys))
         if _RISKS.search(probe):
             probe = f"lambda: {probe}"
         owner = stable[1] or "s"

@@ -27,7 +27,7 @@ Body = Callable[[Node, Run], None]
 Entry = tuple[tuple[tuple[str, str, bool], ...], bool, Condition | None, Body | None, bool]
 """Steps upward from the node, whether they begin at the document, predicates, rule, whether it goes on inside."""
 
-_PLANS_LIMIT = 20_000
+_SPOTS_LIMIT = 40_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,23 @@ class _Chain:
     """Levels up, and the rules there, where one of them keeps the pattern from going on inside."""
 
 
+class _Spot(dict[str, "_Spot"]):
+    """A place as one program sees it: the rules that can apply there, and the places below by name."""
+
+    __slots__ = ("chains", "left", "program", "tags")
+
+    def __init__(self, program: Program, tags: tuple[str, ...], left: list[int]) -> None:
+        self.program = program
+        self.tags = tags
+        self.left = left
+        self.chains = program.chains(tags)
+
+    def __missing__(self, name: str) -> _Spot:
+        self.left[0] -= 1
+        self[name] = spot = _Spot(self.program, (*self.tags, name), self.left)
+        return spot
+
+
 class Program:
     """The rules of one artefact as Python."""
 
@@ -62,8 +79,8 @@ class Program:
         exec(code, space)  # noqa: S102  # made by schemas.schematron.compile, see `store` for where it comes from
         self._assertions: tuple[tuple[str, str, str, str | None], ...] = space["ASSERTIONS"]
         self._patterns: tuple[tuple[Entry, ...], ...] = space["PATTERNS"]
-        self._plans: dict[tuple[str, ...], tuple[_Chain, ...]] = {}
-        self._by_name: dict[str, list[tuple[int, int]]] = {}
+        self._spots = [0]
+        self._root = self._plan()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -75,18 +92,17 @@ class Program:
         run = Run(document)
         with decimal.localcontext(arithmetic.EXACT):
             try:
-                self._apply(run, document.root.place, (document.root,))
-                for place in document.places():
-                    self._apply(run, place, place.nodes)
+                self._apply(run, document.root.place, self._plan())
             except (ArithmeticError, RecursionError, ValueError, OverflowError) as error:
                 raise DynamicError(f"{type(error).__name__} while a rule was computed") from error
         run.found.sort(key=lambda found: found[:3])
         return tuple(self._fired(*found[2:]) for found in run.found)
 
-    def _apply(self, run: Run, place: Place, nodes: Any) -> None:
-        for chain in self._plan(place):
+    def _apply(self, run: Run, place: Place, spot: _Spot) -> None:
+        """All rules on all nodes of a place, then those of the places below it."""
+        for chain in spot.chains:
             run.pattern = chain.pattern
-            for node in nodes:
+            for node in place.nodes:
                 if chain.guards and _hidden(chain, node, run):
                     continue
                 for condition, body, _ in chain.rules:
@@ -94,6 +110,8 @@ class Program:
                         if body is not None:
                             body(node, run)
                         break
+        for name, below in place.items():
+            self._apply(run, below, spot[name])
 
     def _fired(self, number: int, node: Node, message: str | None) -> Fired:
         id_, flag, role, text = self._assertions[number]
@@ -101,16 +119,15 @@ class Program:
 
     # --- which rules apply where -----------------------------------------------------------------------------------
 
-    def _plan(self, place: Place) -> tuple[_Chain, ...]:
-        tags = place.tags()
-        plan = self._plans.get(tags)
-        if plan is None:
-            if len(self._plans) >= _PLANS_LIMIT:
-                self._plans.clear()
-            plan = self._plans[tags] = tuple(self._chains(tags))
-        return plan
+    def _plan(self) -> _Spot:
+        """What is known of the places that documents have; forgotten when odd documents have made it too large."""
+        if self._spots[0] <= 0:
+            self._spots = [_SPOTS_LIMIT]
+            self._root = _Spot(self, (), self._spots)
+        return self._root
 
-    def _chains(self, tags: tuple[str, ...]) -> list[_Chain]:
+    def chains(self, tags: tuple[str, ...]) -> list[_Chain]:
+        """The rules that can apply at a place, pattern by pattern."""
         chains = []
         for number, entries in enumerate(self._patterns):
             rules = _applicable(entries, tags)

@@ -246,6 +246,7 @@ class Codes:
         self.indexes: dict[tuple[int, int], tuple[Any, dict[Any, list[Any]] | None]] = {}
 
 
+_UNSET = object()
 _SMALL = 8
 """Sequences so short are searched, not indexed."""
 
@@ -286,11 +287,10 @@ def _index(nodes: Any, key: Callable[[Any, Any], Any], owner: Run | Codes) -> di
 
 def memo(run: Run | Codes, compute: Callable[[Any], Any], number: int) -> Any:
     """What needs the document alone, computed when first asked for."""
-    try:
-        return run.memos[number]
-    except KeyError:
+    found = run.memos.get(number, _UNSET)
+    if found is _UNSET:
         found = run.memos[number] = compute(run)
-        return found
+    return found
 
 
 def listed(item: Any) -> tuple[Any, ...]:
@@ -327,22 +327,28 @@ def strings(items: Iterable[Any]) -> str:
 
 def local_name_of(node: Any) -> str:
     """fn:local-name."""
-    return "" if node is None else local(node.name if isinstance(node, Attribute) else node.tag)
+    if isinstance(node, Attribute):
+        return local(node.name)
+    return "" if node is None else str(node.place.local)
 
 
 def namespace_of(node: Any) -> str:
     """fn:namespace-uri."""
-    return "" if node is None else space(node.name if isinstance(node, Attribute) else node.tag)
+    if isinstance(node, Attribute):
+        return space(node.name)
+    return "" if node is None else str(node.place.space)
 
 
 def name_of(node: Any) -> str:
-    """fn:name, for names without a namespace or with one that has one prefix in the whole document."""
-    uri = namespace_of(node)
-    if not uri:
-        return local_name_of(node)
-    owner = node.parent if isinstance(node, Attribute) else node
-    prefixes = owner.tree.prefixes[uri]
-    if len(prefixes) != 1:
-        raise DynamicError("the prefix of a name is not known")
-    prefix = next(iter(prefixes))
-    return f"{prefix}:{local_name_of(node)}" if prefix else local_name_of(node)
+    """fn:name, with the prefix that the document uses."""
+    if isinstance(node, Attribute):
+        if space(node.name):
+            raise DynamicError("the prefix of an attribute is not known")
+        return node.name
+    if node is None:
+        return ""
+    name = node.place.name
+    if name is None:
+        prefix = node.tree.prefixes[node.order - 1]
+        return f"{prefix}:{node.place.local}" if prefix else str(node.place.local)
+    return str(name)

@@ -33,23 +33,48 @@ def tag(space: str, local: str) -> str:
     return f"{space} {local}" if space else local
 
 
+class Census:
+    """What the places of one document share: how many more there may be, and the prefixes of its namespaces."""
+
+    __slots__ = ("left", "prefixes")
+
+    def __init__(self) -> None:
+        self.left = PLACES_LIMIT
+        self.prefixes: dict[str, set[str]] = defaultdict(set)
+
+
 class Place(dict[str, "Place"]):
     """All elements of a document that have the same names above them, and the places below by name."""
 
-    __slots__ = ("above", "budget", "nodes", "tag")
+    __slots__ = ("above", "census", "local", "name", "nodes", "space", "tag")
 
-    def __init__(self, above: Place | None, tag: str, budget: list[int]) -> None:
+    local: str
+    space: str
+    name: str | None
+    """As written in the document, with its prefix; None where the document has several for the namespace."""
+
+    def __init__(self, above: Place | None, tag: str, census: Census) -> None:
         self.above = above
         self.tag = tag
-        self.budget = budget
+        self.census = census
         self.nodes: list[Node] = []
 
     def __missing__(self, name: str) -> Place:
-        self.budget[0] -= 1
-        if self.budget[0] < 0:
+        self.census.left -= 1
+        if self.census.left < 0:
             raise Unparsable(f"elements in more than {PLACES_LIMIT} different places")
-        self[name] = place = Place(self, name, self.budget)
+        self[name] = place = Place(self, name, self.census)
         return place
+
+    def __getattr__(self, name: str) -> Any:
+        """The slots that are filled on demand."""
+        if name not in ("local", "space", "name"):
+            raise AttributeError(name)
+        self.space, _, self.local = self.tag.rpartition(" ")
+        prefixes = self.census.prefixes[self.space] if self.space else {""}
+        prefix = next(iter(prefixes)) if len(prefixes) == 1 else None
+        self.name = None if prefix is None else f"{prefix}:{self.local}" if prefix else self.local
+        return getattr(self, name)
 
     def tags(self) -> tuple[str, ...]:
         """The names from the root element down to this place."""
@@ -98,6 +123,7 @@ class Attribute:
 
     __slots__ = ("name", "order", "parent", "text")
     tag = ""
+    place = Place(None, "", Census())
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
@@ -119,6 +145,7 @@ class Text:
 
     __slots__ = ("order", "parent", "text")
     tag = ""
+    place = Place(None, "", Census())
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
@@ -137,17 +164,19 @@ class Text:
 class Tree:
     """One document: its nodes by place, and its pieces of text in order."""
 
-    __slots__ = ("_by_name", "all", "prefixes", "root", "texts")
+    __slots__ = ("_by_name", "all", "data", "prefixes", "root", "texts")
 
     root: Node
     """The document node."""
     all: list[Node]
     """Every element in document order, listed when first asked for."""
+    prefixes: list[str]
+    """The prefix of every element in document order, for documents with two for one namespace; found on demand."""
 
-    def __init__(self, root: Node, texts: list[str]) -> None:
+    def __init__(self, root: Node, texts: list[str], data: bytes) -> None:
         self.root = root
         self.texts = texts
-        self.prefixes: dict[str, set[str]] = defaultdict(set)
+        self.data = data
         self._by_name: dict[str, list[Node]] | None = None
         root.tree = self
 
@@ -155,6 +184,9 @@ class Tree:
         if name == "all":
             self.all = sorted((node for place in self.places() for node in place.nodes), key=by_order)
             return self.all
+        if name == "prefixes":
+            self.prefixes = _prefixes(self.data)
+            return self.prefixes
         raise AttributeError(name)
 
     def places(self) -> Iterator[Place]:
@@ -186,7 +218,7 @@ def read(data: bytes) -> Tree:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.buffer_size = _BUFFER
-    tree = _begin(parser)
+    tree = _begin(parser, data)
     parser.StartDoctypeDeclHandler = _no_document_type
     running = gc.isenabled()
     gc.disable()  # a tree is one growing structure with no garbage in it, which the collector would walk ever again
@@ -206,14 +238,16 @@ def _no_document_type(*_: object) -> None:
     raise Unparsable("a document type")
 
 
-def _begin(parser: expat.XMLParserType) -> Tree:
+def _begin(parser: expat.XMLParserType, data: bytes) -> Tree:
     """An empty tree that the parser will fill. The two inner functions run once per element: they are kept flat."""
     texts: list[str] = []
     new = Node.__new__
     root = current = new(Node)
-    root.place, root.parent, root.attributes, root.kids = Place(None, "", [PLACES_LIMIT]), None, {}, {}
+    census = Census()
+    root.place, root.parent, root.attributes, root.kids = Place(None, "", census), None, {}, {}
+    root.place.nodes.append(root)
     root.order = root.first = order = 0
-    tree = Tree(root, texts)
+    tree = Tree(root, texts, data)
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal current, order
@@ -246,7 +280,7 @@ def _begin(parser: expat.XMLParserType) -> Tree:
         current = node.parent  # type: ignore[assignment]  # an element has one
 
     def declared(prefix: str | None, space: str | None) -> None:
-        tree.prefixes[space or ""].add(prefix or "")
+        census.prefixes[space or ""].add(prefix or "")
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
@@ -255,13 +289,22 @@ def _begin(parser: expat.XMLParserType) -> Tree:
     return tree
 
 
+def _prefixes(data: bytes) -> list[str]:
+    """The prefix of every element in document order."""
+    prefixes: list[str] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.namespace_prefixes = True
+    parser.StartElementHandler = lambda name, _: prefixes.append("".join(name.split(" ")[2:]))
+    parser.Parse(data, True)
+    return prefixes
+
+
 def descendants(node: Any, name: str) -> list[Node]:
     """The elements of one name inside a node, in document order."""
-    tree = node.tree if isinstance(node, Node) else None
-    if tree is None:
+    if not isinstance(node, Node):
         return []
-    nodes = tree.named(name)
-    if node.parent is None or not nodes:
+    nodes = node.tree.named(name)
+    if not nodes or node.parent is None:
         return nodes
     return nodes[bisect_right(nodes, node.order, key=by_order) : bisect_right(nodes, node.last, key=by_order)]
 
@@ -340,7 +383,8 @@ def siblings(node: Any) -> list[Node]:
 
 def ordered(nodes: Iterable[Any]) -> list[Any]:
     """Nodes in document order, each once."""
-    return sorted(dict.fromkeys(nodes), key=by_order)
+    unique = dict.fromkeys(nodes)
+    return sorted(unique, key=by_order) if len(unique) > 1 else list(unique)
 
 
 def local(name: str) -> str:

@@ -136,23 +136,39 @@ class Walk:
 
     def exists(self) -> str:
         """Whether there is anything."""
+        if self.clauses and (start := _FIRST.fullmatch(self.clauses[0])):
+            return f"({start[2]} in {start[1]}.kids and {self._exists()})"
+        return self._exists()
+
+    def _exists(self) -> str:
         if self.attribute and self.single:
             return f"{self.attribute} in {self.var}.attributes"
         if self.single:
             return "True"
         if not self.clauses and not self.conditions:
-            source = str(self.source)
-            return f"{source[9:-1]}.kids" if re.fullmatch(r"children\([\w.]+\)", source) else source
+            return _any(str(self.source))
         if self.source is None:
             return self._comprehension("1")
         if len(self.conditions) == 1:
-            test = self.conditions[0]
-            return f"any([{test} {' '.join([*self.clauses, f'for {self.var} in {self.source}'])}])"
-        if not self.conditions and self.source.startswith(f"{self.clauses[-1].split(' ')[1]}.kids.get("):
-            name = self.source.partition("(")[2].partition(",")[0]
-            owner = self.source.partition(".")[0]
-            return f"any([{name} in {owner}.kids {' '.join(self.clauses)}])"
+            loops = " ".join([*self.clauses, f"for {self.var} in {self.source}"])
+            return f"any([{self.conditions[0]} {loops}])"
+        if not self.conditions and _any(self.source) != self.source:
+            return f"any([{_any(self.source)} {' '.join(self.clauses)}])"
         return self._comprehension("1")
+
+
+_KIDS = re.compile(r"([\w.]+)\.kids\.get\((T\d+), \(\)\)")
+_FIRST = re.compile(r"for \w+ in ([\w.]+)\.kids\.get\((T\d+), \(\)\)")
+_CHILDREN = re.compile(r"children\(([\w.]+)\)")
+
+
+def _any(source: str) -> str:
+    """Whether a sequence has an item, without making it where that is not needed."""
+    if kids := _KIDS.fullmatch(source):
+        return f"({kids[2]} in {kids[1]}.kids)"
+    if all_ := _CHILDREN.fullmatch(source):
+        return f"{all_[1]}.kids"
+    return source
 
 
 def axis(walk: Walk, name: str, test: Test, var: str, tags: dict[str, str]) -> None:
@@ -262,9 +278,9 @@ def _descendants(at: str, name: str, test: Test, tags: dict[str, str]) -> str:
 def _named(var: str, test: Test, tags: dict[str, str]) -> str:
     """The condition that a node has the name a test asks for; the document node and texts have none."""
     if test.space == test.local == "*":
-        return f"{var}.tag"
+        return f"{var}.place.tag"
     if test.local == "*":
-        return f"({var}.tag and space({var}.tag) == {test.space!r})"
+        return f"({var}.place.tag and {var}.place.space == {test.space!r})"
     if test.space == "*":
-        return f"({var}.tag and local({var}.tag) == {test.local!r})"
-    return f"{var}.tag == {tags[tag(test.space, test.local)]}"
+        return f"({var}.place.tag and {var}.place.local == {test.local!r})"
+    return f"{var}.place.tag == {tags[tag(test.space, test.local)]}"
