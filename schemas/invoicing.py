@@ -60,6 +60,14 @@ GOODS = "B1"
 _LAWFUL_NOTES = frozenset({"PMT", "PMD", "AAB", "BAR", "REG"})
 """Subjects (BT-21) of notes that an order may bring along for its invoices."""
 _SIREN, _SIRET = "0002", "0009"
+_TOTALS = {
+    "lines": "BT-106",
+    "allowances": "BT-107",
+    "charges": "BT-108",
+    "without_vat": "BT-109",
+    "with_vat": "BT-112",
+}
+"""Totals of an order that its lines give, and their terms."""
 _EXACT = decimal.Context(prec=100, rounding=decimal.ROUND_HALF_UP)
 _ZERO = Decimal(0)
 
@@ -151,6 +159,29 @@ def over(base: T, given: T | None) -> T:
 def remaining(order: Order, delivered: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """Line id → what is still to be delivered of it, never below zero."""
     return {line.id: max(_ZERO, (line.quantity or _ZERO) - delivered.get(line.id, _ZERO)) for line in order.lines}
+
+
+def differences(order: Order) -> tuple[Finding, ...]:
+    """Amounts an order tells that its own quantities, prices, allowances and VAT do not give. Warnings.
+
+    Its invoices follow the latter, so that somebody should know before the first delivery.
+    """
+    whole = draft(order, Dispatch(date=order.issue_date), Setting({}, order.issue_date or date.min, False)).invoice
+    named = {line.order_line: line.net_amount for line in whole.lines}
+    told: list[tuple[str, str, Decimal | None, Decimal | None]] = [
+        (f"/lines/{at}/net_amount", "BT-131", line.net_amount, named.get(line.id))
+        for at, line in enumerate(order.lines)
+    ]
+    known = all(line.vat.category for line in whole.lines)
+    for name, term_id in _TOTALS.items():
+        if known or name != "with_vat":
+            told.append((f"/totals/{name}", term_id, getattr(order.totals, name), getattr(whole.totals, name)))
+    says = "The order tells another amount than its quantities and prices give; its invoices follow these."
+    return tuple(
+        Finding("ORDER-AMOUNT", Severity.WARNING, "order", says, (term_id,), path, found=str(given), expected=str(due))
+        for path, term_id, given, due in told
+        if given is not None and due is not None and given != due
+    )
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from schemas import json_form, orders
 from schemas.finding import Finding, Severity, Verdict
-from schemas.invoicing import NUMBERLESS, Dispatch, DispatchLine, Setting, draft, over
+from schemas.invoicing import NUMBERLESS, Dispatch, DispatchLine, Setting, differences, draft, over
 from schemas.judge import judge
 from schemas.order import Order
 
@@ -32,6 +32,8 @@ class Read:
     unknown: tuple[str, ...]
     findings: tuple[Finding, ...]
     """What keeps it from being kept."""
+    remarks: tuple[Finding, ...]
+    """What somebody should know: amounts that do not agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def read(data: bytes) -> Read:
     """An order of any format, and what keeps it from being kept. Raises Unreadable."""
     taken = orders.read(data)
     order = taken.order
+    findings = orders.check(order)
     return Read(
         taken.format,
         order,
@@ -89,7 +92,8 @@ def read(data: bytes) -> Read:
         orders.identifier_of(order.buyer),
         orders.identifier_of(order.seller),
         taken.unknown,
-        orders.check(order),
+        findings,
+        () if findings else differences(order),
     )
 
 

@@ -68,6 +68,7 @@ async def submit(request: web.Request) -> web.Response:
         sha256=sha256(data).hexdigest(),
         form=read.form,
         unknown=read.unknown,
+        remarks=tuple(remark.as_json() for remark in read.remarks),
         state=OPEN,
         version=1,
         created_at=now,
@@ -198,6 +199,7 @@ def whole(order: OrderRow, deliveries: Sequence[DeliveryRow]) -> dict[str, Any]:
     return {
         **summary(order),
         "unknown": list(order.unknown),
+        "remarks": [dict(remark) for remark in order.remarks],
         "lines": [_line(line, delivered, order.state) for line in order.form["lines"]],
         "deliveries": [delivery(one) for one in deliveries],
         "order": dict(order.form),

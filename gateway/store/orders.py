@@ -51,6 +51,8 @@ class OrderRow:
     form: Mapping[str, Any]
     """The order in its JSON form."""
     unknown: tuple[str, ...]
+    remarks: tuple[Mapping[str, Any], ...]
+    """Findings that refused nothing."""
     state: str
     version: int
     created_at: datetime
@@ -152,7 +154,7 @@ class Changed(Exception):
 
 _COLUMNS = (
     "account_id, order_id, participant, number, buyer, buyer_name, seller, issue_date, currency, total, format, "
-    "sha256, form, unknown, state, version, created_at, updated_at"
+    "sha256, form, unknown, remarks, state, version, created_at, updated_at"
 )
 
 
@@ -175,8 +177,9 @@ async def keep(connection: Connection, new: NewOrder) -> tuple[OrderRow, bool]:
     made = await connection.fetchval(
         """
         insert into purchase_order (account_id, order_id, participant, number, buyer, buyer_name, seller, issue_date,
-            currency, total, format, sha256, form, unknown, state, version, key, fingerprint, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, $16, $17, $18, $18)
+            currency, total, format, sha256, form, unknown, remarks, state, version, key, fingerprint,
+            created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, $17, $18, $19, $19)
         on conflict do nothing returning order_id
         """,
         row.account_id,
@@ -193,6 +196,7 @@ async def keep(connection: Connection, new: NewOrder) -> tuple[OrderRow, bool]:
         digest,
         dict(row.form),
         list(row.unknown),
+        [dict(remark) for remark in row.remarks],
         row.state,
         new.key,
         new.fingerprint,
@@ -447,6 +451,7 @@ def _order(row: Mapping[str, Any]) -> OrderRow:
         id=values.pop("order_id"),
         sha256=bytes(values.pop("sha256")).hex(),
         unknown=tuple(values.pop("unknown")),
+        remarks=tuple(values.pop("remarks")),
         **values,
     )
 

@@ -25,10 +25,11 @@ from schemas.invoice import (
     Totals,
     VatBreakdown,
 )
-from schemas.invoicing import Dispatch, DispatchLine, Draft, Setting, draft, numbered, over, remaining
+from schemas.invoicing import Dispatch, DispatchLine, Draft, Setting, differences, draft, numbered, over, remaining
 from schemas.judge import judge
 from schemas.order import Order, OrderLine
 from schemas.totals import round_amount
+from tests.conftest import CORPUS
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "order"
 TODAY = date(2026, 11, 24)
@@ -242,6 +243,22 @@ def test_a_part_of_what_is_wanted_whole_is_remarked_not_refused():
     found = drafted(order, part(("10", "1")))
     assert found.findings == ()
     assert [remark.rule for remark in found.remarks] == ["DELIVERY-PART"]
+
+
+def test_an_order_that_agrees_with_itself_is_not_remarked():
+    assert differences(COMFORT) == ()
+    assert differences(BASIC) == ()
+    wrong = replace(COMFORT, totals=replace(COMFORT.totals, without_vat=Decimal("7000.00"), allowances=Decimal(1)))
+    assert {finding.path for finding in differences(wrong)} == {"/totals/without_vat", "/totals/allowances"}
+    priceless = replace(COMFORT, lines=tuple(replace(line, price=Price()) for line in COMFORT.lines))
+    assert "/lines/0/net_amount" not in {finding.path for finding in differences(priceless)}
+
+
+@pytest.mark.corpus
+def test_the_official_examples_agree_with_themselves():
+    folder = CORPUS / "order-x-1.0"
+    for path in sorted(folder.rglob("*EX07*.xml")) + sorted(folder.rglob("*EX11*.xml")):
+        assert differences(orders.read(path.read_bytes()).order) == (), path
 
 
 def test_the_number_is_put_in_when_it_is_given():

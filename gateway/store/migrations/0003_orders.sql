@@ -16,6 +16,7 @@ create table purchase_order (
     sha256       bytea not null,                -- of the bytes as submitted
     form         jsonb not null,                -- the order as read, in its JSON form
     unknown      jsonb not null,                -- element paths that the form does not hold, an array
+    remarks      jsonb not null,                -- findings that refused nothing, an array
     state        text not null check (state in ('open', 'delivered', 'closed')),
     version      bigint not null,               -- grows with each delivery, correction and closing
     key          text not null,                 -- Idempotency-Key, or the order's own id

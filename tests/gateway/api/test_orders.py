@@ -144,6 +144,16 @@ async def test_what_is_no_order_is_refused_with_all_that_is_wrong(api: Api) -> N
     assert await count(api, "purchase_order") == 0
 
 
+async def test_amounts_that_do_not_agree_are_remarked(api: Api) -> None:
+    key = await api.key(await api.account())
+    data = sample(ORDER).replace(b">5160.00<", b">5150.00<").replace(b">8635.11<", b">8600.00<")
+    whole = await answered(await hand_in(api, key, data), 201, "OrderWhole")
+    assert {(one["path"], one["found"], one["expected"]) for one in whole["remarks"]} == {
+        ("/lines/0/net_amount", "5150.00", "5160.00"),
+        ("/totals/with_vat", "8600.00", "8635.11"),
+    }
+
+
 async def test_a_list_of_orders_is_filtered_and_paged(api: Api) -> None:
     key = await api.key(await api.account())
     for name in ("order/order-x-basic.xml", "order/order-x-comfort.xml", "order/ubl-order.xml"):
