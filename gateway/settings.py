@@ -49,7 +49,8 @@ class Settings:
     checkpoint_key_file: Path | None = setting(
         "CHECKPOINT_KEY_FILE",
         None,
-        "private key (Ed25519, PEM) that signs what the archive was; made in the data folder when not set",
+        "private key (Ed25519; PEM, or 64 hexadecimal digits) that signs what the archive was; made in the data folder when"
+        " not set",
     )
     checkpoint_keys: Path | None = setting(
         "CHECKPOINT_KEYS", None, "file with the public lines of keys that signed before, one a line, for the audit"
@@ -118,8 +119,8 @@ def describe(settings: Settings, environment: Mapping[str, str]) -> list[tuple[s
 def _value(name: str, default: Any, text: str) -> Any:
     if name in _CHOICES and text not in _CHOICES[name]:
         raise ValueError(f"must be one of {', '.join(_CHOICES[name])}, not {text!r}")
-    if name == "language":
-        from schemas.formats.facturx.wording import languages  # only where a language is set: it loads the model
+    if name == "language" and text not in ("fr", "en"):
+        from schemas.formats.facturx.wording import languages  # it loads the model: the commands would be slower
 
         if text not in languages():
             raise ValueError(f"must be one of {', '.join(languages())}, not {text!r}")

@@ -105,10 +105,12 @@ def generate() -> bytes:
     )
 
 
-def signer(name: str, pem: bytes) -> Signer:
-    """The signer of a private key in PEM, not encrypted. Raises UnusableKey."""
+def signer(name: str, secret: bytes) -> Signer:
+    """The signer of a private key: PEM, not encrypted, or its 32 bytes as hexadecimal digits. Raises UnusableKey."""
+    if re.fullmatch(rb"[0-9a-f]{64}", secret):
+        return Signer(name, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(secret.decode())))
     try:
-        key = serialization.load_pem_private_key(pem, password=None)
+        key = serialization.load_pem_private_key(secret, password=None)
     except (ValueError, TypeError) as wrong:
         raise UnusableKey(f"the key cannot be read: {wrong}") from wrong
     if not isinstance(key, Ed25519PrivateKey):

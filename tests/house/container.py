@@ -179,7 +179,7 @@ def mounted(stage: Stage, folder: Path) -> Container:
     secrets.mkdir(mode=0o755)
     compose = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
     for name in compose["secrets"]:
-        (secrets / name).write_text(os.urandom(16).hex())
+        (secrets / name).write_text(os.urandom(32).hex())
         (secrets / name).chmod(0o640)
         os.chown(secrets / name, 0, stage.user()[1])
     (root / "run" / "secrets").mkdir()

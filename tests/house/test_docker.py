@@ -76,7 +76,7 @@ def test_the_image_sets_what_the_gateway_reads(image: dockerfile.Stage) -> None:
     assert (read.host, read.port, read.data) == ("0.0.0.0", 8320, Path("/data"))
     name, *words = image.command()
     assert name == "estafette"
-    assert parser().parse_args(words).command == "serve"
+    assert parser(words[0]).parse_args(words).command == "serve"
 
 
 def test_the_image_installs_hashed_packages_only() -> None:
@@ -192,7 +192,7 @@ async def test_the_services_are_given_settings_that_exist_and_fit(compose: dict[
         given = {
             key: value.replace("/run/secrets", str(tmp_path)) for key, value in service.get("environment", {}).items()
         }
-        options = parser().parse_args(service["command"])
+        options = parser(service["command"][0]).parse_args(service["command"])
         seen.add(options.command)
         if options.command == "platform":
             assert not given
@@ -215,7 +215,7 @@ async def test_the_services_are_given_settings_that_exist_and_fit(compose: dict[
 
 def test_the_services_find_each_other(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    platform = parser().parse_args(services["platform"]["command"])
+    platform = parser("platform").parse_args(services["platform"]["command"])
     postgres = services["postgres"]["environment"]
     for name, service in ours(compose).items():
         if name == "platform":
@@ -279,7 +279,7 @@ def test_the_platform_admits_the_client_that_the_gateways_bear(platform: str, co
 
 @pytest.mark.parametrize("words", [["--client-id=a"], ["--client-secret-file=nowhere"]])
 def test_the_platform_takes_both_parts_of_a_login_or_none(words: list[str]) -> None:
-    options = parser().parse_args(["platform", *words])
+    options = parser("platform").parse_args(["platform", *words])
     with pytest.raises(Misconfigured, match="go together"):
         options.run(options, settings.read({}))
 

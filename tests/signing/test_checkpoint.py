@@ -99,6 +99,13 @@ def test_what_is_no_checkpoint_is_told(key: Signer, text: str) -> None:
         read(text, [key.verifier])
 
 
+def test_a_key_may_be_its_bare_bytes() -> None:
+    secret = b"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"  # RFC 8032, 7.1, TEST 1
+    made = signer("archive.example.org", secret)
+    assert made.verifier.public.hex() == "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    assert read(made.sign(CHECKPOINT), [made.verifier]) == CHECKPOINT
+
+
 def test_unusable_keys_are_told() -> None:
     with pytest.raises(UnusableKey, match="cannot be read"):
         signer("name", b"no key")
