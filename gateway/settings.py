@@ -49,8 +49,7 @@ class Settings:
     checkpoint_key_file: Path | None = setting(
         "CHECKPOINT_KEY_FILE",
         None,
-        "private key (Ed25519; PEM, or 64 hexadecimal digits) that signs what the archive was; made in the data folder when"
-        " not set",
+        "private key (Ed25519: PEM or 64 hexadecimal digits) that signs the archive; made in the data folder when not set",
     )
     checkpoint_keys: Path | None = setting(
         "CHECKPOINT_KEYS", None, "file with the public lines of keys that signed before, one a line, for the audit"
