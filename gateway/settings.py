@@ -49,7 +49,7 @@ class Settings:
     checkpoint_key_file: Path | None = setting(
         "CHECKPOINT_KEY_FILE",
         None,
-        "private key (Ed25519: PEM or 64 hexadecimal digits) that signs the archive; made in the data folder when not set",
+        "key (Ed25519: PEM or 64 hexadecimal digits) that signs checkpoints; made in the data folder when not set",
     )
     checkpoint_keys: Path | None = setting(
         "CHECKPOINT_KEYS", None, "file with the public lines of keys that signed before, one a line, for the audit"

@@ -2,7 +2,8 @@
 
 Both start as programs of their own, each on a free port of loopback with its own data folder. Three invoices go in
 (JSON, CII, UBL), come out as Factur-X, are delivered once and get their statuses back; one is paid; a fourth, broken,
-is refused with all its findings. Everything the demo does, it does over HTTP, as any business software would.
+is refused with all its findings. At the end the proof of the paid one is made and checked. Everything the demo does, it
+does over HTTP, as any business software would.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -29,6 +31,9 @@ from gateway.store.embedded import discard
 
 MARK = ".estafette-demo"
 """A file that says that a folder was made by the demo and may be made anew."""
+
+PROOF = "proof.zip"
+"""The proof of the paid invoice, in the demo's folder."""
 
 PATIENCE = 90.0
 """Seconds that any one step of the demo may take before it is called a failure."""
@@ -129,6 +134,7 @@ async def _show(session: aiohttp.ClientSession, out: Path) -> None:
     for invoice, identifier in submitted:
         await _timeline(session, invoice.title, identifier)
     _findings(refused)
+    await _prove(session, paid, out)
 
 
 async def _submit(session: aiohttp.ClientSession, invoice: demo_invoices.Sample) -> str:
@@ -209,6 +215,25 @@ def _detail(outcome: str, facts: Mapping[str, Any]) -> str:
         return f"paid on {facts['paid_on']}"
     shown = [str(facts[name]) for name in ("verdict", "format", "reason", "network_id") if name in facts]
     return ("skipped: " if outcome == "skipped" else "") + "; ".join(shown)
+
+
+async def _prove(session: aiohttp.ClientSession, identifier: str, out: Path) -> None:
+    """Take the proof of a document and let the program that is in it check it, as a stranger would."""
+    async with session.get(f"/v1/documents/{identifier}/proof") as answer:
+        if answer.status != 200:
+            raise Failed(f"the proof was answered {answer.status}: {await answer.text()}")
+        (out / PROOF).write_bytes(await answer.read())
+    with zipfile.ZipFile(out / PROOF) as archive:
+        (out / "verify.py").write_bytes(archive.read("verify.py"))
+    key = (await _get(session, "/v1/checkpoint"))["key"]
+    command = (sys.executable, "-I", str(out / "verify.py"), str(out / PROOF), "--key", key)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+    said, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    print(f"The proof of the first, {_short(out / PROOF)}, checked by the program in it:")
+    print("".join(f"  {line}\n" for line in said.decode().splitlines()))
+    if process.returncode:
+        raise Failed("the proof does not hold")
 
 
 def _findings(problem: Mapping[str, Any]) -> None:
