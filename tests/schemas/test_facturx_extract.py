@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import random
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pikepdf
+import pypdf
 import pytest
 from pikepdf import Array, Dictionary, Encryption, Name, Pdf, Stream, String
 
 from schemas.finding import Severity
 from schemas.formats.facturx import door, pdfa, xmp
-from schemas.formats.facturx.extract import FILES_LIMIT, Embedded, extract
+from schemas.formats.facturx.extract import FILES_LIMIT, Embedded, embedded_files, extract
 from schemas.formats.facturx.pdfa import Description, NotPdfA
 from schemas.xml import Unreadable
 from tests.conftest import CORPUS
@@ -360,6 +364,53 @@ def _corpus() -> list[dict[str, Any]]:
     manifest = CORPUS / "manifest.jsonl"
     rows = map(json.loads, manifest.read_text().splitlines()) if manifest.exists() else []
     return [row for row in rows if row.get("pdf") is not None]
+
+
+def _independently(data: bytes, name: str) -> bytes:
+    """The attachment as another library reads it."""
+    (content,) = {bytes(one) for one in pypdf.PdfReader(io.BytesIO(data)).attachments[name]}
+    return content
+
+
+def _by_command(path: Path, name: str) -> bytes:
+    return subprocess.run(["qpdf", f"--show-attachment={name}", str(path)], capture_output=True, check=True).stdout
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(("folder", "count"), [("fnfe-facturx-1.08", 40), ("ferd-zugferd-2.4", 23)])
+def test_the_official_examples_give_the_same_bytes_as_other_readers(folder: str, count: int) -> None:
+    paths = sorted(path for path in (CORPUS / folder).rglob("*") if path.suffix.lower() == ".pdf")
+    if not CORPUS.is_dir():
+        pytest.skip("the public corpus (../shared/corpus) is not here")
+    assert len(paths) == count
+    for path in paths:
+        data = path.read_bytes()
+        found = extract(data)
+        assert found.xml == _independently(data, found.name), path
+        if shutil.which("qpdf"):
+            assert found.xml == _by_command(path, found.name), path
+
+
+def test_an_order_and_a_zugferd_1_are_read_under_any_name() -> None:
+    order = b'<r:SCRDMCCBDACIOMessageStructure xmlns:r="urn:un:unece:uncefact:data:SCRDMCCBDACIOMessageStructure:100"/>'
+    first = b'<r:CrossIndustryDocument xmlns:r="urn:ferd:CrossIndustryDocument:invoice:1p0"/>'
+    for data, standard in ((order, "order-x.xml"), (first, "ZUGFeRD-invoice.xml"), (first, "zugferd-invoice.xml")):
+        assert extract(built(made.in_tree(("a.xml", b"<a/>"), (standard, data)))).name == standard
+        assert extract(built(made.in_tree(("a.xml", b"<a/>"), ("z.xml", data)))).xml == data
+    assert refused(built(made.in_tree(("a.xml", order), ("b.xml", first))))[0] == "PDF-AMBIGUOUS"
+
+
+def test_what_the_document_lists_and_when_a_file_was_made_is_told() -> None:
+    def change(pdf: Pdf) -> None:
+        made.in_tree(("factur-x.xml", XML), ("plan.txt", b"x"))(pdf)
+        listed = pdf.Root.Names.EmbeddedFiles.Names[1]
+        listed.EF.F.Params = Dictionary(CreationDate=String("D:20261124"), ModDate=String("D:20261125"))
+        pdf.Root.AF = Array([listed])
+
+    with door.opened(built(change)) as pdf:
+        first, second = embedded_files(pdf)
+    assert (first.associated, first.created, first.modified) == (True, "D:20261124", "D:20261125")
+    assert (second.name, second.associated, second.created) == ("plan.txt", False, "")
 
 
 @pytest.mark.corpus
