@@ -30,8 +30,9 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.finding import Finding, Severity
-from schemas.invoice import Attachment, Invoice, Line, LineVat, Shape, id_of, shapes, term_at
-from schemas.totals import complete
+from schemas.invoice import Attachment, Invoice, Line, Party, Profile, Shape, id_of, shapes, term_at
+from schemas.profiles import named
+from schemas.totals import complete, counts
 from schemas.xml import Unreadable, refusal
 
 SIZE_LIMIT = 20_000_000
@@ -58,24 +59,17 @@ _MEDIA_TYPES = {
     "ods": "application/vnd.oasis.opendocument.spreadsheet",
 }
 _SCHEMA_ID = "urn:estafette:schema:invoice"
+_WITHOUT_LINES = frozenset({Profile.MINIMUM, Profile.BASIC_WL})
 _OPTIONAL = frozenset(
-    {"BT-3", "BT-24", "BT-126", "BT-130", "BT-151", "BT-95", "BT-102", "BT-131", "BT-92", "BT-99", "BT-136"}
-    | {
-        "BT-141",
-        "BT-129",
-        "BT-146",
-        "BT-106",
-        "BT-109",
-        "BT-112",
-        "BT-115",
-        "BT-116",
-        "BT-117",
-        "BG-22",
-        "BG-23",
-        "BG-29",
-    }
+    (
+        *("BT-3", "BT-24", "BT-126", "BT-130", "BT-151", "BT-95", "BT-102", "BT-131", "BT-92", "BT-99", "BT-136"),
+        *("BT-141", "BT-129", "BT-146", "BT-106", "BT-109", "BT-112", "BT-115", "BT-116", "BT-117"),
+        *("BG-8", "BG-22", "BG-23", "BG-25", "BG-29", "BG-30"),
+    )
 )
-"""Terms the norm demands and the JSON form does not: filled in, calculated, or missed by `totals`."""
+"""Terms the norm demands and the JSON form does not: filled in, calculated, or missed by `totals` or `_missing`."""
+_ANY_PARTY = frozenset({"BG-4", "BG-7"})
+"""Groups in which a party has all that the norm demands of it; the parties of the extensions say what they know."""
 
 T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
@@ -130,7 +124,14 @@ def read(data: bytes) -> Invoice:
     or, when the form is right, TOTALS-….
     """
     value = loads(data)
-    completion = complete(_fill(form(value, Invoice)))
+    missing = tuple(_missing(value))
+    try:
+        made = form(value, Invoice)
+    except Unreadable as error:
+        raise Unreadable((*error.findings, *missing)) from None
+    if missing:
+        raise Unreadable(missing)
+    completion = complete(_fill(made))
     if nameless := tuple(_untyped(completion.invoice)):
         raise Unreadable((*nameless, *completion.findings))
     if any(finding.severity is Severity.FATAL for finding in completion.findings):
@@ -170,7 +171,12 @@ def json_schema() -> dict[str, Any]:
         "$id": _SCHEMA_ID,
         **schema,
         "title": "Invoice",
-        "description": "An EN 16931 invoice. Amounts that are left out are calculated.",
+        "description": (
+            "An EN 16931 invoice, with the terms of Factur-X EXTENDED and EXTENDED-CTC-FR (BT-X-…). Amounts that are "
+            "left out are calculated. Mandatory beside what is required: lines, but in the profiles MINIMUM and "
+            "BASIC WL; the VAT of a line, but in subtotals (kind GROUP) and information; the address of the buyer, "
+            "but in MINIMUM."
+        ),
     }
 
 
@@ -313,7 +319,7 @@ def _model(cls: Any, group: str, partial: bool = False) -> type[pydantic.BaseMod
     for one in fields(cls):
         shape, term = shapes(cls)[one.name], id_of(one, group)
         required = not one.metadata and one.name == "value"  # an identifier or a classification
-        required |= one.metadata.get("cardinality", "").startswith("1") and term not in _OPTIONAL and not partial
+        required |= not partial and term not in _OPTIONAL and _demanded(cls, one, group)
         about = " ".join(part for part in (term, one.metadata.get("name", "")) if part)
         members[one.name] = (
             _member(shape, term, partial, many_required=bool(required)),
@@ -321,6 +327,11 @@ def _model(cls: Any, group: str, partial: bool = False) -> type[pydantic.BaseMod
         )
     name = cls.__name__ + (f"_{group.replace('-', '')}" if group else "") + ("_part" if partial else "")
     return pydantic.create_model(name, __config__=ConfigDict(extra="forbid", frozen=True, title=name), **members)
+
+
+def _demanded(cls: Any, one: Any, group: str) -> bool:
+    cardinality: str = one.metadata.get("cardinality", "")
+    return cardinality.startswith("1") and not (cls is Party and group not in _ANY_PARTY)
 
 
 def _member(shape: Shape, term: str, partial: bool, *, many_required: bool) -> Any:
@@ -403,8 +414,30 @@ def _untyped(invoice: Invoice) -> Iterator[Finding]:
             yield Finding("JSON-MISSING", Severity.FATAL, "json", says, ("BT-125-1",), path, fix=fix)
 
 
+def _missing(document: object) -> Iterator[Finding]:
+    """What is mandatory in some profiles and in some lines only, as far as the document can be read at all."""
+    if not isinstance(document, dict):
+        return
+    told, lines, buyer = document.get("profile"), document.get("lines"), document.get("buyer")
+    profile = named(told) if isinstance(told, str) else None
+    if not lines and profile not in _WITHOUT_LINES:
+        yield _absent(("lines",), "BG-25")
+    if isinstance(buyer, dict) and "address" not in buyer and profile is not Profile.MINIMUM:
+        yield _absent(("buyer", "address"), "BG-8")
+    for at, line in enumerate(lines if isinstance(lines, list) else ()):
+        if isinstance(line, dict) and "vat" not in line and line.get("kind") not in ("GROUP", "INFORMATION"):
+            yield _absent(("lines", at, "vat"), "BG-30")
+
+
+def _absent(path: Path, term: str) -> Finding:
+    says, fix = "The field is mandatory and absent.", f"Add {path[-1]}."
+    return Finding("JSON-MISSING", Severity.FATAL, "json", says, (term,), pointer(path), fix=fix)
+
+
 def _fill_line(line: Line, number: int) -> Line:
-    vat = LineVat(category=_category(line.vat.category, line.vat.rate), rate=line.vat.rate)
+    if not counts(line):
+        return replace(line, id=line.id or str(number))
+    vat = replace(line.vat, category=_category(line.vat.category, line.vat.rate))
     return replace(line, id=line.id or str(number), unit=line.unit or ONE, vat=vat)
 
 

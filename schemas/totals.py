@@ -11,7 +11,11 @@ one that the others give.
 
 BT-114, decided: when the amount due (BT-115) is given, the rounding amount is not, and the two differ by at most
 0.05, the difference is by its very definition the rounding amount. It is filled in, and an INFO finding says so. No
-other difference is ever explained away. BT-111 cannot be calculated, as the model has no exchange rate.
+other difference is ever explained away. BT-111 is calculated where the exchange rate is given (BT-X-260), and is not
+checked, as rates are rounded.
+
+Lines under others (Factur-X EXTENDED): only those whose subtype is DETAIL or absent count. A GROUP line has the sum of
+the DETAIL and GROUP lines right under it; INFORMATION lines are left as they are.
 """
 
 from __future__ import annotations
@@ -23,7 +27,16 @@ from decimal import Decimal
 from typing import TypeVar
 
 from schemas.finding import Finding, Severity
-from schemas.invoice import AllowanceOrCharge, Invoice, Line, LineAllowanceOrCharge, Price, Totals, VatBreakdown
+from schemas.invoice import (
+    AllowanceOrCharge,
+    Invoice,
+    Line,
+    LineAllowanceOrCharge,
+    LogisticsCharge,
+    Price,
+    Totals,
+    VatBreakdown,
+)
 
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
@@ -35,6 +48,8 @@ _EXACT = decimal.Context(prec=100, rounding=decimal.ROUND_HALF_UP)
 _ZERO_RATED = frozenset({"Z", "E", "AE", "K", "G"})
 """VAT categories whose rate is 0 (BR-Z-05, BR-E-05, BR-AE-05, BR-IC-05, BR-G-05)."""
 _NO_RATE = "O"
+_COUNTING = frozenset({"", "DETAIL"})
+"""Line subtypes (BT-X-8) of lines whose amounts count."""
 _EXEMPTION_CODES = {"AE": "VATEX-EU-AE", "K": "VATEX-EU-IC", "G": "VATEX-EU-G", "O": "VATEX-EU-O"}
 
 _Key = tuple[str, Decimal | None]
@@ -53,6 +68,11 @@ class Completion:
 def round_amount(value: Decimal) -> Decimal:
     """Half up, away from zero, to two decimals: the rounding of every amount of an invoice."""
     return value.quantize(CENT, context=_EXACT)
+
+
+def counts(line: Line) -> bool:
+    """Whether a line is part of the totals: not a subtotal (GROUP), and not for information."""
+    return line.kind in _COUNTING
 
 
 def complete(invoice: Invoice) -> Completion:
@@ -77,8 +97,11 @@ class _Work:
     findings: list[Finding] = field(default_factory=list)
 
     def invoice(self, invoice: Invoice) -> Completion:
-        lines = tuple(self._line(line, f"/lines/{at}") for at, line in enumerate(invoice.lines))
-        net = _sum([line.net_amount for line in lines])
+        lines = tuple(
+            self._line(line, f"/lines/{at}") if counts(line) else line for at, line in enumerate(invoice.lines)
+        )
+        lines = self._groups(lines)
+        net = _sum([line.net_amount for line in lines if counts(line)])
         allowances = self._document_adjustments(invoice.allowances, net, "/allowances", ("BT-92", "BT-96"))
         charges = self._document_adjustments(invoice.charges, net, "/charges", ("BT-99", "BT-103"))
         invoice = replace(invoice, lines=lines, allowances=allowances, charges=charges)
@@ -103,16 +126,32 @@ class _Work:
         net = self._agree("BT-131", f"{path}/net_amount", line.net_amount, net)
         return replace(line, price=price, allowances=allowances, charges=charges, vat=vat, net_amount=net)
 
+    def _groups(self, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+        """The lines with the net amounts of subtotals, the innermost first."""
+        if not any(line.kind == "GROUP" for line in lines):
+            return lines
+        done, under = list(lines), _children(lines)
+        for at in _from_within(lines):
+            if lines[at].kind != "GROUP" or not (inner := [done[child] for child in under.get(lines[at].id, ())]):
+                continue
+            amounts = [one.net_amount for one in inner if counts(one) or one.kind == "GROUP"]
+            total = None if None in amounts else _sum(amounts)
+            net = self._agree("BT-131", f"/lines/{at}/net_amount", lines[at].net_amount, total, "BT-131 and BT-X-8")
+            done[at] = replace(lines[at], net_amount=net)
+        return tuple(done)
+
     def _price(self, price: Price, path: str) -> Price:
         if price.gross is None:
             if price.net is None or price.discount is None:
                 return price
             return replace(price, gross=price.net + price.discount)
         net = price.gross - (price.discount or 0)
+        net -= _sum([one.amount for one in price.more_discounts]) - _sum([one.amount for one in price.charges])
         if price.net is None:
             return replace(price, net=net)
         if abs(price.net - net) >= CENT / 2:
-            self._differs("BT-146", f"{path}/net", price.net, net)
+            rule = "BT-146 and BT-X-302" if price.more_discounts or price.charges else ""
+            self._differs("BT-146", f"{path}/net", price.net, net, rule)
         return price
 
     def _adjustments(self, several: Sequence[_Any], base: Decimal | None, path: str, term: str) -> tuple[_Any, ...]:
@@ -153,11 +192,18 @@ class _Work:
         """BG-23: given rows kept in their order and filled, then the categories and rates that are missing."""
         taxable: dict[_Key, Decimal] = {}
         for line in invoice.lines:
-            _add(taxable, (line.vat.category, line.vat.rate), line.net_amount)
+            if counts(line):
+                _add(taxable, (line.vat.category, line.vat.rate), line.net_amount)
         for charge in invoice.charges:
             _add(taxable, (charge.vat_category, charge.vat_rate), charge.amount)
         for allowance in invoice.allowances:
             _add(taxable, (allowance.vat_category, allowance.vat_rate), -(allowance.amount or ZERO))
+        for at, logistics in enumerate(invoice.logistics_charges):
+            if len(logistics.taxes) == 1:
+                _add(taxable, (logistics.taxes[0].category, logistics.taxes[0].rate), logistics.amount)
+            else:
+                fix = "Give one VAT category and rate for each logistics charge, so that its VAT can be calculated."
+                self._absent("BT-X-273", f"/logistics_charges/{at}/taxes", fix)
         given: dict[_Key, list[int]] = {}
         rows = [
             replace(row, rate=self._rate(row.category, row.rate, f"/vat_breakdown/{at}/rate", "BT-119"))
@@ -203,30 +249,44 @@ class _Work:
             "BT-106",
             "/totals/lines",
             given.lines,
-            _sum([line.net_amount for line in invoice.lines]) if invoice.lines else None,
+            _sum([line.net_amount for line in invoice.lines if counts(line)]) if invoice.lines else None,
         )
         allowances = self._sum_of(invoice.allowances, "BT-107", "/totals/allowances", given.allowances)
-        charges = self._sum_of(invoice.charges, "BT-108", "/totals/charges", given.charges)
+        charges = self._sum_of(
+            (*invoice.charges, *invoice.logistics_charges), "BT-108", "/totals/charges", given.charges
+        )
         without = None if lines is None else lines - (allowances or ZERO) + (charges or ZERO)
         without = self._agree("BT-109", "/totals/without_vat", given.without_vat, without)
+        if without is None:
+            self._absent("BT-109", "/totals/without_vat", "Give the total without VAT, or the lines.")
         vat = _sum([row.tax_amount for row in invoice.vat_breakdown]) if invoice.vat_breakdown else None
         vat = self._agree("BT-110", "/totals/vat", given.vat, vat)
         with_vat = None if without is None else without + (vat or ZERO)
         with_vat = self._agree("BT-112", "/totals/with_vat", given.with_vat, with_vat)
         foreign = invoice.tax_currency not in ("", invoice.currency)
-        if foreign and given.vat_in_tax_currency is None:
-            fix = f"Give the VAT total in {invoice.tax_currency}; the invoice has no exchange rate to calculate it."
+        in_tax_currency = given.vat_in_tax_currency
+        if foreign and in_tax_currency is None:
+            in_tax_currency = _exchanged(invoice, vat)
+        if foreign and in_tax_currency is None:
+            fix = f"Give the VAT total in {invoice.tax_currency}, or the exchange rate to calculate it with."
             self._absent("BT-111", "/totals/vat_in_tax_currency", fix)
         done = replace(
-            given, lines=lines, allowances=allowances, charges=charges, without_vat=without, vat=vat, with_vat=with_vat
+            given,
+            lines=lines,
+            allowances=allowances,
+            charges=charges,
+            without_vat=without,
+            vat=vat,
+            vat_in_tax_currency=in_tax_currency,
+            with_vat=with_vat,
         )
-        return self._due(done)
+        return self._due(done, _sum([one.amount for one in invoice.third_party_payments]))
 
-    def _due(self, totals: Totals) -> Totals:
+    def _due(self, totals: Totals, for_others: Decimal) -> Totals:
         """BT-115, and BT-114 where it is what is missing."""
         if totals.with_vat is None:
             return totals
-        due = totals.with_vat - (totals.paid or ZERO) + (totals.rounding or ZERO)
+        due = totals.with_vat - (totals.paid or ZERO) + (totals.rounding or ZERO) + for_others
         if totals.due is not None and totals.rounding is None and 0 < abs(totals.due - due) <= ROUNDING_LIMIT:
             rounding = totals.due - due
             says = "The amount due differs from the total by a rounding amount, which was filled in."
@@ -243,25 +303,29 @@ class _Work:
                 )
             )
             return replace(totals, rounding=rounding)
-        return replace(totals, due=self._agree("BT-115", "/totals/due", totals.due, due))
+        rule = "BT-115 and BG-34" if for_others else ""
+        return replace(totals, due=self._agree("BT-115", "/totals/due", totals.due, due, rule))
 
     def _sum_of(
-        self, several: tuple[AllowanceOrCharge, ...], term: str, path: str, given: Decimal | None
+        self, several: tuple[AllowanceOrCharge | LogisticsCharge, ...], term: str, path: str, given: Decimal | None
     ) -> Decimal | None:
         if not several and not given:
             return given
-        return self._agree(term, path, given, _sum([one.amount for one in several]))
+        rule = "BT-108 and BG-X-42" if any(isinstance(one, LogisticsCharge) for one in several) else ""
+        return self._agree(term, path, given, _sum([one.amount for one in several]), rule)
 
-    def _agree(self, term: str, path: str, given: Decimal | None, calculated: Decimal | None) -> Decimal | None:
-        """The given amount, checked; the calculated one when none is given."""
+    def _agree(
+        self, term: str, path: str, given: Decimal | None, calculated: Decimal | None, rule: str = ""
+    ) -> Decimal | None:
+        """The given amount, checked by the rule of its term or another; the calculated one when none is given."""
         if given is None:
             return calculated
         if calculated is not None and given != calculated:
-            self._differs(term, path, given, calculated)
+            self._differs(term, path, given, calculated, rule)
         return given
 
-    def _differs(self, term: str, path: str, found: Decimal, expected: Decimal) -> None:
-        says = f"{_RULES[term]} The amount given does not agree with it."
+    def _differs(self, term: str, path: str, found: Decimal, expected: Decimal, rule: str = "") -> None:
+        says = f"{_RULES[rule or term]} The amount given does not agree with it."
         fix = "Correct the amount or what it is calculated from, or leave it out to have it calculated."
         self._fatal(term, says, path, _Found(_text(found), _text(expected), fix))
 
@@ -290,17 +354,64 @@ _RULES = {
     "BT-106": "BT-106 = sum of BT-131.",
     "BT-107": "BT-107 = sum of BT-92.",
     "BT-108": "BT-108 = sum of BT-99.",
+    "BT-108 and BG-X-42": "BT-108 = sum of BT-99 and BT-X-272.",
     "BT-109": "BT-109 = BT-106 - BT-107 + BT-108.",
     "BT-110": "BT-110 = sum of BT-117.",
     "BT-112": "BT-112 = BT-109 + BT-110.",
     "BT-115": "BT-115 = BT-112 - BT-113 + BT-114.",
+    "BT-115 and BG-34": "BT-115 = BT-112 - BT-113 + BT-114 + sum of BT-179.",
     "BT-116": "BT-116 = sum of BT-131 - BT-92 + BT-99 of the same VAT category and rate.",
     "BT-117": "BT-117 = BT-116 × BT-119 ÷ 100, rounded.",
     "BT-131": "BT-131 = BT-129 × BT-146 ÷ BT-149, rounded, - sum of BT-136 + sum of BT-141.",
     "BT-136": "BT-136 = BT-137 × BT-138 ÷ 100, rounded.",
     "BT-141": "BT-141 = BT-142 × BT-143 ÷ 100, rounded.",
     "BT-146": "BT-146 = BT-148 - BT-147.",
+    "BT-146 and BT-X-302": "BT-146 = BT-148 - sum of BT-147 + sum of BT-X-302.",
+    "BT-131 and BT-X-8": "BT-131 of a GROUP line = sum of BT-131 of the DETAIL and GROUP lines right under it.",
 }
+
+
+def _children(lines: tuple[Line, ...]) -> dict[str, list[int]]:
+    """Line identifier → places of the lines right under it."""
+    under: dict[str, list[int]] = {}
+    for at, line in enumerate(lines):
+        if line.parent_id:
+            under.setdefault(line.parent_id, []).append(at)
+    return under
+
+
+def _from_within(lines: tuple[Line, ...]) -> list[int]:
+    """The places of the lines, the deepest first; lines in a ring have no depth and are left out."""
+    place: dict[str, int] = {}
+    for at, line in enumerate(lines):
+        place.setdefault(line.id, at)
+    depth: dict[int, int | None] = {}
+    for start in range(len(lines)):
+        way: dict[int, None] = {}
+        on: int | None = start
+        while on is not None and on not in depth and on not in way:
+            way[on] = None
+            on = place.get(lines[on].parent_id) if lines[on].parent_id else None
+        above: int | None = -1
+        if on is not None:
+            above = depth.get(on)  # None in a ring
+        for one in reversed(way):
+            above = None if above is None else above + 1
+            depth[one] = above
+    return [at for at, _ in sorted(((at, level) for at, level in depth.items() if level is not None), key=_outward)]
+
+
+def _outward(place: tuple[int, int]) -> int:
+    return -place[1]
+
+
+def _exchanged(invoice: Invoice, vat: Decimal | None) -> Decimal | None:
+    """BT-111 by the exchange rate between the two currencies of the invoice, if it is given."""
+    exchange = invoice.exchange
+    if vat is None or exchange is None or exchange.rate is None:
+        return None
+    fits = (exchange.source, exchange.target) == (invoice.currency, invoice.tax_currency)
+    return round_amount(vat * exchange.rate) if fits else None
 
 
 def _sum(amounts: Sequence[Decimal | None]) -> Decimal:

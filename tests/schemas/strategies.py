@@ -279,6 +279,7 @@ def _calculated(invoice: Invoice) -> Invoice:
         vat_breakdown=(),
         allowances=tuple(map(_plain, invoice.allowances)),
         charges=tuple(map(_plain, invoice.charges)),
+        logistics_charges=tuple(replace(one, taxes=one.taxes[:1]) for one in invoice.logistics_charges),
         lines=tuple(map(_plain_line, invoice.lines)),
     )
 
@@ -291,8 +292,14 @@ def _plain_line(line: Line) -> Line:
     def without(several: tuple[LineAllowanceOrCharge, ...]) -> tuple[LineAllowanceOrCharge, ...]:
         return tuple(replace(one, base=None, percentage=None) for one in several)
 
-    price = replace(line.price, gross=None, discount=None, base_quantity=Decimal(3))
+    price = Price(net=line.price.net, base_quantity=Decimal(3), base_unit=line.price.base_unit)
     vat = replace(line.vat, category="S", rate=line.vat.rate or Decimal(0))
     return replace(
-        line, price=price, vat=vat, net_amount=None, allowances=without(line.allowances), charges=without(line.charges)
+        line,
+        kind="",
+        price=replace(price, included_tax=line.price.included_tax),
+        vat=vat,
+        net_amount=None,
+        allowances=without(line.allowances),
+        charges=without(line.charges),
     )

@@ -16,7 +16,7 @@ from schemas import json_form
 from schemas.finding import Finding
 from schemas.invoice import Identifier, Invoice
 from schemas.xml import Unreadable
-from tests.schemas.strategies import sums
+from tests.schemas.strategies import examples, invoices, sums
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "json"
 GOOD = ("invoice-simple", "invoice-multi-vat", "credit-note", "invoice-foreign-currency")
@@ -190,6 +190,79 @@ def test_reading_what_was_written_gives_the_same_invoice(invoice: Invoice) -> No
     written = json_form.write(invoice)
     assert json_form.read(written) == invoice
     assert json_form.write(json_form.read(written)) == written
+
+
+@examples(60)
+@given(invoices(extended=True))
+def test_every_field_of_the_extensions_comes_back_from_the_form(invoice: Invoice) -> None:
+    written = json_form.write(invoice)
+    assert json_form.form(json_form.loads(written), Invoice) == invoice
+    assert json_form.write(json_form.form(json_form.loads(written), Invoice)) == written
+
+
+@examples(40)
+@given(sums(extended=True))
+def test_an_extended_invoice_whose_amounts_add_up_is_read_back(invoice: Invoice) -> None:
+    assert json_form.read(json_form.write(invoice)) == invoice
+
+
+MINIMUM = "urn:factur-x.eu:1p0:minimum"
+BASIC_WL = "urn:factur-x.eu:1p0:basicwl"
+
+
+def minimum() -> dict[str, Any]:
+    """All that a MINIMUM invoice has: no lines, no breakdown, no address of the buyer."""
+    whole = form()
+    return {
+        "number": whole["number"],
+        "issue_date": whole["issue_date"],
+        "type_code": "380",
+        "currency": "EUR",
+        "profile": MINIMUM,
+        "seller": {"name": "Atelier", "legal_id": "523847192", "vat_id": "FR1", "address": {"country": "FR"}},
+        "buyer": {"name": "Moulins"},
+        "totals": {"without_vat": "100.00", "vat": "20.00", "with_vat": "120.00", "due": "120.00"},
+    }
+
+
+def test_an_invoice_without_lines_is_read_in_the_profiles_that_have_none() -> None:
+    invoice = json_form.read(json.dumps(minimum()).encode())
+    assert (invoice.lines, invoice.buyer.address, invoice.totals.due) == ((), None, Decimal("120.00"))
+    assert json_form.read(json_form.write(invoice)) == invoice
+    assert [one.path for one in faults(minimum() | {"profile": BASIC_WL})] == ["/buyer/address"]
+    plain = [(one.rule, one.path, one.terms) for one in faults({**minimum(), "profile": None} | {"profile": "x"})]
+    assert plain == [("JSON-MISSING", "/lines", ("BG-25",)), ("JSON-MISSING", "/buyer/address", ("BG-8",))]
+    without = {name: value for name, value in minimum()["totals"].items() if name == "due"}
+    assert "TOTALS-BT-109" in [one.rule for one in faults(minimum() | {"totals": without})]
+
+
+def test_a_line_needs_vat_where_it_counts_and_all_faults_come_together() -> None:
+    broken = form()
+    del broken["lines"][0]["vat"], broken["lines"][1]["vat"], broken["seller"]["name"]
+    broken["lines"][1]["kind"] = "INFORMATION"
+    found = [(one.path, one.terms) for one in faults(broken)]
+    assert found == [("/seller/name", ("BT-27",)), ("/lines/0/vat", ("BG-30",))]
+
+
+def test_subtotals_need_no_quantity_price_or_vat() -> None:
+    nested = form()
+    for line in nested["lines"]:
+        line["parent_id"], line["kind"] = "all", "DETAIL"
+    group = {"id": "all", "kind": "GROUP", "item": {"name": "Lot 1"}}
+    invoice = json_form.read(json.dumps(nested | {"lines": [group, *nested["lines"]]}).encode())
+    assert (
+        invoice.lines[0].net_amount == invoice.totals.lines == json_form.read(json.dumps(form()).encode()).totals.lines
+    )
+    assert (invoice.lines[0].unit, invoice.lines[0].quantity) == ("", None)
+
+
+def test_unknown_fields_of_the_extensions_get_a_suggestion() -> None:
+    broken = form() | {"salesagent": {"name": "A"}, "test": True}
+    broken["lines"][0]["delivery"] = {"packages": {"value": "2", "units": "XPP"}}
+    fixes = {one.path: one.fix for one in faults(broken)}
+    assert fixes["/salesagent"] == "Did you mean sales_agent?"
+    assert fixes["/test"] == "Did you mean is_test?"
+    assert fixes["/lines/0/delivery/packages/units"] == "Did you mean unit?"
 
 
 @settings(max_examples=200)

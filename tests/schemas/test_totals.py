@@ -11,11 +11,16 @@ from hypothesis import given, settings
 from schemas.finding import Severity
 from schemas.invoice import (
     AllowanceOrCharge,
+    CurrencyExchange,
     Invoice,
     Line,
     LineAllowanceOrCharge,
     LineVat,
+    LogisticsCharge,
     Price,
+    PriceAdjustment,
+    Tax,
+    ThirdPartyPayment,
     Totals,
     VatBreakdown,
 )
@@ -188,3 +193,85 @@ def test_completing_twice_changes_nothing(invoice: Invoice) -> None:
     again = complete(invoice)
     assert again.findings == ()
     assert again.invoice == invoice
+
+
+def sub(line_id: str, kind: str, parent: str = "", net: str | None = None) -> Line:
+    """A line of one unit at a price, or a subtotal."""
+    if kind == "GROUP":
+        return Line(id=line_id, kind=kind, parent_id=parent, net_amount=None if net is None else Decimal(net))
+    return Line(
+        id=line_id,
+        kind=kind,
+        parent_id=parent,
+        quantity=Decimal(1),
+        price=Price(net=Decimal(net or "0")),
+        vat=LineVat(category="S", rate=Decimal(20)),
+    )
+
+
+def test_only_lines_that_count_are_summed_and_subtotals_are_filled_from_within() -> None:
+    lines = (
+        sub("1", "GROUP"),
+        sub("1.1", "GROUP", "1"),
+        sub("1.1.1", "DETAIL", "1.1", "10.00"),
+        sub("1.1.2", "DETAIL", "1.1", "2.50"),
+        sub("1.1.3", "INFORMATION", "1.1", "999.00"),
+        sub("1.2", "", "1", "7.00"),
+        sub("2", "", "", "0.50"),
+    )
+    done = complete(Invoice(currency="EUR", lines=lines))
+    assert done.findings == ()
+    assert [line.net_amount for line in done.invoice.lines] == [
+        Decimal("19.50"), Decimal("12.50"), Decimal("10.00"), Decimal("2.50"), None, Decimal("7.00"), Decimal("0.50"),
+    ]  # fmt: skip
+    assert done.invoice.totals.lines == Decimal("20.00")
+    assert done.invoice.totals.with_vat == Decimal("24.00")
+
+
+def test_a_subtotal_is_checked_to_the_cent_and_a_ring_of_lines_ends() -> None:
+    lines = (sub("1", "GROUP", net="10.01"), sub("2", "DETAIL", "1", "10.00"))
+    (finding,) = complete(Invoice(currency="EUR", lines=lines)).findings
+    assert (finding.rule, finding.path, finding.expected) == ("TOTALS-BT-131", "/lines/0/net_amount", "10.00")
+    ring = (sub("1", "GROUP", "2"), sub("2", "GROUP", "1"), sub("3", "GROUP", "3"), sub("4", "", "", "1.00"))
+    assert complete(Invoice(currency="EUR", lines=ring)).invoice.totals.lines == Decimal("1.00")
+
+
+def test_a_chain_of_ten_thousand_subtotals_is_summed() -> None:
+    depth = 10_000
+    lines = tuple(sub(str(at), "GROUP", str(at - 1) if at else "") for at in range(depth))
+    done = complete(Invoice(currency="EUR", lines=(*lines, sub("last", "", str(depth - 1), "3.00"))))
+    assert done.invoice.lines[0].net_amount == Decimal("3.00")
+
+
+def test_logistics_charges_and_payments_for_others_are_part_of_the_sums() -> None:
+    freight = LogisticsCharge(description="Fret", amount=Decimal("5.00"), taxes=(Tax(category="S", rate=Decimal(20)),))
+    deposit = ThirdPartyPayment(description="Consigne", amount=Decimal("1.00"))
+    done = complete(
+        Invoice(
+            currency="EUR",
+            lines=(sub("1", "", "", "10.00"),),
+            logistics_charges=(freight,),
+            third_party_payments=(deposit,),
+        )
+    )
+    assert done.findings == ()
+    totals = done.invoice.totals
+    assert (totals.charges, totals.without_vat, totals.vat) == (Decimal("5.00"), Decimal("15.00"), Decimal("3.00"))
+    assert (totals.with_vat, totals.due) == (Decimal("18.00"), Decimal("19.00"))
+
+
+def test_discounts_and_charges_make_the_net_price() -> None:
+    price = Price(
+        gross=Decimal("10"),
+        discount=Decimal("1"),
+        more_discounts=(PriceAdjustment(amount=Decimal("2")),),
+        charges=(PriceAdjustment(amount=Decimal("0.5")),),
+    )
+    line = Line(id="1", quantity=Decimal(2), price=price, vat=LineVat(category="Z"))
+    assert complete(Invoice(currency="EUR", lines=(line,))).invoice.lines[0].net_amount == Decimal("15.00")
+
+
+def test_vat_in_the_accounting_currency_follows_from_the_exchange_rate() -> None:
+    exchange = CurrencyExchange(source="USD", target="EUR", rate=Decimal("0.9"))
+    made = Invoice(currency="USD", tax_currency="EUR", lines=(sub("1", "", "", "10.00"),), exchange=exchange)
+    assert complete(made).invoice.totals.vat_in_tax_currency == Decimal("1.80")
