@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Command] = {
     "convert": Command("convert", "write an invoice in another format, losing nothing unasked"),
     "extract": Command("extract", "take the invoice and the attachments out of a PDF or an XML"),
     "page": Command("page", "typeset the readable page of an invoice"),
+    "order": Command("order", "read orders: Order-X, UBL or JSON, and say whether they can be kept"),
     "explain": Command("explain", "say what a rule means and how to mend what breaks it"),
     "serve": Command("serve", "run the gateway: API, workers and chores"),
     "work": Command("work", "run workers and chores only, on the same database as the gateways"),
