@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance help setup demo test lint check bench bench-line bench-syntaxes bench-kill serve lock docker-check clean
+.PHONY: conformance help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-kill serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,10 +33,13 @@ lint: $(READY)  ## Format, lint, types, import contracts, clean tree
 check: $(READY)  ## Format, lint, types, import contracts, tests with coverage, clean tree
 	@$(BIN)/python -m tests.house.check
 
-bench: bench-syntaxes bench-line  ## Run the benchmarks
+bench: bench-syntaxes bench-documents bench-line  ## Run the benchmarks
 
 bench-syntaxes: $(READY)  ## Measure reading and writing CII against factur-x and, where it is, drafthorse
 	@$(BIN)/python -m tests.bench.syntaxes
+
+bench-documents: $(READY)  ## Measure making Factur-X against factur-x and, where it is, drafthorse
+	@$(BIN)/python -m tests.bench.documents
 
 bench-line: $(READY)  ## Measure the whole line at fixed arrival rates
 	@$(BIN)/python -m tests.bench.line

@@ -144,7 +144,8 @@ def _measured(work: str, lines: int, data: bytes, times: Mapping[str, list[float
     return Measured(work, lines, len(data), medians, spread)
 
 
-def _available(folder: str | None) -> list[str]:
+def installed(folder: str | None) -> list[str]:
+    """The peers that can be imported, looked for in a folder as well; of the others it says that they are not here."""
     if folder:
         sys.path.append(str(Path(folder).resolve()))
     found = []
@@ -172,7 +173,7 @@ def main() -> int:
     parser.add_argument("--lines", default="5,100,5000", help="numbers of lines, comma between them")
     parser.add_argument("--peers", help="a folder into which peers were installed")
     options = parser.parse_args()
-    peers = _available(options.peers)
+    peers = installed(options.peers)
     results: list[Measured] = []
     for lines in (int(number) for number in options.lines.split(",")):
         for one in measured(lines, peers):
