@@ -80,6 +80,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/problems/{name}", problems.explain, OPEN),
     Route("GET", "/openapi.json", description.as_json, OPEN),
     Route("GET", "/openapi.yaml", description.as_yaml, OPEN),
+    Route("GET", "/v1/schemas/invoice.json", description.invoice_schema, OPEN),
     Route("GET", "/docs", description.page, OPEN),
     Route("GET", "/docs/page.js", description.part("page.js"), OPEN),
     Route("GET", "/docs/page.css", description.part("page.css"), OPEN),

@@ -73,6 +73,11 @@ async def as_yaml(request: web.Request) -> web.Response:
     return _answer(request, _yaml())
 
 
+async def invoice_schema(request: web.Request) -> web.Response:
+    """The JSON Schema of the JSON form of an invoice, as it stands by itself."""
+    return _answer(request, _invoice_schema())
+
+
 async def page(request: web.Request) -> web.Response:
     """The page to read and try it."""
     return _answer(request, _file("page.html"))
@@ -112,6 +117,11 @@ def _redirected(of: str, value: Any) -> Any:
 @cache
 def _json() -> Shown:
     return _shown("application/json", json.dumps(described(), ensure_ascii=False, default=str).encode())
+
+
+@cache
+def _invoice_schema() -> Shown:
+    return _shown("application/schema+json", json.dumps(json_form.json_schema(), ensure_ascii=False).encode())
 
 
 @cache

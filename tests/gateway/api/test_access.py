@@ -34,6 +34,7 @@ OPEN = {
     "/metrics",
     "/problems/{name}",
     "/openapi.json",
+    "/v1/schemas/invoice.json",
     "/openapi.yaml",
     "/docs",
     "/docs/page.js",

@@ -87,6 +87,14 @@ async def test_the_contract_is_served(api: Api) -> None:
     assert again.status == 304
 
 
+async def test_the_schema_of_the_json_form_has_an_address(api: Api) -> None:
+    answer = await api.client.get("/v1/schemas/invoice.json")
+    assert answer.headers["Content-Type"] == "application/schema+json"
+    schema = json.loads(await answer.read())
+    assert schema["properties"]["number"]["description"] == "BT-1 Invoice number"
+    assert schema["$defs"]["Line_BG25"]["properties"]["parent_id"]["description"] == "BT-X-304 Parent line identifier"
+
+
 async def test_the_page_comes_from_here_and_may_load_nothing_else(api: Api) -> None:
     page = await api.client.get("/docs")
     text = await page.text()
