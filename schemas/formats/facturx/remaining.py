@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import Field, fields
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from schemas.formats.facturx.wording import Pairs, Writer
@@ -33,12 +34,18 @@ _SPOKEN = (InvoiceReference, LineReference, ObjectReference, Reference)
 
 def remaining(value: Any, laid_out: Collection[str], writer: Writer) -> Pairs:
     """Label and text of every value in the fields of a group that are not laid out; a group within is one text."""
+    cls: Any = type(value)
     return [
         (label(value, one, writer), text)
-        for one in fields(value)
-        if one.name not in laid_out
-        for text in _texts(value, one, writer)
+        for one in _others(cls, frozenset(laid_out))
+        if (found := getattr(value, one.name)) is not None and found not in ("", ())
+        for text in _texts(cls, one, found, writer)
     ]
+
+
+@cache
+def _others(cls: type[Any], laid_out: frozenset[str]) -> tuple[Field[Any], ...]:
+    return tuple(one for one in fields(cls) if one.name not in laid_out)
 
 
 def in_words(value: Any, writer: Writer, laid_out: Collection[str] = ()) -> str:
@@ -73,10 +80,10 @@ def address(found: Address | None, writer: Writer) -> list[str]:
     return [line for line in (found.line1, found.line2, found.line3, last) if line]
 
 
-def _texts(owner: Any, one: Field[Any], writer: Writer) -> Iterator[str]:
-    shape, found = shapes(type(owner))[one.name], getattr(owner, one.name)
+def _texts(cls: type[Any], one: Field[Any], found: Any, writer: Writer) -> Iterator[str]:
+    shape = shapes(cls)[one.name]
     for item in found if shape.many else (found,):
-        if item is None or item == "" or isinstance(item, bytes):
+        if isinstance(item, bytes):
             continue
         text = in_words(item, writer) if shape.kind == "group" else plain(item, shape.kind, writer)
         if text:

@@ -86,8 +86,10 @@ class Writer:
         _, digits, exponent = value.as_tuple()
         if not isinstance(exponent, int) or len(digits) + abs(exponent) > _DIGITS:
             return str(value)
-        zeros = len(digits) - len("".join(map(str, digits)).rstrip("0")) if any(digits) else 0
-        decimals = max(least, -(exponent + zeros), 0)
+        decimals = least
+        if -exponent > least:
+            zeros = len(digits) - len("".join(map(str, digits)).rstrip("0")) if any(digits) else 0
+            decimals = max(least, -(exponent + zeros), 0)
         whole, _, rest = f"{value:,.{decimals}f}".partition(".")
         whole = whole.replace(",", self.formats["thousands"]).replace("-", MINUS)
         return f"{whole}{self.formats['decimal']}{rest}" if rest else whole
