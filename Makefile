@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-kill serve lock docker-check clean
+.PHONY: conformance help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-kill serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ bench-documents: $(READY)  ## Measure making Factur-X against factur-x and, wher
 
 bench-line: $(READY)  ## Measure the whole line at fixed arrival rates
 	@$(BIN)/python -m tests.bench.line
+
+bench-tree: $(READY)  ## Measure publishing and auditing a hash tree of a million leaves
+	@$(BIN)/python -m tests.bench.tree
 
 bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 	@$(BIN)/python -m tests.bench.kill --kills 1000

@@ -13,6 +13,7 @@ from schemas.finding import Verdict
 from schemas.formats.facturx import pdfa
 from schemas.formats.facturx.extract import extract
 from schemas.judge import judge
+from signing.verify import verify
 
 
 @pytest.fixture
@@ -113,6 +114,8 @@ def test_the_demo_shows_the_main_job_twice(reachable, capsys):
             assert said.count(status) >= 3, status
         assert "settled" in said
         assert "The broken one was refused" in said
+        assert "The proof holds." in said
+        assert [name for name, _ in verify(out / "proof.zip")][-1] == "key"
         made = [path.read_bytes() for path in (out / "documents").glob("*.pdf")]
         assert len(made) == 3
         for pdf in made:
