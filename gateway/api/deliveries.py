@@ -49,12 +49,12 @@ class _Call:
     fingerprint: bytes
 
 
-class _Uninvoiced(Rejected):
-    """The delivery cannot be invoiced; carries the invoice as it would be, and what was checked."""
+class _Uninvoiced(Exception):
+    """The delivery cannot be invoiced; carries the draft."""
 
-    def __init__(self, answer: drafting.Answer) -> None:
-        super().__init__("the delivery cannot be invoiced; nothing was recorded", answer.findings)
-        self.members = {"checked": list(answer.checked), "invoice": dict(answer.shown)}
+    def __init__(self, draft: drafting.Answer) -> None:
+        super().__init__("the delivery cannot be invoiced")
+        self.draft = draft
 
 
 _Act: TypeAlias = Callable[[_Call, OrderRow, Sequence[DeliveryRow]], Awaitable[UUID]]
@@ -114,11 +114,17 @@ async def _issued(call: _Call, act: _Act) -> web.Response:
             except Changed:
                 continue
             except _Uninvoiced as refused:
-                return problems.answer(request, refused, **refused.members)
+                return _refusal(request, refused.draft)
         else:
             raise Busy("the order is being delivered by others; try again", timedelta(seconds=1))
     request.app[RING]()
     return await _answer(call, order_id, delivery_id, replayed=replayed, wait=wait)
+
+
+def _refusal(request: web.Request, draft: drafting.Answer) -> web.Response:
+    """Every finding, and the invoice as it would be, into which they point."""
+    error = Rejected("the delivery cannot be invoiced; nothing was recorded", draft.findings)
+    return problems.answer(request, error, checked=list(draft.checked), invoice=dict(draft.shown))
 
 
 async def _answer(call: _Call, order_id: UUID, delivery_id: UUID, *, replayed: bool, wait: int | None) -> web.Response:
@@ -217,7 +223,7 @@ def _issue(
 
 
 async def _drafted(call: _Call, question: drafting.Question) -> drafting.Answer:
-    """The draft. Raises Malformed when the call cannot be read, Rejected when its invoice cannot be issued."""
+    """The draft. Raises Malformed when the call cannot be read, _Uninvoiced when its invoice cannot be issued."""
     try:
         answer: drafting.Answer = await call.request.app[RESOURCES].compute(drafting.answer, question)
     except Unreadable as unreadable:

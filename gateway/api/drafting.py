@@ -14,7 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 from schemas import json_form, orders
-from schemas.finding import Finding, Severity, Verdict
+from schemas.catalogue import FORMATS
+from schemas.finding import Finding, LayerVerdict, Report, Severity, Verdict
+from schemas.invoice import Invoice
 from schemas.invoicing import NUMBERLESS, Dispatch, DispatchLine, Setting, differences, draft, over
 from schemas.judge import judge
 from schemas.order import Order
@@ -110,7 +112,7 @@ def answer(question: Question) -> Answer:
     invoice, remarks = json_form.write(drafted.invoice), list(drafted.remarks)
     checked: tuple[Mapping[str, Any], ...] = ()
     if not told:
-        report = judge(invoice, french=question.french, folder=question.rules)
+        report = _judged(invoice, drafted.invoice, question)
         checked = tuple(layer.as_json() for layer in report.layers)
         if report.verdict is Verdict.INVALID:
             told.extend(report.findings)
@@ -131,6 +133,17 @@ def answer(question: Question) -> Answer:
         tuple(remarks),
         checked,
     )
+
+
+def _judged(data: bytes, invoice: Invoice, question: Question) -> Report:
+    """What the line would say of the invoice; where already its JSON form is at fault, with what the rules say too."""
+    report = judge(data, french=question.french, folder=question.rules)
+    if all(layer.verdict is not LayerVerdict.FAILED for layer in report.layers if layer.name == "json"):
+        return report
+    own = [replace(finding, path=f"/invoice{finding.path}") for finding in report.findings]
+    further = judge(FORMATS["cii"].write(invoice), french=question.french, folder=question.rules)
+    others = [replace(finding, line=None) for finding in further.findings]
+    return replace(further, verdict=Verdict.INVALID, findings=(*own, *others))
 
 
 def _corrected(dispatch: Dispatch, question: Question) -> Dispatch:

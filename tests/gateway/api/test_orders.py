@@ -317,6 +317,17 @@ async def test_the_rules_are_asked_before_anything_is_recorded(api: Api) -> None
     assert (await shown(api, key, made["links"]["self"]))["invoice"]["stage"] == "delivered"
 
 
+async def test_a_call_that_says_half_of_a_group_is_told_so_beside_what_the_rules_say(api: Api) -> None:
+    key = await api.key(await api.account(french=True))
+    order = await kept(api, key, "order/order-x-basic.xml")
+    body = call(vat={"category": "S", "rate": "20"})  # transfers without their means (BT-81)
+    told = await problem(await deliver(api, key, order, body), 422, "rejected")
+    found = {finding["rule"]: finding for finding in told["findings"]}
+    assert found["JSON-MISSING"]["path"] == "/invoice/payment/means_code"
+    assert any(rule.startswith("BR-FR-05") for rule in found) or "XSD" in found
+    assert told["errorCode"] == "Rejected"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "name", "path"),
     [
