@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Command] = {
     "build": Command("build", "make a Factur-X of an invoice, with our page or around a PDF"),
     "convert": Command("convert", "write an invoice in another format, losing nothing unasked"),
     "extract": Command("extract", "take the invoice and the attachments out of a PDF or an XML"),
+    "inspect": Command("inspect", "say what a file is, and whether its page says what its XML says"),
     "page": Command("page", "typeset the readable page of an invoice"),
     "order": Command("order", "read orders: Order-X, UBL or JSON, and say whether they can be kept"),
     "explain": Command("explain", "say what a rule means and how to mend what breaks it"),
@@ -54,6 +55,7 @@ delivers it once, proves it, and follows it until it is paid.
                   estafette build invoice.json -o out.pdf    a Factur-X from JSON, CII or UBL
                   estafette convert --to ubl invoice.pdf     CII, UBL, Factur-X, JSON, without loss
                   estafette explain BR-CO-15                 what a rule means
+                  estafette inspect invoice.pdf              what it is, and whether page and XML agree
   the gateway     estafette demo                     four invoices through a gateway and a simulated platform
                   estafette serve                    the gateway, with its own PostgreSQL in ./estafette-data
                   estafette account create NAME --siren 123456782

@@ -66,6 +66,8 @@ class _Page:
     """The lines with a space between them."""
     letters: str
     """Letters and digits only, without accents."""
+    written: str
+    """The text as it came, to tell what stands there as it stands there."""
 
 
 def compare(invoice: Invoice, text: str) -> tuple[Likeness, ...]:
@@ -118,7 +120,7 @@ _ALIKE = str.maketrans({
 def _page(text: str) -> _Page:
     lines = tuple(line for line in map(_plain, re.split(r"[\r\n\f\v\u2028\u2029]+", text[:TEXT_LIMIT])) if line)
     flat = " ".join(lines)
-    return _Page(lines, flat, _letters(flat))
+    return _Page(lines, flat, _letters(flat), " ".join(text[:TEXT_LIMIT].split()))
 
 
 def _plain(text: str) -> str:
@@ -150,7 +152,8 @@ def _reference(term: str, name: str, value: str, page: _Page) -> Likeness:
     wanted = "".join(_plain(value).split())
     if not wanted or _stands(wanted, page.flat):
         return Likeness(term, name, value, Standing.FOUND)
-    return _otherwise(term, name, value, filter(None, map(_token, _near_label(term, page))))
+    others = filter(None, map(_token, _near_label(term, page)))
+    return _otherwise(term, name, value, (_as_written(other, page) for other in others))
 
 
 def _stands(wanted: str, text: str) -> bool:
@@ -172,7 +175,13 @@ def _party(term: str, name: str, value: str, page: _Page) -> Likeness:
     if wanted in page.letters or wanted[::-1] in page.letters:
         return Likeness(term, name, value, Standing.FOUND)
     near = _nearest(_bare(_plain(value)), page)
-    return _otherwise(term, name, value, [near] if near else [])
+    return _otherwise(term, name, value, [_as_written(near, page)] if near else [])
+
+
+def _as_written(found: str, page: _Page) -> str:
+    """What was found, in the letters of the page where it stands there in one piece."""
+    match = re.search(re.escape(found), page.written, re.IGNORECASE)
+    return match[0] if match is not None else found
 
 
 _NEAR = 0.86

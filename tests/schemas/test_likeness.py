@@ -76,9 +76,9 @@ def test_a_round_amount_needs_no_decimals(text: str) -> None:
         ("BT-9", "Échéance :\n30/11/2026", "2026-11-30"),
         ("BT-115", "Net à payer\n12,00 €", "12,00"),
         ("BT-2", "Rechnungsdatum 02.10.2026", "2026-10-02"),
-        ("BT-1", "Facture N° F-2026-0002", "f-2026-0002"),
-        ("BT-1", "Invoice number: A17", "a17"),
-        ("BT-27", "Atelier des Tilleul SARL", "atelier des tilleul sarl"),
+        ("BT-1", "Facture N° F-2026-0002", "F-2026-0002"),
+        ("BT-1", "Invoice number: A17", "A17"),
+        ("BT-27", "Atelier des Tilleul SARL", "Atelier des Tilleul SARL"),
         ("BT-84", f"IBAN {OTHER_IBAN[:4]} {OTHER_IBAN[4:]}", OTHER_IBAN),
     ],
 )
@@ -177,7 +177,7 @@ def test_no_text_breaks_it(text: str, amount: Decimal, day: datetime.date) -> No
 
 def test_the_largest_text_takes_little_time() -> None:
     for text in ("aa11" + "a" * 26 + " ", "1 ", "total ttc ", "Atelier des Tilleux "):
-        assert len(compare(invoice(), text * (500_000 // len(text)))) == 10
+        assert len(compare(invoice(), text * (250_000 // len(text)))) == 10
 
 
 def _invoices() -> Iterator[Invoice]:

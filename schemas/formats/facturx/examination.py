@@ -13,6 +13,7 @@ second look. What it does not know leaves the verdict open; broken is a file onl
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ REASONS_LIMIT = 20
 SIGNATURES_LIMIT = 100
 """Signatures that are told."""
 _FIELDS_LIMIT = 10_000
+
+logging.getLogger("fontTools").setLevel(logging.CRITICAL)  # its complaints of fonts of others help nobody here
 
 
 class Answer(StrEnum):
