@@ -75,9 +75,20 @@ def _judged(count: int, start: int, folder: Path) -> Iterator[Tally]:
         made.append((specimen, path))
         _progress("made and checked", len(made), count)
     yield from ours.values()
+    yield _looked_at([specimen for specimen, _ in made if specimen.wrapped])
     yield from _asked_vera(made)
     everything = [(specimen.name, path) for specimen, path in made]
     yield _asked("Mustang, container", everything, judges.MUSTANG, judges.mustang)
+
+
+def _looked_at(wrapped: Sequence[Specimen]) -> Tally:
+    tally = Tally("looks as before (page of others)")
+    try:
+        for specimen in wrapped:
+            tally.count(specimen.name, own.looks(specimen))
+    except Absent as missing:
+        tally.absent = str(missing)
+    return tally
 
 
 def _asked_vera(made: Sequence[tuple[Specimen, Path]]) -> Iterator[Tally]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from io import BytesIO
@@ -12,7 +15,7 @@ import pikepdf
 from pikepdf import Name, pdfa
 
 from schemas.formats.facturx.extract import extract
-from tests.conformance.judges import Opinion
+from tests.conformance.judges import Absent, Opinion
 from tests.conformance.specimens import Specimen
 
 LEVELS = (("minimum", "MINIMUM"), ("basicwl", "BASIC WL"), ("basic", "BASIC"), ("extended", "EXTENDED"),
@@ -73,6 +76,25 @@ def repeated(specimen: Specimen) -> Opinion:
     """The same input gives the same bytes."""
     same = specimen.make() == specimen.pdf
     return Opinion(same, () if same else ("made again, it has other bytes",))
+
+
+def looks(specimen: Specimen) -> Opinion:
+    """A page of another looks as it did, pixel by pixel. Raises Absent without pdftoppm, which draws it."""
+    before, after = _drawn(specimen.supplied), _drawn(specimen.pdf)
+    same = before == after and len(before) > 0
+    return Opinion(same, () if same else ("it does not look as before",))
+
+
+def _drawn(pdf: bytes) -> list[bytes]:
+    """Each page as pixels."""
+    if shutil.which("pdftoppm") is None:
+        raise Absent("pdftoppm (Poppler) is not installed here")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "it.pdf"
+        path.write_bytes(pdf)
+        command = ["pdftoppm", "-r", "100", str(path), str(Path(folder) / "page")]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        return [one.read_bytes() for one in sorted(Path(folder).glob("page-*.ppm"))]
 
 
 def spoil(good: Path, bad: Path) -> None:

@@ -74,10 +74,15 @@ class Specimen:
     """BT-24."""
     xml: bytes
     pdf: bytes
-    wrapped: bool
-    """Whether the page is another's; only PDF/A-3b is claimed then."""
+    supplied: bytes
+    """The page, where it is another's; empty where it is ours."""
     make: Callable[[], bytes]
     """Makes the PDF again."""
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the page is another's; only PDF/A-3b is claimed then."""
+        return bool(self.supplied)
 
     @property
     def flavours(self) -> tuple[str, ...]:
@@ -96,21 +101,20 @@ def specimens(count: int, start: int) -> Iterator[Specimen]:
         language = ("fr", "en")[(number // len(PROFILES) + number // len(kinds)) % 2]
         whole = _KINDS[kind](chance) if kind != "every-field" else drawn_by_chance[number % len(drawn_by_chance)]
         invoice = held(replace(whole, profile=PROFILES[profile]), profile)
-        yield _specimen(f"{number:03}-{profile}-{kind}-{language}", invoice, language, chance)
+        supplied = _page(number // len(kinds), chance) if kind == "wrapped" else b""
+        yield _specimen(f"{number:03}-{profile}-{kind}-{language}", invoice, language, supplied)
 
 
-def _specimen(name: str, invoice: Invoice, language: str, chance: random.Random) -> Specimen:
+def _specimen(name: str, invoice: Invoice, language: str, supplied: bytes) -> Specimen:
     xml = FORMATS["cii"].write(invoice)
     read = FORMATS["cii"].read(xml).invoice
-    wrapped = "-wrapped-" in name
-    if wrapped:
-        supplied = _pages(chance)
+    if supplied:
         described = pdfa.Description(read.profile, sheet.title(read, language), read.seller.name, AT, language)
         carried = (Embedded("annexe é.txt", "text/plain", b"annexe", "Supplement"),)
         make = lambda: wrapping.wrap(supplied, xml, described, carried).pdf  # noqa: E731
     else:
         make = lambda: facturx.build(read, xml, language=language, created=AT)  # noqa: E731
-    return Specimen(name, read.profile, xml, make(), wrapped, make)
+    return Specimen(name, read.profile, xml, make(), supplied, make)
 
 
 # What a profile holds ------------------------------------------------------------------------------------------------
@@ -268,12 +272,11 @@ def _drawn(count: int, start: int) -> list[Invoice]:
     return found
 
 
-def _pages(chance: random.Random) -> bytes:
-    """A page that another program made: those of tests/samples/pdf, one drawn by hand, one typeset from an invoice."""
-    samples = sorted(PAGES.glob("wrapped-*.pdf"))
-    number = chance.randrange(len(samples) + 2)
-    if number < len(samples):
-        return samples[number].read_bytes()
-    if number == len(samples):
-        return built(drawn(b"1 0 0 rg 10 10 50 50 re f"), in_tree(("plan.txt", b"plan")))
-    return page.typeset(_short(chance), language="fr", created=AT)
+def _page(number: int, chance: random.Random) -> bytes:
+    """A page that another program made: those of tests/samples/pdf in turn, one drawn by hand, one of ours."""
+    pages = [path.read_bytes() for path in sorted(PAGES.glob("wrapped-*.pdf"))]
+    pages.append(
+        built(drawn(b"1 0 0 rg 10 10 50 50 re f"), in_tree(("plan.txt", b"plan"), ("factur-x.xml", b"<old/>")))
+    )
+    pages.append(page.typeset(_short(chance), language="fr", created=AT))
+    return pages[number % len(pages)]

@@ -8,6 +8,7 @@ it, and the result says so.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ PREVENTIONS_LIMIT = 50
 """Preventions told of one PDF; the same one on several pages is one."""
 _REACHED_LIMIT = 200_000
 """Objects followed to tell on which page one is."""
+
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of each oddity in the fonts of others
 
 _OBJECT = re.compile(r"obj (\d+) (\d+)")
 _COLOURS = re.compile(r"Device(?:CMYK|RGB|Gray|N)|Separation|Lab|Cal(?:RGB|Gray)|Indexed")
