@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from schemas.formats.cii import FORMAT
 from schemas.invoice import Identifier, Invoice
 from schemas.xml import Unreadable
 from tests.conftest import CORPUS, STANDARDS
+from tests.schemas.sample_invoice import invoice as sample_invoice
 from tests.schemas.strategies import examples, invoices
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -146,3 +148,12 @@ def test_every_valid_document_of_the_corpus_survives(xsd: etree.XMLSchema) -> No
     assert read >= 177
     assert len(refused) == 6
     assert all("-date-" in path and rules == {"XML-VALUE"} for path, rules in refused)
+
+
+def test_a_discount_without_gross_price_gets_one() -> None:
+    """The schema wants a gross price around a discount; UBL may say the discount alone."""
+    invoice = sample_invoice()
+    line = invoice.lines[0]
+    bare = replace(line, price=replace(line.price, net=Decimal("90.00"), discount=Decimal("10.00"), gross=None))
+    read = FORMAT.read(FORMAT.write(replace(invoice, lines=(bare,)))).invoice
+    assert read.lines[0].price == replace(bare.price, gross=Decimal("100.00"))

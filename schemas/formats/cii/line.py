@@ -19,12 +19,14 @@ from schemas.formats.cii.syntax import (
 from schemas.formats.cii.views import (
     TaxTotal,
     merge_base_quantity,
+    merge_gross,
     merge_tax_total,
     spread_base_quantity,
+    spread_gross,
     spread_gross_base,
     spread_tax_total,
 )
-from schemas.invoice import AccountingReference, LineNote, Measure, PriceAdjustment
+from schemas.invoice import AccountingReference, LineNote, Measure, Price, PriceAdjustment
 
 _CHARGE_INDICATOR = "ram:ChargeIndicator/udt:Indicator"
 
@@ -136,7 +138,7 @@ _DISCOUNTS = View(
 _GROSS_PRICE = Group(
     "ram:GrossPriceProductTradePrice",
     (
-        Leaf("ram:ChargeAmount", "price.gross"),
+        View(Leaf("ram:ChargeAmount", "gross"), Price, merge_gross, spread_gross),
         View(Leaf("ram:BasisQuantity", "value", {"unitCode": "unit"}), Measure, merge_base_quantity, spread_gross_base),
         Group(
             "ram:AppliedTradeAllowanceCharge",

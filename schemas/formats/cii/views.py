@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from schemas.binding import Context, Scope
 from schemas.formats.cii.syntax import iban
@@ -23,6 +24,7 @@ from schemas.invoice import (
     Measure,
     Payment,
     Percentage,
+    Price,
     Text,
     VatBreakdown,
     term,
@@ -213,6 +215,24 @@ def spread_movement(invoice: Invoice, _root: Invoice) -> Iterator[Movement]:
     """A movement for each mode of transport."""
     for mode in invoice.delivery.transport_modes if invoice.delivery else ():
         yield Movement(mode=mode)
+
+
+def merge_gross(scope: Scope, found: Scope, _context: Context) -> bool:
+    """BT-148 of the gross price."""
+    return "gross" not in found or bool(
+        scope.setdefault("price", {}).setdefault("gross", found["gross"]) == found["gross"]
+    )
+
+
+def spread_gross(line: Line, _root: Invoice) -> Iterator[Price]:
+    """BT-148; CII wants a gross price wherever there is a discount, and without one it is net price and discounts."""
+    price, gross = line.price, line.price.gross
+    changed = price.discount is not None or price.more_discounts or price.charges or price.gross_base
+    if gross is None and price.net is not None and changed:
+        less = sum((one.amount or Decimal(0) for one in price.more_discounts), price.discount or Decimal(0))
+        gross = price.net + less - sum((one.amount or Decimal(0) for one in price.charges), Decimal(0))
+    if gross is not None:
+        yield Price(gross=gross)
 
 
 def merge_base_quantity(scope: Scope, found: Scope, _context: Context) -> bool:
