@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from lxml import etree
@@ -35,16 +35,14 @@ from schemas.table import (
     Syntax,
     View,
     amount,
-    attribute,
-    beside,
     build,
-    escape,
     first_and_more,
-    getter,
     iso_date,
     number,
     put,
+    unchain,
 )
+from schemas.writing import writer
 from schemas.xml import Unreadable, line_of, name_of, parse, path_of, refusal
 
 __all__ = [
@@ -67,7 +65,6 @@ __all__ = [
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _Reader: TypeAlias = Callable[[etree._Element, Scope, Context], None]
-_Writer: TypeAlias = Callable[[Any, Any], str]
 
 
 def _locate(cls: type[Any], group: str, path: str) -> tuple[Shape, str]:
@@ -79,27 +76,13 @@ def _locate(cls: type[Any], group: str, path: str) -> tuple[Shape, str]:
     return shapes(cls)[name], id_of(cls.__dataclass_fields__[name], group) or group
 
 
-def _unchain(node: Leaf | Fixed | Group) -> Leaf | Fixed | Group:
-    """A node whose tag is a chain as groups of one child each."""
-    first, slash, rest = node.tag.partition("/")
-    if not slash:
-        return node
-    if isinstance(node, Group):
-        inner: Node = Group(rest, node.children, node.into, required=node.required, more=node.more)
-        return Group(first, (inner,), when=node.when, required=node.required)
-    if isinstance(node, Fixed):
-        return Group(first, (Fixed(rest, node.value, node.also, node.written),))
-    return Group(first, (replace(node, tag=rest),))
-
-
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a node stands: the class of its scope, the group it is, its path and its depth in the document."""
+    """Where a node stands: the class of its scope, the group it is, and its path in the document."""
 
     cls: type[Any]
     group: str
     path: str
-    depth: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +90,12 @@ class _Compiled:
     tag: str
     when: Callable[[etree._Element], bool] | None
     read: _Reader
-    write: _Writer
-    counts: bool
-    """Whether what it writes is content, so that its group must be written."""
-    standing: str = ""
-    """What it writes that is no content all the same."""
 
 
 class Binding:
     """The reader and the writer of one syntax, compiled from its table; `model` is the class of what it binds."""
 
-    __slots__ = ("_close", "_currency_paths", "_model", "_open", "_read", "_root", "_syntax", "_writers")
+    __slots__ = ("_close", "_currency_paths", "_model", "_open", "_read", "_root", "_syntax", "_write")
 
     def __init__(self, syntax: Syntax, root: str, children: tuple[Node, ...], model: type[Any] = Invoice) -> None:
         self._syntax = syntax
@@ -127,8 +105,9 @@ class Binding:
             "/".join(map(syntax.clark, path.split("/"))) if path else ""
             for path in (syntax.currency_path, syntax.tax_currency_path)
         )
-        place = _Place(model, "", f"/{root}", 1)
-        self._read, self._writers = self._children(children, place)
+        place = _Place(model, "", f"/{root}")
+        self._read = self._children(children, place)
+        self._write = writer(syntax, children, model)
         spaces = "".join(f' xmlns{":" if p else ""}{p}="{uri}"' for p, uri in syntax.namespaces.items())
         self._open, self._close = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}{spaces}>', f"\n</{root}>\n"
 
@@ -151,13 +130,13 @@ class Binding:
 
     def write(self, invoice: Any) -> bytes:
         """The model as UTF-8 bytes. Raises ValueError for a character that XML cannot carry."""
-        text = "".join((self._open, *(writer(invoice, invoice) for _, _, writer in self._writers), self._close))
+        text = "".join((self._open, self._write(invoice), self._close))
         if found := _FORBIDDEN.search(text):
             raise ValueError(f"XML cannot carry the character U+{ord(found[0]):04X}")
         return text.encode()
 
-    def _children(self, nodes: tuple[Node, ...], place: _Place) -> tuple[_Reader, list[tuple[bool, str, _Writer]]]:
-        """One reader for all children of an element, and the writers in schema order."""
+    def _children(self, nodes: tuple[Node, ...], place: _Place) -> _Reader:
+        """One reader for all children of an element."""
         compiled = [self._node(node, place) for node in nodes]
         by_tag: dict[str, list[_Compiled]] = {}
         for one in compiled:
@@ -179,7 +158,7 @@ class Binding:
                 else:
                     reader(child, scope, context)
 
-        return read, [(one.counts, one.standing, one.write) for one in compiled]
+        return read
 
     def _choice(self, several: list[_Compiled], path: str) -> _Reader:
         """The reader of a tag with several meanings."""
@@ -205,15 +184,14 @@ class Binding:
     def _node(self, node: Node, place: _Place) -> _Compiled:
         if isinstance(node, View):
             return self._view(node, place)
-        node = _unchain(node)
+        node = unchain(node)
         if isinstance(node, Group):
             return self._group(node, place)
         return self._fixed(node, place) if isinstance(node, Fixed) else self._leaf(node, place)
 
     def _view(self, view: View, place: _Place) -> _Compiled:
-        inner = self._node(view.node, _Place(view.cls, view.group, place.path, place.depth))
-        path, merge, spread = f"{place.path}/{inner.tag}", view.merge, view.spread
-        read_inner, write_inner = inner.read, inner.write
+        inner = self._node(view.node, _Place(view.cls, view.group, place.path))
+        path, merge, read_inner = f"{place.path}/{inner.tag}", view.merge, inner.read
 
         def read(element: etree._Element, scope: Scope, context: Context) -> None:
             found: Scope = {}
@@ -221,73 +199,36 @@ class Binding:
             if found and not merge(scope, found, context):
                 context.unknown[path] = None
 
-        def write(scope: Any, root: Any) -> str:
-            return "".join([write_inner(one, root) for one in spread(scope, root)])
-
-        return _Compiled(inner.tag, inner.when, read, write, True)
+        return _Compiled(inner.tag, inner.when, read)
 
     def _fixed(self, node: Fixed, place: _Place) -> _Compiled:
         path, known = f"{place.path}/{node.tag}", {node.value, *node.also}
-        text = f"\n{'  ' * place.depth}<{node.tag}>{escape(node.value)}</{node.tag}>" if node.written else ""
 
         def read(element: etree._Element, _scope: Scope, context: Context) -> None:
             if (element.text or "").strip() not in known:
                 context.unknown[path] = None
 
-        return _Compiled(node.tag, None, read, lambda _scope, _root: text, False)
+        return _Compiled(node.tag, None, read)
 
     def _group(self, node: Group, place: _Place) -> _Compiled:
         path = f"{place.path}/{node.tag}"
         shape, group = _locate(place.cls, place.group, node.into) if node.into else (None, place.group)
-        inside = _Place(shape.cls if shape else place.cls, group, path, place.depth + 1)
-        read, writers = self._children(node.children, inside)
-        constant = not any(counts for counts, _, _ in writers)
-        opening, closing = f"\n{'  ' * place.depth}<{node.tag}>", f"\n{'  ' * place.depth}</{node.tag}>"
-
-        def write(scope: Any, root: Any) -> str:
-            parts, live = [opening], node.required or constant
-            for counts, standing, writer in writers:
-                if text := writer(scope, root):
-                    parts.append(text)
-                    live = live or (counts and text != standing)
-            if len(parts) == 1:
-                return f"{opening[:-1]}/>" if live else ""
-            parts.append(closing)
-            return "".join(parts) if live else ""
-
+        read = self._children(node.children, _Place(shape.cls if shape else place.cls, group, path))
         if shape is None:
-            return _Compiled(node.tag, node.when, read, write, not constant)
-        get = getter(node.into)
+            return _Compiled(node.tag, node.when, read)
         if shape.many:
-            several = _reader_of_many(read, shape.cls, node.into)
-            return _Compiled(
-                node.tag,
-                node.when,
-                several,
-                lambda scope, root: "".join([write(v, root) for v in get(scope) or ()]),
-                True,
-            )
-
-        def write_one(scope: Any, root: Any) -> str:
-            value = get(scope)
-            return "" if value is None else write(value, root)
-
-        if not node.more:
-            return _Compiled(node.tag, node.when, _reader_of_one(read, node.into), write_one, True)
-        others, reader = getter(beside(node.into, node.more)), _reader_of_first(read, shape.cls, node.into, node.more)
-
-        def write_all(scope: Any, root: Any) -> str:
-            return "".join([write_one(scope, root), *(write(value, root) for value in others(scope) or ())])
-
-        return _Compiled(node.tag, node.when, reader, write_all, True)
+            return _Compiled(node.tag, node.when, _reader_of_many(read, shape.cls, node.into))
+        if node.more:
+            return _Compiled(node.tag, node.when, _reader_of_first(read, shape.cls, node.into, node.more))
+        return _Compiled(node.tag, node.when, _reader_of_one(read, node.into))
 
     def _leaf(self, leaf: Leaf, place: _Place) -> _Compiled:
         shape, term = _locate(place.cls, place.group, leaf.path)
         path = f"{place.path}/{leaf.tag}"
         codec = leaf.codec or (self._syntax.date if shape.kind == "date" else CODECS[shape.kind])
-        standing = self._standing(leaf, place.depth)
-        read = _leaf_reader(leaf, shape, codec, self._attributes(leaf, shape, place), (path, term))
-        return _Compiled(leaf.tag, None, read, self._leaf_writer(leaf, shape, codec, place.depth), True, standing)
+        return _Compiled(
+            leaf.tag, None, _leaf_reader(leaf, shape, codec, self._attributes(leaf, shape, place), (path, term))
+        )
 
     def _attributes(self, leaf: Leaf, shape: Shape, place: _Place) -> Callable[[etree._Element, Scope, Context], None]:
         """Takes the attributes of a leaf that hold a field, and notes those that say what the model does not hold."""
@@ -313,55 +254,6 @@ class Binding:
                     context.unknown[f"{path}/@{name}"] = None
 
         return take
-
-    @staticmethod
-    def _standing(leaf: Leaf, depth: int) -> str:
-        """What a leaf writes when it has no value: nothing, or what stands for that."""
-        return f"\n{'  ' * depth}<{leaf.tag}>{escape(leaf.absent[0])}</{leaf.tag}>" if leaf.absent else ""
-
-    def _leaf_writer(self, leaf: Leaf, shape: Shape, codec: Codec, depth: int) -> _Writer:
-        """Element text for the value or values of a leaf; nothing for an absent one."""
-        get, encode, where = getter(leaf.path), codec.encode, leaf.where
-        constants = "".join(f' {name}="{attribute(value)}"' for name, value in leaf.fixed.items())
-        opening, closing = f"\n{'  ' * depth}<{leaf.tag}{constants}", f"</{leaf.tag}>"
-        getters = [(name, getter(path)) for name, path in leaf.attributes.items()]
-        schemed, money = shape.kind == "identifier", ""
-        if self._syntax.amounts_carry_currency and shape.kind in ("amount", "price"):
-            money = "" if self._syntax.currency_attribute in leaf.attributes else self._syntax.currency_attribute
-
-        def one(value: Any, scope: Any, root: Any) -> str:
-            attributes = f' {money}="{attribute(root.currency)}"' if money and root.currency else ""
-            for name, get_attribute in getters:
-                if text := get_attribute(scope):
-                    attributes += f' {name}="{attribute(text)}"'
-            if schemed:
-                if value.scheme:
-                    attributes += f' schemeID="{attribute(value.scheme)}"'
-                value = value.value
-            return f"{opening}{attributes}>{encode(value)}{closing}"
-
-        if shape.many:
-            return lambda scope, root: "".join(
-                [one(v, scope, root) for v in get(scope) or () if where is None or where(v)]
-            )
-
-        standing = self._standing(leaf, depth)
-
-        def write(scope: Any, root: Any) -> str:
-            value = get(scope)
-            if value is None or value == "" or (where is not None and not where(value)):
-                return standing
-            return one(value, scope, root)
-
-        if not leaf.more:
-            return write
-        others = getter(beside(leaf.path, leaf.more))
-
-        def write_all(scope: Any, root: Any) -> str:
-            more = [one(v, scope, root) for v in others(scope) or () if where is None or where(v)]
-            return "".join([write(scope, root), *more])
-
-        return write_all
 
 
 def _leaf_reader(

@@ -12,7 +12,7 @@ import binascii
 import datetime
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -176,12 +176,15 @@ def _decimal(text: str) -> Decimal:
 
 def number(value: Decimal) -> str:
     """A number as it was given, without exponent."""
-    return format(value, "f")
+    text = str(value)
+    return format(value, "f") if "E" in text else text
 
 
 def amount(value: Decimal) -> str:
     """An amount with two decimals, or with as many as it has when they are not zeros."""
-    text = format(value, "f")
+    text = number(value)
+    if text[-3:-2] == ".":
+        return text
     whole, dot, decimals = text.partition(".")
     if not dot:
         return f"{text}.00"
@@ -301,3 +304,21 @@ def _has(scope: Scope, place: list[str]) -> bool:
             return False
         scope = scope[step]
     return True
+
+
+def unchain(node: Leaf | Fixed | Group) -> Leaf | Fixed | Group:
+    """A node whose tag is a chain as groups of one child each."""
+    first, slash, rest = node.tag.partition("/")
+    if not slash:
+        return node
+    if isinstance(node, Group):
+        inner: Node = Group(rest, node.children, node.into, required=node.required, more=node.more)
+        return Group(first, (inner,), when=node.when, required=node.required)
+    if isinstance(node, Fixed):
+        return Group(first, (Fixed(rest, node.value, node.also, node.written),))
+    return Group(first, (replace(node, tag=rest),))
+
+
+def element(tag: str, text: str, depth: int) -> str:
+    """An element with a text, on a line of its own."""
+    return f"\n{'  ' * depth}<{tag}>{escape(text)}</{tag}>"
