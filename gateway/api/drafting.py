@@ -7,7 +7,7 @@ delivery is recorded, and the line judges its invoice as any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -105,7 +105,7 @@ def answer(question: Question) -> Answer:
     dispatch = json_form.form(json_form.loads(question.body), Dispatch, partial=True)
     told: list[Finding] = []
     if question.previous is not None:
-        told.extend(_changed(dispatch, question.quantities))
+        told.extend(_changed(dispatch, question))
         dispatch = _corrected(dispatch, question)
     drafted = draft(order, dispatch, Setting(question.before, question.today, question.french))
     told.extend(drafted.findings)
@@ -165,23 +165,21 @@ def _corrected(dispatch: Dispatch, question: Question) -> Dispatch:
     return replace(joined, lines=lines, allow_over_delivery=True)
 
 
-def _changed(dispatch: Dispatch, quantities: Mapping[str, Decimal]) -> list[Finding]:
+def _changed(dispatch: Dispatch, question: Question) -> Iterator[Finding]:
     """A correction mends the invoice, not what was delivered."""
-    findings = []
+    before = json_form.form(dict(question.previous or {}), Dispatch, partial=True)
+    if dispatch.date not in (None, before.date):
+        yield _same("its date stays", "BT-72", "/date", str(dispatch.date), str(before.date))
+    if dispatch.despatch_advice not in ("", before.despatch_advice):
+        found, expected = dispatch.despatch_advice, before.despatch_advice
+        yield _same("its despatch advice stays", "BT-16", "/despatch_advice", found[:100], expected[:100])
     for at, line in enumerate(dispatch.lines):
-        delivered = quantities.get(line.line)
+        delivered = question.quantities.get(line.line)
         if delivered is None or line.quantity not in (None, delivered):
-            says = "A correction is of the same delivery: its lines and quantities stay as they were."
-            findings.append(
-                Finding(
-                    "DELIVERY-SAME",
-                    Severity.FATAL,
-                    "delivery",
-                    says,
-                    ("BT-132", "BT-129"),
-                    f"/lines/{at}",
-                    found=f"{line.line[:100]}: {line.quantity}",
-                    expected="nothing" if delivered is None else str(delivered),
-                )
-            )
-    return findings
+            found, expected = f"{line.line[:100]}: {line.quantity}", str(delivered or "nothing")
+            yield _same("its lines and quantities stay", "BT-129", f"/lines/{at}", found, expected)
+
+
+def _same(what: str, term: str, path: str, found: str, expected: str) -> Finding:
+    says = f"A correction is of the same delivery: {what} as it was."
+    return Finding("DELIVERY-SAME", Severity.FATAL, "delivery", says, (term,), path, found=found, expected=expected)

@@ -287,6 +287,12 @@ async def deliveries(connection: Connection, order_id: UUID) -> tuple[DeliveryRo
         """,
         ids,
     )
+    quantities: dict[UUID, dict[str, Decimal]] = {}
+    for line in lines:
+        quantities.setdefault(line["delivery_id"], {})[line["line"]] = line["quantity"]
+    documents: dict[UUID, list[IssuedRow]] = {}
+    for one in issued:
+        documents.setdefault(one["delivery_id"], []).append(_issued(one))
     return tuple(
         DeliveryRow(
             row["delivery_id"],
@@ -296,8 +302,8 @@ async def deliveries(connection: Connection, order_id: UUID) -> tuple[DeliveryRo
             row["despatch_advice"],
             tuple(row["remarks"]),
             row["created_at"],
-            {line["line"]: line["quantity"] for line in lines if line["delivery_id"] == row["delivery_id"]},
-            tuple(_issued(one) for one in issued if one["delivery_id"] == row["delivery_id"]),
+            quantities[row["delivery_id"]],
+            tuple(documents[row["delivery_id"]]),
         )
         for row in rows
     )
@@ -407,7 +413,7 @@ async def _record(connection: Connection, what: Issue, delivery: NewDelivery) ->
 
 
 async def _next_number(connection: Connection, what: Issue) -> str:
-    """The next number of a series that no invoice bears; its row stays locked until the invoice is committed."""
+    """The next number of a series that no invoice of the legal entity bears; its row stays locked until the commit."""
     while True:
         count = await connection.fetchval(
             """
@@ -422,10 +428,14 @@ async def _next_number(connection: Connection, what: Issue) -> str:
         number = f"{what.series}{count:0{_DIGITS}}"
         used = await connection.fetchval(
             """
-            select exists (select from invoice_number where number = $1)
-                or exists (select from order_invoice where number = $1)
+            select exists (select from invoice_number where number = $1 and seller = any($2))
+                or exists (select from order_invoice i join order_delivery d using (account_id, delivery_id)
+                           join purchase_order o using (account_id, order_id)
+                           where i.number = $1 and o.participant = $3)
             """,
             number,
+            [what.order.participant, what.order.seller],
+            what.order.participant,
         )
         if not used:
             return number

@@ -117,6 +117,26 @@ async def test_a_number_is_used_up_by_an_invoice_only(pool: Pool) -> None:
     assert await orders.issue(pool, issue(now), delivery(2)) == "F2026-000002"
 
 
+@pytest.mark.parametrize("table", ["document", "task", "event", "order_delivery_line", "order_invoice"])
+async def test_a_delivery_and_its_invoice_are_recorded_together_or_not_at_all(pool: Pool, table: str) -> None:
+    account = await open_account(pool)
+    order = await kept(pool, account)
+    async with pool.owner() as connection:
+        await connection.execute(
+            "create function fail() returns trigger language plpgsql as $$ begin raise exception 'broken'; end $$;"
+            f"create trigger fail before insert on {table} for each row execute function fail()"
+        )
+    with pytest.raises(Exception, match="broken"):
+        await orders.issue(pool, issue(order, key="k"), delivery())
+    async with pool.owner() as connection:
+        await connection.execute(f"drop trigger fail on {table}")
+        await connection.execute("set row_security = off")
+        for name in ("document", "order_delivery", "order_invoice", "invoice_series", "idempotency", "task"):
+            assert await connection.fetchval(f"select count(*) from {name}") == 0, name
+    assert (await found(pool, order))[0].version == 1
+    assert await orders.issue(pool, issue(order, key="k"), delivery()) == "F2026-000001"
+
+
 async def test_series_are_apart_for_years_and_legal_entities(pool: Pool) -> None:
     account = await open_account(pool)
     order = await kept(pool, account)

@@ -154,6 +154,11 @@ async def test_amounts_that_do_not_agree_are_remarked(api: Api) -> None:
     }
 
 
+def test_our_json_follows_the_published_schema() -> None:
+    conforms(json.loads(sample("order/order.json")), "Order")
+    conforms(call(("10", "1"), note="BL-1", vat={"category": "S", "rate": "20"}), "Dispatch")
+
+
 async def test_a_list_of_orders_is_filtered_and_paged(api: Api) -> None:
     key = await api.key(await api.account())
     for name in ("order/order-x-basic.xml", "order/order-x-comfort.xml", "order/ubl-order.xml"):
@@ -369,6 +374,21 @@ async def test_a_number_of_ones_own_and_the_series_beside_it(api: Api) -> None:
     assert third["invoice"]["number"] == "F2026-000003"
 
 
+async def test_each_legal_entity_has_a_series_of_its_own(api: Api) -> None:
+    account = await api.account()
+    key = await api.key(account)
+    added = await api.client.post(
+        "/v1/account/participants", json={"siren": "732829320", "name": "Filiale"}, headers=key
+    )
+    assert added.status == 201, await added.text()
+    for siren in ("404833048", "732829320"):
+        named = {**key, "Organization-Id": siren}
+        made = await answered(await hand_in(api, named, sample(ORDER)), 201)
+        assert made["participant"] == siren
+        delivered = await answered(await deliver(api, named, made["links"]["self"], call(("10", "1"))), 201)
+        assert delivered["invoice"]["number"] == "F2026-000001"
+
+
 async def test_a_closed_order_is_delivered_no_more(api: Api) -> None:
     key = await api.key(await api.account())
     order = await kept(api, key)
@@ -398,9 +418,9 @@ async def test_a_refused_invoice_is_corrected_for_the_same_delivery(api: Api) ->
     assert refused["invoice"]["halted"] == "the invoice number is already used"
     assert (await shown(api, key, order))["lines"][0]["remaining"] == "1"
     correct = refused["links"]["correct"]
-    other = {"lines": [{"line": "10", "quantity": "2"}]}
+    other = {"date": "2026-11-22", "despatch_advice": "BL-2", "lines": [{"line": "10", "quantity": "2"}]}
     told = await problem(await api.client.post(correct, json=other, headers=key), 422, "rejected")
-    assert rules(told) == {("DELIVERY-SAME", "/lines/0")}
+    assert rules(told) == {("DELIVERY-SAME", f"/{path}") for path in ("date", "despatch_advice", "lines/0")}
     named = {**key, "Idempotency-Key": "c1"}
     mended = await api.client.post(correct, json={"invoice": {"number": "OWN-2"}}, headers=named)
     mended_shape = await answered(mended, 201, "OrderDelivery")
