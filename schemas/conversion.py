@@ -25,17 +25,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from schemas import json_form, rulebook
+from schemas import json_form, profiles, rulebook
 from schemas.catalogue import FACTURX, FORMATS, JSON, Recognised, chain, recognise
 from schemas.finding import FINDINGS_LIMIT, Finding, Severity
 from schemas.formats import facturx
 from schemas.formats.facturx import page
 from schemas.formats.facturx.extract import Embedded, extract
 from schemas.formats.facturx.presentation import PLAIN, Presentation
-from schemas.invoice import CREDIT_NOTE_TYPES, Attachment, Invoice
-from schemas.loss import Loss, losses
-from schemas.rulebooks import facturx as facturx_rules
-from schemas.rulebooks import fr
+from schemas.invoice import CREDIT_NOTE_TYPES, Attachment, Invoice, Profile
+from schemas.loss import losses
 from schemas.xml import Unreadable, parse
 
 PAGE = "page"
@@ -43,10 +41,7 @@ UBL = "ubl"
 TARGETS = ("cii", UBL, FACTURX, JSON, PAGE)
 """What an invoice can become."""
 
-PROFILES: Mapping[str, str] = {
-    **{level: profile for profile, level in reversed(facturx_rules.PROFILES.items())},
-    "extended-ctc-fr": fr.EXTENDED_CTC_FR,
-}
+PROFILES: Mapping[str, str] = {profile.lower().replace(" ", ""): urn for urn, profile in profiles.URNS.items()}
 """Short name → BT-24 of the profiles that can be asked for by name."""
 
 _ATTACHABLE = {
@@ -61,8 +56,8 @@ _ATTACHABLE = {
 """Ending of a file name → media type, for those that EN 16931 allows in a supporting document (BT-125-1)."""
 
 
-_WITHOUT_ATTACHMENTS = ("minimum", "basicwl", "basic")
-"""Levels of Factur-X that have no supporting documents (BG-24)."""
+_LEAN = (Profile.MINIMUM, Profile.BASIC_WL)
+"""Profiles whose page tells more than their data."""
 
 
 class Cause(StrEnum):
@@ -99,6 +94,8 @@ class Lost:
     """Where it stands in the XML of the document; only for what our model does not know."""
     changed: bool = False
     """Whether the result has another value in its place."""
+    lowest: str = ""
+    """The lowest profile that has a place for it; only for what a profile has none for."""
 
     @property
     def what(self) -> str:
@@ -114,6 +111,7 @@ class Lost:
             "pointer": self.pointer,
             "path": self.path,
             "changed": self.changed,
+            "lowest": self.lowest,
             "reason": _REASONS[self.cause],
         }
         return {name: value for name, value in members.items() if value not in ("", False)}
@@ -272,11 +270,10 @@ def _wanted(taken: _Taken, wish: Wish) -> _Taken:
 def _made(taken: _Taken, wish: Wish) -> Converted:
     match wish.to:
         case "json":
-            invoice, left = _with_files(taken)
-            written = json_form.write(invoice)
-            return Converted(
-                written, "application/json", JSON, invoice.profile, invoice.number, (*taken.unknown, *left)
-            )
+            invoice, left = _with_files(taken, JSON)
+            invoice, beyond = _fitted(invoice) if wish.profile else (invoice, ())
+            lost = (*taken.unknown, *beyond, *left)
+            return Converted(json_form.write(invoice), "application/json", JSON, invoice.profile, invoice.number, lost)
         case "page":
             return _page(taken, wish)
         case "facturx":
@@ -289,11 +286,11 @@ def _xml(taken: _Taken, wish: Wish) -> Converted:
     """CII or UBL: the bytes that are there where they are it, else written."""
     own = taken.recognised
     syntax = own.syntax if own.syntax.startswith(wish.to) else _syntax(wish.to, taken.invoice)
-    invoice, left = _with_files(taken)
+    invoice, left = _with_files(taken, wish.to)
     kept = taken.xml(invoice, syntax)
     if kept is not None:
         return Converted(kept, "application/xml", own.syntax, own.profile, invoice.number, left, unchanged=True)
-    xml, missing = _written(invoice, syntax, wish)
+    xml, _, missing = _written(invoice, syntax, wish)
     return Converted(xml, "application/xml", syntax, invoice.profile, invoice.number, (*taken.unknown, *missing, *left))
 
 
@@ -305,18 +302,19 @@ def _facturx(taken: _Taken, wish: Wish) -> Converted:
     own = taken.recognised
     if own.format == FACTURX and not taken.touched and wish.supplied is None:
         return Converted(taken.data, "application/pdf", FACTURX, own.profile, taken.invoice.number, unchanged=True)
-    invoice, left = _with_files(taken)
-    missing: tuple[Lost, ...] = ()
+    invoice, left = _with_files(taken, FACTURX)
+    shown, missing = invoice, tuple[Lost, ...]()
     xml = taken.xml(invoice, "cii")
     if xml is None:
-        xml, missing = _written(invoice, "cii", wish)
+        xml, held, missing = _written(invoice, "cii", wish)
+        shown, missing = _shown(invoice, held, missing)
     else:
         _hold(xml, "cii", invoice.profile, wish)
     lost = (*taken.unknown, *missing, *left)
     if lost and not wish.accept_losses:
         raise Lossy(lost)
     made = facturx.make(
-        invoice,
+        shown,
         xml,
         language=wish.language,
         created=wish.created,
@@ -350,8 +348,35 @@ def _page(taken: _Taken, wish: Wish) -> Converted:
     return Converted(pdf, "application/pdf", PAGE, taken.invoice.profile, taken.invoice.number, lost)
 
 
-def _written(invoice: Invoice, syntax: str, wish: Wish) -> tuple[bytes, tuple[Lost, ...]]:
-    """The invoice in a syntax, and what that does not hold. Raises Unwritable."""
+def _shown(invoice: Invoice, held: Invoice, missing: tuple[Lost, ...]) -> tuple[Invoice, tuple[Lost, ...]]:
+    """What the page of a Factur-X tells beside XML that holds less, and what is lost all the same.
+
+    In the lean profiles the page tells everything; in the others it tells what the data does. The files of supporting
+    documents are attached to the PDF whatever the profile, so they are not lost.
+    """
+    profile = profiles.named(invoice.profile)
+    shown = invoice if profile in _LEAN else replace(held, attachments=invoice.attachments)
+    if all(one.content for one in invoice.attachments):
+        missing = tuple(one for one in missing if one.pointer != "/attachments")
+    return shown, missing
+
+
+def _fitted(invoice: Invoice) -> tuple[Invoice, tuple[Lost, ...]]:
+    """The invoice as its profile can hold it, and what that has no place for.
+
+    Values that no profile has a place for are left to the syntax: one of the two may hold them.
+    """
+    profile = profiles.named(invoice.profile)
+    beyond = profiles.beyond(invoice, profile) if profile else ()
+    if profile is None or not any(one.lowest for one in beyond):
+        return invoice, ()
+    gone = (Lost(Cause.PROFILE, one.term, one.name, one.pointer, lowest=one.lowest or "") for one in beyond)
+    return profiles.reduced(invoice, profile), tuple(gone)
+
+
+def _written(invoice: Invoice, syntax: str, wish: Wish) -> tuple[bytes, Invoice, tuple[Lost, ...]]:
+    """The XML of what profile and syntax hold, what the profile holds, and what is lost. Raises Unwritable."""
+    invoice, beyond = _fitted(invoice)
     try:
         xml = FORMATS[syntax].write(invoice)
         copy = FORMATS[syntax].read(xml).invoice
@@ -361,7 +386,10 @@ def _written(invoice: Invoice, syntax: str, wish: Wish) -> tuple[bytes, tuple[Lo
     except Unreadable as unreadable:
         raise Unwritable(unreadable.findings) from unreadable
     _hold(xml, syntax, invoice.profile, wish)
-    return xml, tuple(_lost(Cause.SYNTAX, one) for one in losses(invoice, copy))
+    missing = (
+        Lost(Cause.SYNTAX, one.term, one.name, one.pointer, changed=one.changed) for one in losses(invoice, copy)
+    )
+    return xml, invoice, (*beyond, *missing)
 
 
 def _hold(xml: bytes, syntax: str, profile: str, wish: Wish) -> None:
@@ -371,10 +399,14 @@ def _hold(xml: bytes, syntax: str, profile: str, wish: Wish) -> None:
         raise Unwritable(replace(finding, line=None) for finding in findings)
 
 
-def _with_files(taken: _Taken) -> tuple[Invoice, tuple[Lost, ...]]:
-    """The invoice with the files of its PDF as supporting documents, and those that cannot be one."""
+def _with_files(taken: _Taken, to: str) -> tuple[Invoice, tuple[Lost, ...]]:
+    """The invoice with the files of its PDF as supporting documents, and those that cannot be one.
+
+    XML of a profile without supporting documents has no room for them; JSON has, and a Factur-X carries them as files.
+    """
     invoice, left = taken.invoice, []
-    room = facturx_rules.PROFILES.get(invoice.profile) not in _WITHOUT_ATTACHMENTS
+    profile = profiles.named(invoice.profile)
+    room = to in (JSON, FACTURX) or profile is None or profile.holds(Profile.EN16931)
     for file in taken.files:
         if room and file.media_type in _ATTACHABLE.values() and file.name:
             added = Attachment(
@@ -388,10 +420,6 @@ def _with_files(taken: _Taken) -> tuple[Invoice, tuple[Lost, ...]]:
         else:
             left.append(Lost(Cause.FILE, name=file.name))
     return invoice, tuple(left)
-
-
-def _lost(cause: Cause, loss: Loss) -> Lost:
-    return Lost(cause, loss.term, loss.name, loss.pointer, changed=loss.changed)
 
 
 def _syntax(to: str, invoice: Invoice) -> str:

@@ -72,16 +72,21 @@ def add_options(it: argparse.ArgumentParser, what: str, *, lossy: bool = True) -
 def wish_of(options: argparse.Namespace, settings: Settings, to: str) -> Wish:
     """What the options ask for. Raises Unusable."""
     from schemas.conversion import Wish, profile_of
+    from schemas.formats.facturx.wording import languages
 
     try:
         profile = profile_of(getattr(options, "profile", None) or "")
     except ValueError as unknown:
         raise Unusable(Told(str(unknown), f"profil inconnu : {options.profile}")) from unknown
+    language = options.language or settings.language
+    if language not in languages():
+        known = ", ".join(languages())
+        raise Unusable(Told(f"the page speaks {known}, not {language}", f"la page parle {known}, pas {language}"))
     return Wish(
         to,
         SystemClock().now().replace(microsecond=0),
         profile=profile,
-        language=options.language or settings.language,
+        language=language,
         accept_losses=getattr(options, "allow_loss", False),
         rules=str(settings.rules) if settings.rules else None,
     )
@@ -227,6 +232,9 @@ def _loss(members: Mapping[str, Any], language: str) -> str:
     what = " ".join(members.get(name, "") for name in ("term", "name", "path") if members.get(name))
     where = f" ({members['pointer']})" if members.get("pointer") else ""
     why = _FRENCH[members["cause"]] if language == "fr" else members["reason"]
+    if members.get("lowest"):
+        has = "présent dès" if language == "fr" else "first in"
+        why += f" ({has} {members['lowest']})"
     return f"{what}{where}: {why}"
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TextIO
 
 LANGUAGES = ("fr", "en")
+"""What the commands speak; the page speaks more (`schemas.formats.facturx.wording`)."""
 
 
 class Told(NamedTuple):
@@ -30,13 +31,13 @@ class Told(NamedTuple):
 
 
 def add_language(it: argparse.ArgumentParser, *, page: bool = False) -> None:
-    """The option --language; `page`: it decides the language of the readable page too."""
-    about = "what is told, and the readable page" if page else "what is told"
-    it.add_argument(
-        "--language",
-        choices=LANGUAGES,
-        help=f"language of {about}; by default ESTAFETTE_LANGUAGE, then LANG",
-    )
+    """The option --language; `page`: it decides the language of the readable page too, which may be another."""
+    if page:
+        says = "language of the readable page (by default ESTAFETTE_LANGUAGE, else fr) and of what is told: fr, en, de"
+        it.add_argument("--language", help=says)
+    else:
+        says = "language of what is told; by default ESTAFETTE_LANGUAGE, then LANG"
+        it.add_argument("--language", choices=LANGUAGES, help=says)
 
 
 def add_format(it: argparse.ArgumentParser) -> None:
@@ -52,8 +53,8 @@ def add_format(it: argparse.ArgumentParser) -> None:
 def language_of(options: argparse.Namespace, environment: Mapping[str, str]) -> str:
     """The language to speak: as asked for, else as set for Estafette, else as the machine's locale says."""
     asked = getattr(options, "language", None) or environment.get("ESTAFETTE_LANGUAGE")
-    if asked in LANGUAGES:
-        return str(asked)
+    if asked:
+        return "fr" if asked == "fr" else "en"
     locale = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
     return "fr" if locale.lower().startswith("fr") else "en"
 

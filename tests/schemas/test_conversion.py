@@ -202,6 +202,61 @@ def test_what_would_break_its_schema_is_not_written() -> None:
     assert "InvoiceLine" in refused.value.findings[0].says
 
 
+def test_what_a_profile_has_no_place_for_is_named_and_left_out_only_when_accepted() -> None:
+    data = FORMATS["ubl-invoice"].write(replace(with_note(), project="Pier 4", payee=None))
+    with pytest.raises(Lossy) as refused:
+        convert(data, wish("cii", profile=PROFILES["basic"]))
+    named = {one.term: one for one in refused.value.losses}
+    assert {"BT-11", "BG-24"} <= set(named)
+    assert (named["BT-11"].cause, named["BT-11"].lowest, named["BT-11"].pointer) == (
+        Cause.PROFILE,
+        "EN 16931",
+        "/project",
+    )
+    made = convert(data, wish("cii", profile=PROFILES["basic"], accept_losses=True))
+    assert made.losses == refused.value.losses
+    assert made.profile == PROFILES["basic"]
+    assert judge(made.data).verdict is Verdict.VALID
+    assert b"Pier 4" not in made.data
+
+
+def test_a_richer_profile_takes_everything() -> None:
+    data = FORMATS["cii"].write(with_note())
+    for name in ("extended", "extended-ctc-fr"):
+        made = convert(data, wish("cii", profile=PROFILES[name]))
+        assert made.losses == ()
+        assert judge(made.data).verdict is Verdict.VALID, judge(made.data).findings
+
+
+@pytest.mark.parametrize("level", ["minimum", "basicwl", "basic"])
+def test_a_factur_x_of_a_lower_profile_keeps_its_files_and_names_what_its_data_lacks(level: str) -> None:
+    data = json_form.write(replace(with_note(), project="Pier 4"))
+    with pytest.raises(Lossy) as refused:
+        convert(data, wish("facturx", profile=PROFILES[level]))
+    assert "BG-24" not in {one.term for one in refused.value.losses}
+    made = convert(data, wish("facturx", profile=PROFILES[level], accept_losses=True))
+    found = extract(made.data)
+    assert [file.data for file in found.others] == [NOTE.content]
+    assert b"Pier 4" not in found.xml
+    assert found.claims.level == {"minimum": "MINIMUM", "basicwl": "BASIC WL", "basic": "BASIC"}[level]
+    text = "".join(page.extract_text() for page in PdfReader(BytesIO(made.data)).pages)
+    assert ("Pier 4" in text) == (level != "basic")
+    assert judge(made.data).verdict is Verdict.VALID, judge(made.data).findings
+
+
+def test_a_document_that_holds_more_than_it_declares_is_not_written_as_it_declares() -> None:
+    """JSON of an EN 16931 invoice with a term of the extension: named, not refused by a schema nobody asked about."""
+    line = replace(invoice().lines[0], kind="DETAIL")
+    data = json_form.write(replace(invoice(), lines=(line,)))
+    with pytest.raises(Lossy) as refused:
+        convert(data, wish("cii"))
+    assert {one.cause for one in refused.value.losses} == {Cause.PROFILE}
+    assert convert(data, wish("json")).losses == ()
+    with pytest.raises(Lossy):
+        convert(data, wish("json", profile=PROFILES["basic"]))
+    assert judge(convert(data, wish("cii", accept_losses=True)).data).verdict is Verdict.VALID
+
+
 def test_attaching_a_document_keeps_the_rest() -> None:
     data = (SAMPLES / "cii/invoice-simple.xml").read_bytes()
     made = convert(data, wish("facturx", attachments=(NOTE,)))

@@ -82,6 +82,22 @@ async def test_what_would_be_lost_is_all_named_and_given_only_when_accepted(api:
     assert (await answered(envelope, 200, "Conversion"))["losses"] == refused["losses"]
 
 
+async def test_a_profile_is_asked_for_by_name(api: Api) -> None:
+    key = await api.key(await api.account(), Scope.SUBMIT)
+    data = json.dumps({**json.loads(numbered("PROFILE")), "project": "Pier 4"}).encode()
+    headers = {**key, "Content-Type": "application/json"}
+    url = "/v1/conversions?to=cii&profile=basic"
+    refused = await problem(await api.client.post(url, data=data, headers=headers), 422, "underivable")
+    (project,) = [lost for lost in refused["losses"] if lost.get("term") == "BT-11"]
+    assert (project["cause"], project["lowest"], project["pointer"]) == ("profile", "EN 16931", "/project")
+    for lost in refused["losses"]:
+        conforms(lost, "Loss")
+    given = await api.client.post(f"{url}&accept_losses=true&envelope=true", data=data, headers=headers)
+    told = await answered(given, 200, "Conversion")
+    assert told["profile"].endswith(":basic")
+    assert told["losses"] == refused["losses"]
+
+
 async def test_a_pdf_and_its_data_become_one_factur_x(api: Api) -> None:
     key = await api.key(await api.account(), Scope.SUBMIT)
     page = await api.client.post(
@@ -107,7 +123,7 @@ async def test_a_pdf_and_its_data_become_one_factur_x(api: Api) -> None:
     [
         ("", b"<a/>", "application/xml", 400, "malformed"),
         ("?to=word", b"<a/>", "application/xml", 400, "malformed"),
-        ("?to=cii&language=de", b"<a/>", "application/xml", 400, "malformed"),
+        ("?to=cii&language=tlh", b"<a/>", "application/xml", 400, "malformed"),
         ("?to=cii&loss=yes", b"<a/>", "application/xml", 400, "malformed"),
         ("?to=cii&accept_losses=1", b"<a/>", "application/xml", 400, "malformed"),
         ("?to=cii&profile=luxury", b"<a/>", "application/xml", 400, "malformed"),
