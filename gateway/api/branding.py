@@ -55,7 +55,7 @@ async def write(request: web.Request) -> web.Response:
     data, text = raw
     try:
         presentation = Presentation(accent, logo.read(data, text) if data else None, link)
-        await resources.compute(facturx.prove, presentation)
+        presentation = await resources.compute(facturx.prove, presentation)
     except Unreadable as refused:
         raise Malformed("the logo cannot stand on a page", refused.findings) from refused
     await branding.write(resources.pool, account.id, presentation, resources.clock.now())

@@ -81,7 +81,7 @@ async def _set(options: argparse.Namespace, settings: Settings) -> Presentation:
                 data = file.read(logo.SIZE_LIMIT + 1)
             wanted = replace(wanted, logo=logo.read(data, options.logo_text))
         if wanted != before:
-            facturx.prove(wanted)
+            wanted = facturx.prove(wanted)
             await branding.write(pool, options.account, wanted, SystemClock().now())
     return wanted
 

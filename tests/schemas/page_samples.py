@@ -350,9 +350,8 @@ SELF_BILLED = replace(
 )
 
 MARK = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 240 64"><defs><linearGradient id="a">'
-    b'<stop offset="0" stop-color="#f6c343"/><stop offset="1" stop-color="#e07b00"/></linearGradient></defs>'
-    b'<circle cx="32" cy="32" r="30" fill="url(#a)"/><path d="M32 10v44M20 26l12-10 12 10M16 40l16-12 16 12" '
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 240 64">'
+    b'<circle cx="32" cy="32" r="30" fill="#f6c343"/><path d="M32 10v44M20 26l12-10 12 10M16 40l16-12 16 12" '
     b'stroke="#5b3a00" stroke-width="5" fill="none" stroke-linecap="round"/>'
     b'<rect x="80" y="14" width="150" height="14" rx="7" fill="#5b3a00"/>'
     b'<rect x="80" y="38" width="96" height="10" rx="5" fill="#f6c343"/></svg>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from typst import TypstError
@@ -10,6 +10,7 @@ from typst import TypstError
 from schemas.finding import Finding, Severity
 from schemas.formats.facturx import page, pdfa, sheet, wrapping
 from schemas.formats.facturx.extract import Embedded
+from schemas.formats.facturx.logo import read as read_logo
 from schemas.formats.facturx.presentation import PLAIN, Presentation
 from schemas.invoice import Invoice
 from schemas.xml import Unreadable
@@ -75,14 +76,36 @@ def make(
     return Made(pdfa.attach(made, xml, described, attachments), preventions)
 
 
-def prove(presentation: Presentation) -> None:
-    """Make a Factur-X with it, so that no logo keeps a document from being built later. Raises Unreadable."""
+def prove(presentation: Presentation) -> Presentation:
+    """What to keep of it: a Factur-X was made with it, so that no logo keeps a document from being built later.
+
+    A drawing that the strict check cannot follow, as one with gradients, becomes a picture. Raises Unreadable.
+    """
     try:
-        build(_SPECIMEN, b"<invoice/>", created=datetime(2000, 1, 1, tzinfo=UTC), presentation=presentation)
-    except (TypstError, pdfa.NotPdfA) as refused:
-        says = "The logo cannot be drawn in a PDF/A; it may be damaged."
-        fix = "Save it anew as PNG or as plain SVG, in RGB."
-        raise Unreadable((Finding("HOUSE-LOGO", Severity.FATAL, "house", says, fix=fix),)) from refused
+        _make_specimen(presentation)
+    except pdfa.NotPdfA as refused:
+        drawing = presentation.logo
+        if drawing is None or drawing.format != "svg":
+            raise _unfit() from refused
+        pictured = replace(presentation, logo=read_logo(page.picture(drawing), drawing.text))
+        try:
+            _make_specimen(pictured)
+        except (TypstError, pdfa.NotPdfA) as again:
+            raise _unfit() from again
+        return pictured
+    except TypstError as refused:
+        raise _unfit() from refused
+    return presentation
+
+
+def _make_specimen(presentation: Presentation) -> None:
+    build(_SPECIMEN, b"<invoice/>", created=datetime(2000, 1, 1, tzinfo=UTC), presentation=presentation)
+
+
+def _unfit() -> Unreadable:
+    says = "The logo cannot be drawn in a PDF/A; it may be damaged."
+    fix = "Save it anew as PNG or as plain SVG, in RGB."
+    return Unreadable((Finding("HOUSE-LOGO", Severity.FATAL, "house", says, fix=fix),))
 
 
 _SPECIMEN = Invoice(number="-", type_code="380", currency="EUR", profile="urn:cen.eu:en16931:2017")

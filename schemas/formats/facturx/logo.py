@@ -39,6 +39,7 @@ _SILENT = frozenset(("title", "desc", "metadata"))
 _REFERENCE = re.compile(r"url\(\s*['\"]?(?!['\"]?#)", re.IGNORECASE)
 _FETCHES = re.compile(r"@import|@font-face|expression\(|javascript:|\\", re.IGNORECASE)
 _START_OF_FRAME = frozenset((0xC0, 0xC1, 0xC2))
+_END_OF_IMAGE = b"\xff\xd9"
 _ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 _MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "svg": "image/svg+xml"}
 
@@ -80,6 +81,8 @@ def read(data: bytes, text: str) -> Logo:
     if found == "svg":
         _check_svg(data)
     else:
+        if found == "jpeg" and not data.rstrip(b"\0").endswith(_END_OF_IMAGE):
+            raise _refusal("The JPEG ends before its end.")
         width, height = size_of(data)
         if not 0 < width <= SIDE_LIMIT or not 0 < height <= SIDE_LIMIT or width * height > AREA_LIMIT:
             raise _refusal(

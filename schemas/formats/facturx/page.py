@@ -16,6 +16,7 @@ import typst
 
 from schemas.formats.facturx import paying
 from schemas.formats.facturx.lettering import FONTS, drawable
+from schemas.formats.facturx.logo import Logo
 from schemas.formats.facturx.presentation import PLAIN, Presentation, colours, pay_link
 from schemas.formats.facturx.sheet import compose
 from schemas.invoice import Invoice
@@ -24,6 +25,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 STANDARDS = ("a-3a", "ua-1")
 LONG = 100
 """Lines of an invoice after which the compiler is made to forget it."""
+_FINE = 400
+"""Points to the inch of a picture that is printed."""
 _KEPT = 10
 """Documents the compiler remembers parts of."""
 
@@ -72,6 +75,13 @@ def inputs(
         "code": code,
         "logo": logo.as_svg() if logo else "",
     }
+
+
+def picture(logo: Logo) -> bytes:
+    """A logo as PNG, as large as a page shows it."""
+    drawn = _compiler("logo.typ").compile(sys_inputs={"logo": logo.as_svg()}, format="png", ppi=_FINE)
+    assert isinstance(drawn, bytes)
+    return drawn
 
 
 @cache
