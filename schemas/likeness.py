@@ -241,11 +241,10 @@ _MONEY = re.compile(r"(?<![\w.,])(?:[0-9]{1,3}(?:[ .,'][0-9]{3})+|[0-9]+)[.,][0-
 
 def _amount(term: str, name: str, value: Decimal, page: _Page) -> Likeness:
     pattern = _spellings(value.copy_abs())
-    stated = [match[0] for rest in _labelled(term, page) if (match := _MONEY.search(rest))]
-    named = stated and term in _PAID_BY
-    if any(map(pattern.search, stated)) or (not named and pattern.search(page.flat)):
-        return Likeness(term, name, str(value), Standing.FOUND)
     near = [match[0] for rest in _near_label(term, page) if (match := _MONEY.search(rest))]
+    named = term in _PAID_BY and any(map(_MONEY.search, _labelled(term, page)))
+    if any(map(pattern.search, near)) or (not named and pattern.search(page.flat)):
+        return Likeness(term, name, str(value), Standing.FOUND)
     return _otherwise(term, name, str(value), near)
 
 
@@ -270,11 +269,10 @@ def _between(left: int) -> str:
 
 def _day(term: str, name: str, value: date, page: _Page) -> Likeness:
     american = value.day > 12 or _is_english(page)
-    stated = [days for rest in _labelled(term, page) if (days := _days(rest, american))]
-    named = stated and term in _PAID_BY
-    if any(value in days for days in stated) or (not named and _is_written(value, page, american)):
-        return Likeness(term, name, value.isoformat(), Standing.FOUND)
     near = [days for rest in _near_label(term, page) if (days := _days(rest, american))]
+    named = term in _PAID_BY and any(_days(rest, american) for rest in _labelled(term, page))
+    if any(value in days for days in near) or (not named and _is_written(value, page, american)):
+        return Likeness(term, name, value.isoformat(), Standing.FOUND)
     return _otherwise(term, name, value.isoformat(), (days[0].isoformat() for days in near))
 
 

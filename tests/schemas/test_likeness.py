@@ -93,6 +93,10 @@ def test_one_of_several_named_values_is_enough() -> None:
     assert one("BT-112", text).standing is FOUND
 
 
+def test_a_value_below_one_label_is_not_contradicted_by_another() -> None:
+    assert one("BT-9", "Échéance\n31/10/2026\nacompte, échéance 15/10/2026").standing is FOUND
+
+
 def test_columns_of_labels_and_values_accuse_nobody() -> None:
     assert one("BT-9", "Date de facture\nÉchéance\n01/10/2026\n31/10/2026").standing is FOUND
 
