@@ -1,0 +1,253 @@
+"""Seals on PDFs: what was sealed stays, what is verified is told check by check, and no attack passes."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pikepdf
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from schemas.formats import cii, facturx
+from schemas.formats.facturx.pdfa import check
+from signing.seal import NoTimestamp, NotSealed, SealKey, UnusableKey, query, seal, stamped
+from signing.verdict import Indication, Trust, Verdict, verify
+from tests.schemas.sample_invoice import invoice
+from tests.signing import authority
+from tests.signing.authority import NOW, answer, seal_key
+
+TRUST = Trust(authority.root().pem, authority.stamper_root().pem)
+REASON = "Authenticité et intégrité de la facture"
+
+
+@pytest.fixture(scope="module")
+def pdf() -> bytes:
+    one = invoice()
+    made = facturx.build(one, cii.FORMAT.write(one), created=NOW)
+    return made if isinstance(made, bytes) else made.pdf
+
+
+@pytest.fixture(scope="module")
+def sealed(pdf: bytes) -> bytes:
+    return seal(pdf, seal_key(), at=NOW, reason=REASON)
+
+
+@pytest.fixture(scope="module")
+def proved(sealed: bytes) -> bytes:
+    asked = query(sealed, 4711)
+    return stamped(sealed, asked, answer(asked.der, NOW + timedelta(seconds=3)))
+
+
+def held(verdict: Verdict) -> dict[int, bool | None]:
+    return {check.number: check.held for check in verdict.checks}
+
+
+def test_a_seal_leaves_the_document_as_it_is_and_is_verified(pdf: bytes, sealed: bytes) -> None:
+    assert sealed.startswith(pdf), "an incremental update"
+    verdict = verify(sealed, TRUST, NOW)
+    assert (verdict.indication, verdict.sub) == (Indication.PASSED, "")
+    assert verdict.claimed_at == NOW
+    assert verdict.stamped_at is None
+    assert "Atelier des Tilleuls seal" in verdict.sealed_by
+    assert held(verdict) == dict.fromkeys(range(1, 9), True)
+
+
+def test_a_timestamp_of_a_trusted_authority_is_told(sealed: bytes, proved: bytes) -> None:
+    assert len(proved) == len(sealed)
+    verdict = verify(proved, TRUST, NOW)
+    assert verdict.indication is Indication.PASSED
+    assert verdict.stamped_at == NOW + timedelta(seconds=3)
+    stranger = Trust(authority.root().pem, authority.root().pem)
+    verdict = verify(proved, stranger, NOW)
+    assert (verdict.indication, verdict.sub) == (Indication.INDETERMINATE, "NO_POE")
+
+
+def test_a_sealed_pdf_a_is_still_one(pdf: bytes, proved: bytes) -> None:
+    """The strict check knows no forms, so it cannot say; what it can judge it must not find wrong anew."""
+    known = "6.6.2.3.1-1"  # the XMP of Factur-X itself, which a seal brings back before this check's eyes
+    assert check(pdf) == ()
+    assert [one for one in check(proved) if "violation" in one and known not in one] == []
+    assert pikepdf.open(io.BytesIO(proved)).Root.get("/Version") is None
+
+
+@pytest.mark.skipif(shutil.which("qpdf") is None, reason="qpdf is not installed")
+def test_qpdf_finds_nothing_wrong(proved: bytes, tmp_path: Path) -> None:
+    (tmp_path / "sealed.pdf").write_bytes(proved)
+    subprocess.run(["qpdf", "--check", tmp_path / "sealed.pdf"], check=True, capture_output=True)
+
+
+@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="pdfsig is not installed")
+def test_a_second_implementation_agrees(proved: bytes, tmp_path: Path) -> None:
+    (tmp_path / "sealed.pdf").write_bytes(proved)
+    told = subprocess.run(["pdfsig", tmp_path / "sealed.pdf"], capture_output=True, text=True, check=False).stdout
+    assert "Signature is Valid" in told
+    assert "Total document signed" in told
+    assert "ETSI.CAdES.detached" in told
+
+
+@pytest.mark.parametrize("kind", ["pkcs12", "rsa"])
+def test_other_kinds_of_keys(pdf: bytes, kind: str) -> None:
+    key = authority.seal_key_pkcs12(b"passphrase")
+    if kind == "rsa":
+        key = seal_key(authority.person("RSA seal", authority.root(), key=rsa.generate_private_key(65537, 3072)))
+    verdict = verify(seal(pdf, key, at=NOW, reason=REASON), TRUST, NOW)
+    assert verdict.indication is Indication.PASSED
+
+
+def test_keys_that_cannot_be_used_are_told(pdf: bytes) -> None:
+    good = authority.sealer()
+    other = authority.person("Other", authority.root())
+    for key, says in (
+        (SealKey(b"no key"), "neither PEM nor PKCS#12"),
+        (replace(authority.seal_key_pkcs12(b"right"), passphrase=b"wrong"), "its passphrase is another"),
+        (SealKey(good.secret), "no certificate"),
+        (SealKey(good.secret + other.pem), "not that of its key"),
+        (SealKey(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "cannot be read"),
+    ):
+        with pytest.raises(UnusableKey, match=says):
+            seal(pdf, key, at=NOW, reason=REASON)
+    assert "secret" not in repr(seal_key())
+    assert "BEGIN" not in repr(seal_key())
+
+
+def test_what_is_no_pdf_is_not_sealed() -> None:
+    with pytest.raises(NotSealed):
+        seal(b"%PDF-1.7 nothing", seal_key(), at=NOW, reason=REASON)
+    with pytest.raises(NotSealed, match=r"no seal of ours|cannot be read"):
+        query(b"%PDF-1.7 nothing", 1)
+
+
+def test_an_answer_to_another_question_is_no_timestamp(sealed: bytes, pdf: bytes) -> None:
+    asked = query(sealed, 1)
+    with pytest.raises(NoTimestamp, match="another question"):
+        stamped(sealed, asked, answer(query(sealed, 2).der))
+    with pytest.raises(NoTimestamp, match="is no timestamp"):
+        stamped(sealed, asked, b"<html>not found</html>")
+    other = seal(pdf, seal_key(), at=NOW + timedelta(hours=1), reason=REASON)
+    with pytest.raises(NoTimestamp, match="another seal"):
+        stamped(other, asked, answer(asked.der))
+
+
+def test_strangers_expired_and_unknown_revocation_are_indeterminate(pdf: bytes) -> None:
+    stranger = authority.person("Stranger", authority.person("Strange root"))
+    expired = authority.person("Expired", authority.root(), until=NOW - timedelta(days=1))
+    listed = authority.person("Listed", authority.root(), revocations=True)
+    for one, sub in (
+        (stranger, "NO_CERTIFICATE_CHAIN_FOUND|CERTIFICATE_CHAIN_GENERAL_FAILURE"),
+        (expired, "OUT_OF_BOUNDS_NO_POE|EXPIRED"),
+        (listed, "TRY_LATER"),
+    ):
+        verdict = verify(seal(pdf, seal_key(one), at=NOW, reason=REASON), TRUST, NOW)
+        assert verdict.indication is Indication.INDETERMINATE, (one.certificate.subject, verdict)
+        assert re.fullmatch(sub, verdict.sub), verdict.sub
+    weak = authority.person("Weak", authority.root(), key=rsa.generate_private_key(65537, 1024))
+    verdict = verify(seal(pdf, seal_key(weak), at=NOW, reason=REASON), TRUST, NOW)
+    assert (verdict.indication, verdict.sub) == (Indication.INDETERMINATE, "CRYPTO_CONSTRAINTS_FAILURE")
+
+
+# Attacks -------------------------------------------------------------------------------------------------------------
+
+
+def flipped(data: bytes) -> bytes:
+    at = data.index(b"stream") + 20
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def updated(data: bytes) -> bytes:
+    """An incremental update: the page turned around, behind the sealed bytes."""
+    from pyhanko.pdf_utils.generic import NumberObject, pdf_name
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    page = writer.root["/Pages"]["/Kids"][0]
+    page[pdf_name("/Rotate")] = NumberObject(180)
+    writer.update_container(page)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def annotated(data: bytes) -> bytes:
+    """An evil annotation: text laid over what was sealed."""
+    from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, NumberObject, TextStringObject, pdf_name
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    page = writer.root["/Pages"]["/Kids"][0]
+    note = DictionaryObject(
+        {
+            pdf_name("/Type"): pdf_name("/Annot"),
+            pdf_name("/Subtype"): pdf_name("/FreeText"),
+            pdf_name("/Rect"): ArrayObject([NumberObject(one) for one in (50, 50, 300, 90)]),
+            pdf_name("/Contents"): TextStringObject("IBAN FR76 0000 0000 0000"),
+        }
+    )
+    reference = writer.add_object(note)
+    annots = page.get("/Annots", ArrayObject())
+    page[pdf_name("/Annots")] = ArrayObject([*annots, reference])
+    writer.update_container(page)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def stripped(data: bytes) -> bytes:
+    """The seal taken off, the document written anew."""
+    with pikepdf.open(io.BytesIO(data)) as document:
+        del document.Root.AcroForm
+        for page in document.pages:
+            if "/Annots" in page.obj:
+                del page.obj["/Annots"]
+        out = io.BytesIO()
+        document.save(out)
+    return out.getvalue()
+
+
+def cut(data: bytes) -> bytes:
+    """Back to before the seal."""
+    return data[: data.index(b"%%EOF") + 6]
+
+
+def replayed(data: bytes) -> bytes:
+    """The signature's digits of one document in another one."""
+    one = invoice()
+    other = replace(one, number="F-2026-0002")
+    made = facturx.build(other, cii.FORMAT.write(other), created=NOW)
+    second = seal(made if isinstance(made, bytes) else made.pdf, seal_key(), at=NOW, reason=REASON)
+    pattern = re.compile(rb"/Contents\s*<([0-9a-fA-F]{1000,})>")
+    digits, theirs = pattern.search(data), pattern.search(second)
+    assert digits
+    assert theirs
+    return second[: theirs.start(1)] + digits[1] + second[theirs.end(1) :]
+
+
+ATTACKS: dict[str, tuple[Callable[[bytes], bytes], Indication, str]] = {
+    "a bit of the document": (flipped, Indication.FAILED, "HASH_FAILURE"),
+    "an incremental update": (updated, Indication.FAILED, "FORMAT_FAILURE"),
+    "an evil annotation": (annotated, Indication.FAILED, "FORMAT_FAILURE"),
+    "the seal stripped": (stripped, Indication.FAILED, "FORMAT_FAILURE"),
+    "the seal cut off": (cut, Indication.FAILED, "FORMAT_FAILURE"),
+    "a seal of another document": (replayed, Indication.FAILED, "HASH_FAILURE"),
+    "bytes after the end": (lambda data: data + b"\n% more\n", Indication.FAILED, "FORMAT_FAILURE"),
+    "a second end": (
+        lambda data: data + b"junk\n" + data[data.rindex(b"startxref") :],
+        Indication.FAILED,
+        "FORMAT_FAILURE",
+    ),
+    "a shadow before the first byte": (lambda data: b"%PDF-1.7\n" + data, Indication.FAILED, "FORMAT_FAILURE"),
+}
+
+
+@pytest.mark.parametrize("name", list(ATTACKS))
+def test_no_attack_passes(proved: bytes, name: str) -> None:
+    attack, indication, sub = ATTACKS[name]
+    verdict = verify(attack(proved), TRUST, NOW)
+    assert verdict.indication is not Indication.PASSED, verdict
+    assert (verdict.indication, verdict.sub) == (indication, sub), verdict
