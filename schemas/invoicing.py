@@ -11,7 +11,8 @@ Decided here:
   taken anew of each part.
 - More than was ordered bears no more of a fixed amount than was agreed.
 - A SIRET told as legal identifier (scheme 0002, 14 digits) becomes what the norm wants: its SIREN as BT-30 or BT-47 and
-  the SIRET as an identifier of scheme 0009.
+  the SIRET as an identifier of scheme 0009. The norm allows a buyer one identifier: it is the order's first, and what
+  is left out is remarked.
 - Notes of the order are instructions to the seller and stay there, but for those the law wants on the invoice.
 - A French invoice whose business process (BT-23) nobody names is B1, goods.
 """
@@ -394,7 +395,7 @@ class _Work:
     def _header(self, lines: tuple[Line, ...]) -> Invoice:
         order, given = self.order, self.dispatch.invoice
         notes = tuple(note for note in order.notes if note.subject in _LAWFUL_NOTES)
-        means = order.payment
+        means, buyer = order.payment, _lawful(_invoiced(order))
         base = Invoice(
             number=NUMBERLESS,
             issue_date=self.setting.today,
@@ -415,7 +416,7 @@ class _Work:
             process=GOODS if self.setting.french else "",
             profile=json_form.EN16931,
             seller=_lawful(order.seller),
-            buyer=_lawful(_invoiced(order)),
+            buyer=replace(buyer, ids=buyer.ids[:1]),
             delivery=self._delivery(),
             payment=Payment(means_code=means.means_code, means_text=means.means_text) if means else None,
         )
@@ -429,6 +430,10 @@ class _Work:
         return Delivery(name=to.name, location_id=place, date=self.dispatch.date, address=to.address)
 
     def _remarks(self, delivered: Sequence[tuple[OrderLine, DispatchLine, Decimal]]) -> Iterator[Finding]:
+        for one in _lawful(_invoiced(self.order)).ids[1:]:
+            says = "EN 16931 allows the buyer one identifier; this one of the order is not on the invoice."
+            found = f"{one.value[:100]} ({one.scheme})" if one.scheme else one.value[:100]
+            yield Finding("DELIVERY-LEFT", Severity.WARNING, LAYER, says, ("BT-46",), found=found)
         left = remaining(self.order, self.setting.before)
         for line, _, quantity in delivered:
             if line.partial_delivery is False and quantity < left[line.id]:

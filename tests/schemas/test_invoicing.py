@@ -192,6 +192,40 @@ def test_a_siret_in_the_place_of_the_siren_is_put_where_it_belongs():
     assert Identifier("10000010800017", "0009") in invoice.seller.ids
 
 
+def test_a_buyer_has_one_identifier_and_what_is_left_out_is_remarked():
+    buyer = replace(COMFORT.buyer, ids=(Identifier("1", "0088"), Identifier("2", "0060")))
+    found = drafted(replace(COMFORT, buyer=buyer, invoicee=None), part(("10", "1")))
+    assert found.invoice.buyer.ids == (Identifier("1", "0088"),)
+    assert [(one.rule, one.found) for one in found.remarks] == [("DELIVERY-LEFT", "2 (0060)")]
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ["EX07_ORDER_DELIVERED", "EX11_ORDER_PICK-UP"])
+@pytest.mark.parametrize("profile", ["BASIC", "COMFORT"])
+def test_the_official_examples_become_invoices_that_pass_the_french_rules(name, profile):
+    path = next((CORPUS / "order-x-1.0").rglob(f"ORDER-X_{name}-{profile}.xml"))
+    members = {
+        "date": "2026-11-23",
+        "vat": {"category": "S", "rate": "20"},
+        "invoice": {
+            "due_date": "2026-12-24",
+            "payment": {"means_code": "30", "transfers": [{"account": "FR7630006000011234567890189"}]},
+            "notes": [
+                {"subject": note.subject, "text": note.text} for note in (*NOTES, Note(text="B2B", subject="BAR"))
+            ],
+            "seller": {"endpoint": {"value": "508102159", "scheme": "0225"}},
+            "buyer": {"endpoint": {"value": "572141885", "scheme": "0225"}},
+        },
+    }
+    order = orders.read(path.read_bytes()).order
+    found = drafted(order, json_form.form(members, Dispatch, partial=True), french=True)
+    assert found.findings == ()
+    assert found.invoice.totals.lines == order.totals.lines
+    report = judge(json_form.write(found.invoice), french=True)
+    assert [finding.rule for finding in report.findings if finding.severity == "fatal"] == []
+    assert report.verdict == "valid"
+
+
 def test_an_allowance_without_vat_takes_that_of_the_lines_when_there_is_one():
     order = replace(COMFORT, allowances=(AllowanceOrCharge(amount=Decimal(10), reason="x"),), charges=())
     assert drafted(order, part(("10", "1"))).invoice.allowances[0].vat_rate == Decimal(20)
