@@ -1,8 +1,8 @@
 """Pure, slow work runs in worker processes, never on the event loop.
 
-The processes are spawned, not forked: the Schematron engine of this release tolerates neither threads nor forks
-(DEPENDENCIES: saxonche). A process that dies or overruns its time takes its pool with it: the pool is made anew, the
-call raises `Interrupted`, and the worker tries the step again, at most twice. A child ends when its parent dies.
+The processes are spawned, not forked, so that they inherit no thread, lock or socket of the gateway. A process that
+dies or overruns its time takes its pool with it: the pool is made anew, the call raises `Interrupted`, and the worker
+tries the step again, at most twice. A child ends when its parent dies.
 """
 
 from __future__ import annotations

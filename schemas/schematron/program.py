@@ -90,7 +90,7 @@ class Program:
     def judge(self, document: Tree) -> tuple[Fired, ...]:
         """The assertions that fire on a document, pattern by pattern in document order. Raises DynamicError."""
         run = Run(document)
-        with decimal.localcontext(arithmetic.EXACT):
+        with decimal.localcontext(arithmetic.EXACT), tree.uncollected():
             try:
                 self._apply(run, document.root.place, self._plan())
             except (ArithmeticError, RecursionError, ValueError, OverflowError) as error:

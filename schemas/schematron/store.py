@@ -35,10 +35,13 @@ class Unusable(Exception):
     """The artefact cannot be compiled; no document can be judged by it."""
 
 
-def default_cache() -> Path:
-    """Where programs are kept when nobody says otherwise: the user's cache, as XDG has it."""
+def default_cache() -> Path | None:
+    """Where programs are kept when nobody says otherwise: the user's cache, as XDG has it; None: there is no such."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(base if os.path.isabs(base) else Path.home() / ".cache", "estafette", "rules")
+    try:
+        return Path(base if os.path.isabs(base) else Path.home() / ".cache", "estafette", "rules")
+    except RuntimeError:  # a user without a home
+        return None
 
 
 def load(path: str | Path, cache: Path | None = None) -> Program:

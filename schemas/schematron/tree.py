@@ -12,6 +12,7 @@ import gc
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 from xml.parsers import expat
@@ -220,18 +221,27 @@ def read(data: bytes) -> Tree:
     parser.buffer_size = _BUFFER
     tree = _begin(parser, data)
     parser.StartDoctypeDeclHandler = _no_document_type
-    running = gc.isenabled()
-    gc.disable()  # a tree is one growing structure with no garbage in it, which the collector would walk ever again
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise Unparsable(str(error)) from None
-    finally:
-        if running:
-            gc.enable()
+    with uncollected():
+        try:
+            parser.Parse(data, True)
+        except expat.ExpatError as error:
+            raise Unparsable(str(error)) from None
     tree.root.last = sum(len(place.nodes) for place in tree.places())
     tree.root.stop = len(tree.texts)
     return tree
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keeps the garbage collector away while a tree grows or is asked: there is no garbage in it, and the collector
+    would walk the whole of it again and again."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _no_document_type(*_: object) -> None:

@@ -4,7 +4,8 @@
 
 An invoice of ours is given as many lines as asked, so that its sums hold. Each time is the median of several runs of
 parsing and judging, in processor time of one thread, so that what else the machine does is not counted; both engines
-have their stylesheets compiled beforehand. The garbage collector runs as it does in the gateway. SaxonC is asked last, in the same process and thread.
+have their stylesheets compiled beforehand. The garbage collector runs as it does in the gateway. SaxonC is asked last,
+in the same process and thread.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from decimal import Decimal
 
 from lxml import etree
 
-from schemas import saxon, xml
+from schemas import xml
 from schemas.schematron import store, tree
 from schemas.schematron.program import Program
+from tests.conformance import saxon
 from tests.conformance.rules import CII, SAMPLES, SHEETS, UBL, find
 
 DEFAULT = "facturx-en16931,br-fr-cii,extended-ctc-fr-cii,facturx-extended,en16931-ubl,br-fr-ubl,extended-ctc-fr-ubl"

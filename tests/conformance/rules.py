@@ -11,6 +11,7 @@ It ends with 0 when nothing differs, with 1 when something does, with 2 when a s
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
@@ -30,6 +31,9 @@ from tests.schemas.mutants import mutants
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT.parent / "shared" / "corpus"
 SAMPLES = ROOT / "tests" / "samples"
+
+FROZEN = SAMPLES / "oracle"
+"""What the oracle said of the corpus, for tests that run without it; `--freeze` writes it."""
 
 CHUNK = 40
 """Documents handed to a child at once."""
@@ -78,6 +82,8 @@ class Tally:
     documents: int = 0
     valid: int = 0
     """Documents that the XSD accepts."""
+    verdicts: dict[str, str] = field(default_factory=dict)
+    """Document → what the oracle says, as `sealed` writes it."""
     differing: list[str] = field(default_factory=list)
     errors: int = 0
     """Documents that the XSD refuses and on which one engine alone ends in an error."""
@@ -119,7 +125,7 @@ Verdict = Counter[tuple[str, ...]] | str
 
 def oracle(path: str, data: bytes) -> Verdict:
     """What SaxonC says."""
-    from schemas import saxon
+    from tests.conformance import saxon
 
     try:
         return Counter((each.id, each.flag, each.role, each.location, each.text) for each in saxon.run(path, data))
@@ -167,6 +173,7 @@ def compare(task: tuple[Sheet, str | None, list[tuple[str, bytes]]]) -> Tally:
         tally.documents += 1
         tally.valid += valid
         theirs, own = oracle(path, data), ours(path, data)
+        tally.verdicts[name] = sealed(theirs)
         if isinstance(theirs, Counter):
             tally.fired.update(key[0] or key[4] for key in theirs)
         if theirs == own or (isinstance(theirs, str) and isinstance(own, str)):
@@ -183,6 +190,28 @@ def _difference(theirs: Verdict, own: Verdict) -> str:
         return f"oracle {_short(theirs)}, ours {_short(own)}"
     missing, extra = theirs - own, own - theirs
     return f"missing {list(missing)[:2]}, too many {list(extra)[:2]}"
+
+
+def sealed(verdict: Verdict) -> str:
+    """A verdict in a few letters: how many assertions fired, and the digest of what they say and where."""
+    if isinstance(verdict, str):
+        return "error"
+    lines = sorted(repr((key, times)) for key, times in verdict.items())
+    return f"{sum(verdict.values())}:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:12]}"
+
+
+def frozen(kind: str) -> dict[str, dict[str, str]]:
+    """What the oracle said when it was last asked: document → stylesheet → verdict."""
+    file = FROZEN / f"{kind}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _freeze(sheet: Sheet, verdicts: dict[str, str]) -> None:
+    known = frozen(sheet.kind)
+    for name, verdict in verdicts.items():
+        known.setdefault(name, {})[sheet.name] = verdict
+    rows = (f"{json.dumps(name)}: {json.dumps(known[name], sort_keys=True)}" for name in sorted(known))
+    (FROZEN / f"{sheet.kind}.json").write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
 
 def _short(verdict: Verdict) -> str:
@@ -219,6 +248,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sheet", action="append", help="only this stylesheet; may be given again")
     parser.add_argument("--folder", default=os.environ.get("ESTAFETTE_RULES"), help="where other stylesheets lie")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--freeze", action="store_true", help="keep what the oracle says of the documents themselves")
     asked = parser.parse_args(arguments)
     code = 0
     with multiprocessing.get_context("spawn").Pool(asked.processes) as pool:
@@ -243,6 +273,8 @@ def main(arguments: Sequence[str]) -> int:
             )
             for difference in total.differing[:10]:
                 print(f"    {difference[:700]}", flush=True)
+            if asked.freeze:
+                _freeze(sheet, {name: said for name, said in total.verdicts.items() if " #" not in name})
             code = 1 if total.differing else code
     return code
 
@@ -252,6 +284,7 @@ def _add(total: Tally, tally: Tally) -> None:
     total.valid += tally.valid
     total.errors += tally.errors
     total.differing += tally.differing
+    total.verdicts |= tally.verdicts
     total.fired |= tally.fired
 
 

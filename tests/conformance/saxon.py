@@ -1,8 +1,8 @@
-"""Runs an official Schematron, compiled to XSLT by its publisher, and gives back the assertions that fired.
+"""The oracle: what SaxonC says a Schematron, compiled to XSLT by its publisher, says of a document.
 
 SaxonC aborts the whole process when two threads use it or when a process forks after its first use, so there is one
 engine per process, it belongs to the thread that used it first, and any other thread or fork is refused with an
-exception instead of being tried. The gateway calls it in spawned worker processes only (`gateway/compute.py`).
+exception instead of being tried. It is asked in child processes of tests only.
 
 The engine never sees a caller's bytes: it is given what `schemas.xml.serialise` wrote from a hardened tree, so there
 is no entity left to expand. It may read local files, because the Factur-X sheets read their code lists beside them, and

@@ -19,7 +19,7 @@ FUNCTION_LINES = 70
 
 DOORS = {
     "lxml": ("schemas",),
-    "saxonche": ("schemas/saxon.py",),
+    "saxonche": (),
     "pikepdf": ("schemas/formats/facturx",),
     "typst": ("schemas/formats/facturx",),
     "xmlschema": ("schemas/xsd.py",),

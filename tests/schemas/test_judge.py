@@ -24,6 +24,7 @@ from schemas.invoice import Identifier, Invoice
 from schemas.judge import judge, warm
 from schemas.rulebooks import facturx, fr
 from tests.schemas.sample_invoice import invoice
+from tests.schemas.skeleton import Assert, Rule, stylesheet
 
 ATTACKS = Path(__file__).parent.parent / "samples" / "attacks"
 
@@ -335,10 +336,7 @@ def test_a_schema_that_cannot_be_used_skips_all_and_leaves_unjudged(tmp_path: Pa
 
 
 def test_a_rule_that_errs_leaves_unjudged(tmp_path: Path) -> None:
-    sheet = (
-        '<xsl:stylesheet version="2.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">'
-        '<xsl:template match="/"><xsl:value-of select="number(//*) + error()"/></xsl:template></xsl:stylesheet>'
-    )
+    sheet = stylesheet((Rule("/*", (Assert("xs:decimal(name()) > 0", "OUR-01"),)),)).decode()
     report = judge(FORMATS["cii"].write(invoice()), folder=_spoilt(tmp_path, sheet))
     assert (report.verdict, set(_fatal(report))) == (Verdict.UNJUDGED, {"ENGINE-ERROR"})
 

@@ -1,147 +1,230 @@
-"""The Schematron engine: assertions come back whole, errors are never a pass, and a second thread is refused."""
+"""The rules in process: findings come back whole, errors are never a pass, what is not known is refused by name."""
 
 from __future__ import annotations
 
+import datetime
+import multiprocessing
+import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from schemas import rulebook, saxon, xml
+from schemas import rulebook, xml
 from schemas.finding import LayerVerdict, Severity
+from schemas.judge import judge
 from schemas.rulebook import Artefact, Kind, Rules
+from schemas.schematron import store, tree
+from schemas.schematron.program import Fired
+from schemas.schematron.values import DynamicError
+from tests.schemas.skeleton import Assert, Rule, stylesheet, written
 
-SHEET = """<xsl:stylesheet version="2.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"
-    xmlns:svrl="http://purl.oclc.org/dsdl/svrl">
-  <xsl:template match="/">
-    <svrl:schematron-output>
-      <svrl:fired-rule context="/"/>
-      <xsl:for-each select="//b[number(.) gt 3]">
-        <svrl:failed-assert test="." id="OUR-01" flag="warning"
-          location="/*:a[namespace-uri()='urn:x'][1]/*:b[namespace-uri()='urn:x'][{position()}]/@c">
-          <svrl:text>[OUR-01]-A b (BT-1)
-             is at most 3.</svrl:text>
-        </svrl:failed-assert>
-      </xsl:for-each>
-      <xsl:if test="//b = 'bad'"><xsl:value-of select="xs:date('x')" xmlns:xs="http://www.w3.org/2001/XMLSchema"/></xsl:if>
-      <svrl:successful-report test="true()" location="/*:a[namespace-uri()='urn:x'][1]">
-        <svrl:text>Always.</svrl:text>
-      </svrl:successful-report>
-    </svrl:schematron-output>
-  </xsl:template>
-</xsl:stylesheet>"""
+SAMPLE = Path(__file__).parents[1] / "samples" / "cii" / "invoice-simple.xml"
+
+BOUND = Rule(
+    "x:b[number(.) gt 3]",
+    (Assert("@c = '2'", "OUR-01", "warning", '[OUR-01]-A b (BT-1)\n  is <xsl:value-of select="."/>.'),),
+)
+ALWAYS = Rule("/x:a", (Assert("true()", message="Always.", report=True),))
+DIVIDES = Rule("/x:a", (Assert("10 div xs:decimal(x:b[1]) > 1", "OUR-02"),))
 
 
-@pytest.fixture
-def sheet(tmp_path: Path) -> str:
-    file = tmp_path / "ours.xslt"
-    file.write_text(
-        SHEET.replace('select="//b', 'xpath-default-namespace="urn:x" select="//b').replace(
-            'test="//b', 'xpath-default-namespace="urn:x" test="//b'
-        )
-    )
-    return str(file)
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def _rules(*only: str) -> Rules:
-    import datetime
-
     artefact = Artefact(Kind.SCHEMATRON, "us", "1", "ours.xslt", datetime.date(2026, 1, 1))
     return Rules("ours", artefact, only)
 
 
-def test_assertions_come_back_whole(sheet: str) -> None:
-    first, second = saxon.run(sheet, b"<a xmlns='urn:x'><b c='1'>5</b><b>1</b></a>")
-    assert (first.id, first.flag, first.text) == ("OUR-01", "warning", "[OUR-01]-A b (BT-1) is at most 3.")
-    assert (second.id, second.flag) == ("", "")
+def _fired(sheet: str, document: str) -> list[Fired]:
+    return list(store.load(sheet).judge(tree.read(document.encode())))
 
 
-def test_findings_have_severity_path_and_line(sheet: str) -> None:
-    tree = xml.parse(b"<a xmlns='urn:x'>\n<b c='1'>5</b></a>")
-    layer, (warning, fatal) = rulebook.apply(_rules(), tree, xml.serialise(tree), str(Path(sheet).parent))
+def test_findings_have_severity_path_and_line(tmp_path: Path) -> None:
+    written(tmp_path, (BOUND,), (ALWAYS,))
+    document = xml.parse(b"<a xmlns='urn:x'>\n<b c='1'>5</b></a>")
+    layer, (warning, fatal) = rulebook.apply(_rules(), document, xml.serialise(document), str(tmp_path))
     assert layer.verdict is LayerVerdict.FAILED
     assert layer.edition.startswith("operator's file for us 1 (")
-    assert (warning.severity, warning.says, warning.line) == (Severity.WARNING, "A b (BT-1) is at most 3.", 2)
-    assert warning.path == "/*:a/*:b/@c"
+    assert (warning.severity, warning.says, warning.line) == (Severity.WARNING, "A b (BT-1) is 5.", 2)
+    assert warning.path == "/*:a/*:b"
     assert (fatal.severity, fatal.path, fatal.line) == (Severity.FATAL, "/*:a", 1)
     assert fatal.rule.startswith("OURS-"), "an assertion without an id gets one that stays"
 
 
-def test_rules_that_do_not_count_are_left_out_but_warnings_stay(sheet: str) -> None:
-    tree = xml.parse(b"<a xmlns='urn:x'><b c='1'>5</b></a>")
-    layer, (warning,) = rulebook.apply(_rules("BR-"), tree, xml.serialise(tree), str(Path(sheet).parent))
+def test_rules_that_do_not_count_are_left_out_but_warnings_stay(tmp_path: Path) -> None:
+    written(tmp_path, (BOUND,), (ALWAYS,))
+    document = xml.parse(b"<a xmlns='urn:x'><b c='1'>5</b></a>")
+    layer, (warning,) = rulebook.apply(_rules("BR-"), document, xml.serialise(document), str(tmp_path))
     assert layer.verdict is LayerVerdict.PASSED
     assert warning.rule == "OUR-01"
 
 
-def test_a_dynamic_error_is_never_a_pass(sheet: str, capfd: pytest.CaptureFixture[str]) -> None:
-    tree = xml.parse(b"<a xmlns='urn:x'><b>bad</b></a>")
-    layer, (finding,) = rulebook.apply(_rules(), tree, xml.serialise(tree), str(Path(sheet).parent))
+@pytest.mark.parametrize("value", ["bad", "0", "", "1e3", "9" * 20_000])
+def test_a_dynamic_error_is_never_a_pass(tmp_path: Path, value: str, capfd: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path, (DIVIDES,))
+    document = xml.parse(f"<a xmlns='urn:x'><b>{value}</b></a>".encode())
+    layer, (finding,) = rulebook.apply(_rules(), document, xml.serialise(document), str(tmp_path))
     assert layer.verdict is LayerVerdict.SKIPPED
-    assert finding.rule == "ENGINE-ERROR"
-    assert finding.severity is Severity.FATAL
-    assert capfd.readouterr().err == "", "the engine's own messages quote the document"
+    assert (finding.rule, finding.severity) == ("ENGINE-ERROR", Severity.FATAL)
+    assert "".join(capfd.readouterr()) == ""
+    assert len(value) < 3 or value not in finding.says, "an error does not quote the document"
 
 
-def test_the_engine_works_on_after_an_error(sheet: str) -> None:
-    with pytest.raises(saxon.DynamicError):
-        saxon.run(sheet, b"<a xmlns='urn:x'><b>bad</b></a>")
-    assert len(saxon.run(sheet, b"<a xmlns='urn:x'/>")) == 1
+def test_the_engine_works_on_after_an_error(tmp_path: Path) -> None:
+    written(tmp_path, (DIVIDES,))
+    for value, verdict in (("x", LayerVerdict.SKIPPED), ("2", LayerVerdict.PASSED), ("20", LayerVerdict.FAILED)):
+        document = xml.parse(f"<a xmlns='urn:x'><b>{value}</b></a>".encode())
+        layer, _ = rulebook.apply(_rules(), document, xml.serialise(document), str(tmp_path))
+        assert layer.verdict is verdict
 
 
-def test_an_answer_that_is_no_report_is_no_pass(tmp_path: Path) -> None:
-    file = tmp_path / "silent.xslt"
-    head = '<xsl:stylesheet version="2.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">'
-    for body in ("", "<other/>"):
-        file.write_text(f'{head}<xsl:template match="/">{body}</xsl:template></xsl:stylesheet>')
-        renamed = file.rename(tmp_path / f"silent{len(body)}.xslt")
-        with pytest.raises(saxon.DynamicError):
-            saxon.run(str(renamed), b"<a/>")
+def test_an_error_in_a_match_pattern_is_no_match(tmp_path: Path) -> None:
+    sheet = written(
+        tmp_path, (Rule("x:b[xs:decimal(.) > 1]", (Assert("false()", "A"),)), Rule("x:b", (Assert("false()", "B"),)))
+    )
+    assert [each.id for each in _fired(sheet, "<a xmlns='urn:x'><b>2</b><b>bad</b></a>")] == ["A", "B"]
 
 
-def test_a_broken_sheet_judges_nothing(tmp_path: Path) -> None:
+def test_the_first_rule_that_matches_is_the_only_one_of_its_pattern(tmp_path: Path) -> None:
+    first = Rule("x:a/x:b | x:c//x:b", (Assert("false()", "FIRST"),))
+    second = Rule("x:b", (Assert("false()", "SECOND"),))
+    sheet = written(tmp_path, (first, second), (second,))
+    document = "<r xmlns='urn:x'><a><b/></a><c><d><b/></d></c><b/></r>"
+    assert [each.id for each in _fired(sheet, document)] == ["FIRST", "FIRST", "SECOND", "SECOND", "SECOND", "SECOND"]
+
+
+def test_a_rule_that_does_not_go_on_hides_what_is_inside(tmp_path: Path) -> None:
+    stops = Rule("x:a[@stop]", (Assert("false()", "STOPS"),), goes_on=False)
+    inside = Rule("x:b", (Assert("false()", "INSIDE"),))
+    sheet = written(tmp_path, (stops, inside))
+    document = "<r xmlns='urn:x'><a stop='1'><c><b/></c></a><a><b/></a></r>"
+    assert [(each.id, each.location[-28:]) for each in _fired(sheet, document)] == [
+        ("STOPS", "*:a[namespace-uri()='urn:x'][1]"[-28:]),
+        ("INSIDE", "*:b[namespace-uri()='urn:x'][1]"[-28:]),
+    ]
+
+
+def test_variables_are_computed_when_needed_and_in_functions_at_once(tmp_path: Path) -> None:
+    lazy = Rule("x:b", (Assert("not(@n) or $n > 1", "LAZY"),), {"n": "xs:decimal(@n)", "unused": "xs:decimal('x')"})
+    sheet = written(tmp_path, (lazy,))
+    assert [each.id for each in _fired(sheet, "<a xmlns='urn:x'><b/><b n='2'/><b n='1'/></a>")] == ["LAZY"]
+    function = (
+        '<xsl:function name="our:eager" as="xs:boolean"><xsl:param name="text" as="xs:string?"/>'
+        '<xsl:variable name="n" select="xs:decimal($text)"/>'
+        "<xsl:sequence select=\"$text = '' or $n = $n\"/></xsl:function>"
+    )
+    eager = written(tmp_path, (Rule("x:b", (Assert("our:eager(.)", "EAGER"),)),), globals_=function)
+    with pytest.raises(DynamicError, match="FORG0001"):
+        _fired(eager, "<a xmlns='urn:x'><b/></a>")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("<xsl:choose>", "<xsl:for-each select='*'/><xsl:choose>"), r"line \d+: xsl:for-each in a rule"),
+        (('version="2.0"', 'version="1.0"'), r"line \d+: a stylesheet of version 1\.0"),
+        (("x:b[", "x:b[last() = 1 and "), r"line \d+: the function last\(\)"),
+        (("x:b[", "x:b[following::x:c or "), r"line \d+: unknown axis following"),
+        (("x:b[", "x:b[z:c or "), r"line \d+: the prefix z is not declared"),
+        (("number(.)", "number(.) instance of xs:double"), r"line \d+: unknown operator"),
+        (("number(.)", "format-number(., '0')"), r"line \d+: the function format-number\(\)"),
+        (("number(.) gt 3", "number(.) + 1"), r"line \d+: a predicate that may be a computed place"),
+        (("number(.) gt 3", "matches(., x:c)"), r"a computed regular expression"),
+        (("number(.) gt 3", r"matches(., '\p{L}')"), r"the escape \\p in the regular expression"),
+        (("number(.) gt 3", "document('http://127.0.0.1/x.xml')/a"), r"a file beside the artefact"),
+        (("number(.) gt 3", "document('../x.xml')/a"), r"a file beside the artefact"),
+        (("number(.) gt 3", "$nowhere = 1"), r"the variable \$nowhere"),
+        (("number(.) gt 3", "string-length(.) = 'x'"), r"a comparison of integer with string"),
+        (("<xsl:text>*:</xsl:text>", "<xsl:text>**</xsl:text>"), "an unknown way to write the location"),
+        (('mode="M1"/></svrl:schematron-output>', 'mode="M9"/></svrl:schematron-output>'), "never applied"),
+    ],
+)
+def test_what_the_engine_does_not_know_is_refused_by_name_and_line(
+    tmp_path: Path, change: tuple[str, str], says: str
+) -> None:
+    text = stylesheet((BOUND,)).decode()
+    assert change[0] in text
+    (tmp_path / "ours.xslt").write_text(text.replace(*change))
+    with pytest.raises(store.Unusable, match=says):
+        store.load(tmp_path / "ours.xslt")
+    document = xml.parse(b"<a xmlns='urn:x'/>")
+    layer, (finding,) = rulebook.apply(_rules(), document, xml.serialise(document), str(tmp_path))
+    assert (layer.verdict, finding.rule) == (LayerVerdict.SKIPPED, "ENGINE-UNUSABLE")
+
+
+def test_a_broken_sheet_or_none_judges_nothing(tmp_path: Path) -> None:
     (tmp_path / "ours.xslt").write_text("<xsl:stylesheet/>")
-    tree = xml.parse(b"<a/>")
-    layer, (finding,) = rulebook.apply(_rules(), tree, xml.serialise(tree), str(tmp_path))
+    document = xml.parse(b"<a/>")
+    layer, (finding,) = rulebook.apply(_rules(), document, xml.serialise(document), str(tmp_path))
     assert layer.verdict is LayerVerdict.SKIPPED
     assert finding.rule == "ENGINE-UNUSABLE"
     rulebook.prepare(_rules(), str(tmp_path))
     rulebook.prepare(_rules(), str(tmp_path / "nowhere"))
+    _, (missing,) = rulebook.apply(_rules(), document, b"", str(tmp_path / "nowhere"))
+    assert (missing.rule, missing.severity) == ("ENGINE-MISSING", Severity.FATAL)
 
 
-def test_a_second_thread_is_refused(sheet: str) -> None:
-    saxon.prepare(sheet)
-    with ThreadPoolExecutor(1) as pool, pytest.raises(saxon.WrongThread):
-        pool.submit(saxon.run, sheet, b"<a/>").result()
+def test_a_document_with_too_many_places_is_not_judged(tmp_path: Path) -> None:
+    written(tmp_path, (ALWAYS,))
+    many = "".join(f"<e{number}/>" for number in range(tree.PLACES_LIMIT + 1))
+    document = xml.parse(f"<a xmlns='urn:x'>{many}</a>".encode())
+    layer, (finding,) = rulebook.apply(_rules(), document, xml.serialise(document), str(tmp_path))
+    assert (layer.verdict, finding.rule) == (LayerVerdict.SKIPPED, "ENGINE-ERROR")
 
 
-def test_sheets_read_local_files_and_no_network(tmp_path: Path) -> None:
-    (tmp_path / "codes.xml").write_text("<codes><code>A</code></codes>")
-    body = (
-        '<svrl:schematron-output xmlns:svrl="http://purl.oclc.org/dsdl/svrl"><xsl:if test="%s">'
-        '<svrl:failed-assert id="X" location="/"/></xsl:if></svrl:schematron-output>'
+def test_code_lists_are_read_beside_the_artefact(tmp_path: Path) -> None:
+    listed = Rule(
+        "x:b", (Assert("document('codes.xml')/codes/list[@id=1]/code[@value=$code]", "CODE"),), {"code": "@c"}
     )
-    head = '<xsl:stylesheet version="2.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">'
-    near, far = tmp_path / "near.xslt", tmp_path / "far.xslt"
-    near.write_text(
-        head + '<xsl:template match="/">' + body % "document('codes.xml')//code" + "</xsl:template></xsl:stylesheet>"
+    sheet = written(tmp_path, (listed,))
+    with pytest.raises(store.Unusable, match=r"codes\.xml"):
+        store.load(sheet)
+    values = "".join(f"<code value='{number}'/>" for number in range(50))
+    (tmp_path / "codes.xml").write_text(
+        f"<codes><list id='1'>{values}</list><list id='2'><code value='99'/></list></codes>"
     )
-    far.write_text(
-        head
-        + '<xsl:template match="/">'
-        + body % "doc('http://127.0.0.1:9/codes.xml')//code"
-        + "</xsl:template></xsl:stylesheet>"
-    )
-    assert [fired.id for fired in saxon.run(str(near), b"<a/>")] == ["X"]
-    with pytest.raises(saxon.DynamicError, match=r"prohibited"):
-        saxon.run(str(far), b"<a/>")
+    found = _fired(sheet, "<a xmlns='urn:x'><b c='7'/><b c='99'/><b/><b c=''/></a>")
+    assert [each.location[-3:] for each in found] == ["[2]", "[3]", "[4]"]
+    (tmp_path / "codes.xml").write_text("<!DOCTYPE codes><codes/>")
+    with pytest.raises(store.Unusable, match="document type"):
+        store.load(sheet)
 
 
-def test_importing_the_judge_loads_no_engine() -> None:
-    program = "import sys, schemas.judge; sys.exit('saxonche' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+def _verdict(data: bytes) -> tuple[str, list[str]]:
+    report = judge(data, french=True)
+    return str(report.verdict), [f"{finding.rule} {finding.path}" for finding in report.findings]
+
+
+def test_threads_judge_at_once(tmp_path: Path) -> None:
+    data = SAMPLE.read_bytes().replace(b"<ram:TypeCode>380", b"<ram:TypeCode>999")
+    alone = _verdict(data)
+    assert alone[0] == "invalid"
+    with ThreadPoolExecutor(8) as pool:
+        assert set(map(str, pool.map(_verdict, [data] * 40))) == {str(alone)}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_processes_judge_whatever_way_they_begin(method: str) -> None:
+    data = SAMPLE.read_bytes()
+    before = _verdict(data)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
+        assert list(pool.map(_verdict, [data] * 4)) == [before] * 4
+
+
+def test_judging_loads_no_native_engine_and_leaves_the_collector_on() -> None:
+    program = (
+        f"import gc, sys, schemas.judge; schemas.judge.judge(open({str(SAMPLE)!r}, 'rb').read(), french=True);"
+        "sys.exit('saxonche' in sys.modules or not gc.isenabled())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120, env=environment).returncode == 0
 
 
 @pytest.mark.parametrize(
