@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -295,3 +296,40 @@ def test_the_locale_chooses_the_language() -> None:
         "valid "
     )
     assert estafette("validate", path, "--language", "fr").text.startswith("valide ")
+
+
+def test_an_interrupt_ends_it_quietly_and_leaves_no_process(tmp_path: Path) -> None:
+    for number in range(200):
+        shutil.copy(SAMPLES / "cii/invoice-multi-vat.xml", tmp_path / f"{number:03}.xml")
+    with subprocess.Popen(
+        command(["validate", "--format", "json", "--jobs", "2", str(tmp_path)]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+    assert said == b""
+    assert not _anybody(process.pid)
+
+
+def _anybody(session: int) -> bool:
+    """Whether a process of a session is still there after a moment."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if not any(_session_of(entry) == session for entry in Path("/proc").glob("[0-9]*")):
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _session_of(process: Path) -> int:
+    try:
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] == "Z" else int(fields[3])
