@@ -268,6 +268,26 @@ def _leaf_reader(
     decode, many, schemed = codec.decode, shape.many, shape.kind == "identifier"
     more, absent = leaf.more, frozenset(leaf.absent)
 
+    def read_plain(element: etree._Element, scope: Scope, context: Context) -> None:
+        """As below, for the most common case: one value, right in the scope."""
+        text = element.text
+        if not text or text.isspace():
+            return
+        if element.keys():
+            take_attributes(element, scope, context)
+        try:
+            value = decode(text)
+        except ValueError as error:
+            context.findings.append(_unreadable(element, term, error))
+            return
+        if name not in scope:
+            scope[name] = value
+        elif scope[name] != value:
+            context.unknown[path] = None
+
+    if not (steps or many or schemed or more or absent):
+        return read_plain
+
     def read(element: etree._Element, scope: Scope, context: Context) -> None:
         text = element.text
         if not text or text.isspace():

@@ -57,7 +57,6 @@ _too_deep = etree.XPath("/*" * (DEPTH_LIMIT + 1))
 _too_many_attributes = etree.XPath(f"//*[@*[{ATTRIBUTE_LIMIT + 1}]]")
 _instructions = etree.XPath("//processing-instruction()")
 _inclusions = etree.XPath("//x:*", namespaces={"x": XINCLUDE})
-_comments = etree.XPath("//comment()")
 _torn_values = etree.XPath("//comment()[../text()[normalize-space()]]")
 
 
@@ -99,8 +98,9 @@ def parse(data: bytes) -> etree._ElementTree:
         tree = etree.ElementTree(etree.fromstring(data, parser))
     except etree.XMLSyntaxError as error:
         raise _syntax(error) from None
-    _check_tree(tree)
-    if _comments(tree):
+    commented = b"<!--" in data
+    _check_tree(tree, commented)
+    if commented:
         etree.strip_elements(tree, etree.Comment, with_tail=False)
     return tree
 
@@ -211,8 +211,8 @@ def _syntax(error: etree.XMLSyntaxError) -> Unreadable:
     return refusal("XML-SYNTAX", f"Not well-formed: {message} (line {line}, column {column}).", line=line or None)
 
 
-def _check_tree(tree: etree._ElementTree) -> None:
-    """What only shows in the tree; every reason is told at once."""
+def _check_tree(tree: etree._ElementTree, commented: bool) -> None:
+    """What only shows in the tree; every reason is told at once. Without comments no value is torn by one."""
     if tree.docinfo.doctype:  # type: ignore[attr-defined]  # missing from the stubs
         raise refusal("XML-DOCTYPE", "The XML carries a document type (DOCTYPE); none is read.")
     reasons = (
@@ -224,7 +224,7 @@ def _check_tree(tree: etree._ElementTree) -> None:
     )
     findings = []
     for query, rule, says in reasons:
-        found = select(query, tree)
+        found = select(query, tree) if commented or query is not _torn_values else []
         if found:
             findings.append(Finding(rule, Severity.FATAL, "xml", says, line=line_of(found[0])))
     if findings:
