@@ -248,7 +248,8 @@ def merge_billing(scope: Scope, found: Scope, context: Context) -> bool:
     """A BillingReference into the subtype and the parent of a line where it names the invoice itself, else into the
     earlier invoice of the line (BG-X-48)."""
     own = context.root.get("number")
-    if "status" in found or (found.get("number") == own and not found.keys() & {"date", "type_code"}):
+    earlier = found.keys() & {"date", "type_code"} or scope.keys() & {"kind", "parent_id"}
+    if "status" in found or (found.get("number") == own and not earlier):
         mine = {"status": "kind", "line": "parent_id"}
         return put(scope, {mine[name]: found[name] for name in mine if name in found}) and found.get("number") == own
     if "preceding" in scope:

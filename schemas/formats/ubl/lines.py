@@ -6,7 +6,7 @@ from schemas.binding import Fixed, Group, Leaf, Node, View
 from schemas.formats.ubl import line_views as views
 from schemas.formats.ubl.parties import ADDRESS, CONTACT, PARTY, identification
 from schemas.formats.ubl.views import Identification, NoteText
-from schemas.formats.ubl.vocabulary import VAT, VAT_SCHEME, amount, has, has_child
+from schemas.formats.ubl.vocabulary import VAT, VAT_SCHEME, amount, has, has_child, is_object
 from schemas.invoice import Attribute, ItemInstance, LineDocument, LineReference, LineVat, Party
 
 DELIVERY_TERMS = Group(
@@ -117,7 +117,7 @@ _DOCUMENTS: tuple[Node, ...] = (
         Group(
             "cac:DocumentReference",
             (Leaf("cbc:ID", "id"), Fixed("cbc:DocumentTypeCode", "130")),
-            when=has("cbc:DocumentTypeCode", "130"),
+            when=is_object,
         ),
         Identification,
         views.merge_line_object,

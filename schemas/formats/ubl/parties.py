@@ -28,15 +28,23 @@ from schemas.formats.ubl.views import (
 from schemas.formats.ubl.vocabulary import VAT, VAT_SCHEME, has
 from schemas.invoice import Invoice, Party
 
-ADDRESS: tuple[Node, ...] = (
-    Leaf("cbc:StreetName", "line1"),
-    Leaf("cbc:AdditionalStreetName", "line2"),
-    Leaf("cbc:CityName", "city"),
-    Leaf("cbc:PostalZone", "post_code"),
-    Leaf("cbc:CountrySubentity", "subdivision"),
-    Leaf("cac:AddressLine/cbc:Line", "line3"),
-    Leaf("cac:Country/cbc:IdentificationCode", "country"),
-)
+
+def _address(within: str = "", department: str = "") -> tuple[Node, ...]:
+    """The children of an address; it may have a department, which in the model belongs to the contact."""
+    return (
+        Leaf("cbc:StreetName", f"{within}line1"),
+        Leaf("cbc:AdditionalStreetName", f"{within}line2"),
+        *((Leaf("cbc:Department", department),) if department else ()),
+        Leaf("cbc:CityName", f"{within}city"),
+        Leaf("cbc:PostalZone", f"{within}post_code"),
+        Leaf("cbc:CountrySubentity", f"{within}subdivision"),
+        Leaf("cac:AddressLine/cbc:Line", f"{within}line3"),
+        Leaf("cac:Country/cbc:IdentificationCode", f"{within}country"),
+    )
+
+
+ADDRESS = _address()
+_POSTAL_ADDRESS = Group("cac:PostalAddress", _address("address.", "contact.department"))
 
 CONTACT: tuple[Node, ...] = (
     Leaf("cbc:Name", "name"),
@@ -65,7 +73,7 @@ def party(ids: View) -> tuple[Node, ...]:
         Leaf("cbc:IndustryClassificationCode", "role"),
         ids,
         Leaf("cac:PartyName/cbc:Name", "trading_name"),
-        Group("cac:PostalAddress", ADDRESS, "address"),
+        _POSTAL_ADDRESS,
         _REGISTRATION,
         Group(
             "cac:PartyLegalEntity",
@@ -118,7 +126,7 @@ PARTIES: tuple[Node, ...] = (
             Leaf("cbc:IndustryClassificationCode", "role"),
             identification(spread_payee_ids, merge_payee_id),
             Leaf("cac:PartyName/cbc:Name", "name"),
-            Group("cac:PostalAddress", ADDRESS, "address"),
+            _POSTAL_ADDRESS,
             _VAT_ID,
             Group(
                 "cac:PartyLegalEntity",
@@ -135,7 +143,7 @@ PARTIES: tuple[Node, ...] = (
             Leaf("cbc:IndustryClassificationCode", "role"),
             identification(spread_ids),
             Leaf("cac:PartyName/cbc:Name", "name"),
-            Group("cac:PostalAddress", ADDRESS, "address"),
+            _POSTAL_ADDRESS,
             _VAT_ID,
             Group(
                 "cac:PartyLegalEntity",

@@ -288,17 +288,23 @@ def merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
         del found["card"]["network"]
     transfer = found.pop("transfer", None)
     transfers = [CreditTransfer(**transfer)] if transfer else []
-    first = scope.get("payment", {})
+    first, others = scope.get("payment", {}), scope.setdefault("more_payments", [])
     if not first.keys() - {"direct_debit"} and not (first.get("direct_debit", {}).keys() - {"creditor"}):
-        return _first_means(scope.setdefault("payment", {}), found, transfers) and held
-    last = scope["more_payments"][-1] if scope.get("more_payments") else None
-    if last is None and transfers and _only_accounts_differ(first, found):
-        first.setdefault("transfers", []).extend(transfers)
-    elif last is not None and transfers and last == replace(_payment(found), transfers=last.transfers):
-        scope["more_payments"][-1] = replace(last, transfers=(*last.transfers, *transfers))
+        held = _first_means(scope.setdefault("payment", {}), found, transfers) and held
+    elif not others and found == {name: first[name] for name in _REPEATED if name in first}:
+        if transfers:
+            first.setdefault("transfers", []).extend(transfers)
+    elif others and found == {name: value for name in _REPEATED if (value := getattr(others[-1], name))}:
+        others[-1] = replace(others[-1], transfers=(*others[-1].transfers, *transfers))
     else:
-        scope.setdefault("more_payments", []).append(replace(_payment(found), transfers=tuple(transfers)))
+        others.append(replace(_payment(found), transfers=tuple(transfers)))
+    if not others:
+        del scope["more_payments"]
     return held
+
+
+_REPEATED = ("means_code", "means_text", "remittance")
+"""What each PaymentMeans of one payment says again."""
 
 
 def _first_means(payment: Scope, found: Scope, transfers: list[CreditTransfer]) -> bool:
@@ -307,12 +313,6 @@ def _first_means(payment: Scope, found: Scope, transfers: list[CreditTransfer]) 
     if transfers:
         payment["transfers"] = transfers
     return not debit or put(payment.setdefault("direct_debit", {}), debit)
-
-
-def _only_accounts_differ(first: Scope, found: Scope) -> bool:
-    """Whether a further PaymentMeans repeats the first, but for the account; it need not repeat card and mandate."""
-    said = {name: value for name, value in first.items() if name not in ("transfers", "card", "direct_debit")}
-    return said == found
 
 
 def _payment(found: Scope) -> Payment:
@@ -368,7 +368,8 @@ _FIRST_TERMS = {"text": "payment_terms", "partial_amount": "partial_payment"}
 def merge_terms(scope: Scope, found: Scope, _context: Context) -> bool:
     """The first PaymentTerms into BT-20 and what belongs to it, others into the further payment terms."""
     mine = {_FIRST_TERMS.get(name, name): value for name, value in found.items()}
-    if scope.keys() & {"payment_terms", "partial_payment", "penalty", "discount", "more_payment_terms"}:
+    later = "due_date" in found and scope.get("due_date", found["due_date"]) != found["due_date"]
+    if later or scope.keys() & {"payment_terms", "partial_payment", "penalty", "discount", "more_payment_terms"}:
         scope.setdefault("more_payment_terms", []).append(build(PaymentTerms, found))
         return True
     return put(scope, mine)

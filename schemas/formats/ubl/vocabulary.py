@@ -48,6 +48,12 @@ def has_child(tag: str) -> Callable[[etree._Element], bool]:
     return lambda element: element.find(clark) is not None
 
 
+def is_object(element: etree._Element) -> bool:
+    """The test whether a document reference of a line is an invoiced object (BT-128): of type 130, and no more."""
+    known = {_COMMON.clark("cbc:ID"), _COMMON.clark("cbc:DocumentTypeCode")}
+    return has("cbc:DocumentTypeCode", "130")(element) and all(child.tag in known for child in element)
+
+
 def amount(tag: str, path: str) -> Leaf:
     """An amount that names a currency of its own."""
     return Leaf(tag, path, {"currencyID": "currency"})
