@@ -147,14 +147,25 @@ def test_the_profile_that_it_names_itself_stays(subtype: str) -> None:
         assert b"sRGX" in intents[0].DestOutputProfile.read_bytes()
 
 
+@pytest.mark.parametrize("version", ["1.3", "1.7", "2.0"])
+def test_any_version_of_pdf_is_taken(version: str) -> None:
+    def also_in_the_catalog(pdf: Pdf) -> None:
+        pdf.Root.Version = Name("/" + version)
+
+    data = wrapped(built(drawn(DRAWING), also_in_the_catalog, force_version=version))
+    assert data.startswith(b"%PDF-1.")
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        assert str(pdf.Root.get("/Version", "")) <= "/1.7"
+
+
 # Forms ---------------------------------------------------------------------------------------------------------------
 
 
-def form(*, appearance: bool, kind: str = "Tx", **entries: object) -> Change:
+def form(*, appearance: bool, kind: str = "Tx", flags: int = 4, **entries: object) -> Change:
     """A page with one field."""
 
     def change(pdf: Pdf) -> None:
-        field = Dictionary(Type=Name.Annot, Subtype=Name.Widget, FT=Name("/" + kind), T=String("total"), F=4,
+        field = Dictionary(Type=Name.Annot, Subtype=Name.Widget, FT=Name("/" + kind), T=String("total"), F=flags,
                            Rect=Array([10, 10, 60, 60]), **entries)  # fmt: skip
         if appearance:
             look = Stream(pdf, b"0 0 1 rg 0 0 50 50 re f", Type=Name.XObject, Subtype=Name.Form,
@@ -183,6 +194,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "font": (drawn(TEXT, Font=made.unembedded), "The font Helvetica is not embedded (page 1)."),
     "colour": (drawn(b"0 1 0 0 k 0 0 9 9 re f"), "The colour space DeviceCMYK has no profile (page 1)."),
     "field without look": (form(appearance=False), "A form field on page 1 has no appearance of its own."),
+    "shown in print only": (form(appearance=True, flags=4 | 32), "Something on page 1 is printed but not shown."),
     "signature": (
         form(appearance=True, kind="Sig", V=Dictionary(Type=Name.Sig)),
         "The PDF is signed, and any change breaks the signature.",

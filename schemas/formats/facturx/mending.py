@@ -86,6 +86,8 @@ def drop_unseen(pdf: Pdf) -> None:
     if _is_jump(catalog.get("/OpenAction")):
         _remove(catalog, "/OpenAction")
     _keep_only(catalog, _CATALOG)
+    if str(catalog.get("/Version", "")) > "/1.7":  # as the file is saved
+        _remove(catalog, "/Version")
     _keep_only(dictionary(catalog.get("/MarkInfo")), _MARK_INFO)
     _remove(dictionary(catalog.get("/ViewerPreferences")), "/Type")
     for page in pdf.pages:

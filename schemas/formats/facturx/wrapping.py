@@ -35,10 +35,12 @@ _REACHED_LIMIT = 200_000
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of each oddity in the fonts of others
 
+_VERSION = "1.7"
+"""Of PDF, on which PDF/A-3 stands."""
 _OBJECT = re.compile(r"obj (\d+) (\d+)")
 _COLOURS = re.compile(r"Device(?:CMYK|RGB|Gray|N)|Separation|Lab|Cal(?:RGB|Gray)|Indexed")
-_WIDGET_HIDDEN = 2 | 32
-"""Flags of a field that no page shows: hidden, no view."""
+_HIDDEN, _PRINTED, _NOT_VIEWED = 2, 4, 32
+"""Flags of what is on a page (ISO 32000-1, table 165)."""
 _ELSEWHERE = frozenset(("/Parent", "/P", "/A", "/Dest", "/Popup", "/IRT", "/B"))
 """Entries of a page or of what is on it that lead to other pages."""
 
@@ -96,8 +98,10 @@ def _prepared(supplied: bytes) -> tuple[bytes, tuple[Embedded, ...], tuple[str, 
         mending.drop_unseen(pdf)
         drop_unused(pdf)
         pdfa.prepare(pdf, "3b", output_intent=None if mending.keeps_intent(pdf) else "sRGB")
+        later = pdf.pdf_version > _VERSION  # what only a later version knows, the check does not approve
         out = BytesIO()
-        pdf.save(out, **pdfa.resolve_save_kwargs("3b", deterministic_id=True))
+        save = pdfa.resolve_save_kwargs("3b", deterministic_id=True)
+        pdf.save(out, **{**save, "force_version": _VERSION if later else save["force_version"]})
     prepared = out.getvalue()
     violations = [
         one for one in pdfa.validate_written(BytesIO(prepared), "3b").findings if unknown_to_the_standard(one)
@@ -122,21 +126,27 @@ def _invoices(supplied: bytes, files: Sequence[Embedded]) -> tuple[str, ...]:
 
 
 def _unmendable(pdf: Pdf) -> Iterator[Finding]:
-    """Signatures, which any change breaks, and fields that each reader draws as it likes."""
-    form = door.dictionary(pdf.Root.get("/AcroForm"))
-    if form is None:
-        return
-    fields = list(_fields(form))
-    if any(field.get("/FT") == Name.Sig and field.get("/V") is not None for field in fields) or "/Perms" in pdf.Root:
+    """Signatures, which any change breaks; fields that each reader draws as it likes; what only print shows."""
+    form = door.dictionary(pdf.Root.get("/AcroForm")) or Dictionary()
+    signed = any(field.get("/FT") == Name.Sig and field.get("/V") is not None for field in _fields(form))
+    if signed or "/Perms" in pdf.Root:
         says = "The PDF is signed, and any change breaks the signature."
         yield _prevention("SIGNED", says, "", "", "Let it go along as an attachment, as it is.")
     for number, page in enumerate(pdf.pages, 1):
         for each in door.items(page.obj.get("/Annots")):
             annotation = door.dictionary(each)
-            if annotation is not None and annotation.get("/Subtype") == Name.Widget and not _is_drawn(annotation):
+            if annotation is None:
+                continue
+            flags = annotation.get("/F", 0)
+            hidden = isinstance(flags, int) and bool(flags & (_HIDDEN | _NOT_VIEWED))
+            if annotation.get("/Subtype") == Name.Widget and not hidden and not _is_drawn(annotation):
                 says = f"A form field on page {number} has no appearance of its own."
                 name = door.text(annotation.get("/T"))
                 yield _prevention("FORM", says, f"page {number}", name, "Print the form to a plain PDF.")
+                return
+            if isinstance(flags, int) and flags & (_HIDDEN | _PRINTED | _NOT_VIEWED) == _PRINTED | _NOT_VIEWED:
+                says = f"Something on page {number} is printed but not shown."
+                yield _prevention("PRINTED", says, f"page {number}", "", "Print the document to a plain PDF.")
                 return
 
 
@@ -154,9 +164,6 @@ def _fields(form: Dictionary) -> Iterator[Dictionary]:
 
 
 def _is_drawn(widget: Dictionary) -> bool:
-    flags = widget.get("/F", 0)
-    if isinstance(flags, int) and flags & _WIDGET_HIDDEN:
-        return True
     appearance = door.dictionary(widget.get("/AP"))
     return appearance is not None and "/N" in appearance
 
