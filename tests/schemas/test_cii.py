@@ -134,7 +134,7 @@ UNKNOWN = {
 
 @pytest.mark.corpus
 def test_every_valid_document_of_the_corpus_survives(xsd: etree.XMLSchema) -> None:
-    """Read, write, XSD, read again: equal, bare and inside PDFs. A date that no calendar has is unreadable, and says so."""
+    """Read, write, XSD, read again: equal, bare and in PDFs. A date that no calendar has is unreadable, and says so."""
     read, unknown = 0, Counter[str]()
     refused: list[tuple[str, set[str]]] = []
     for line in (CORPUS / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
