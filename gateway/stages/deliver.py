@@ -10,11 +10,20 @@ from __future__ import annotations
 from adapters.port import Consignment, ElectronicAddress, Receipt, Refused, Route, Unreachable
 from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
-from schemas.invoice import CREDIT_NOTE_TYPES
+from schemas import profiles
+from schemas.invoice import CREDIT_NOTE_TYPES, Profile
 from signing.chain import instant
 
 SYNTAXES = {"facturx": "Factur-X", "cii": "CII", "ubl-invoice": "UBL", "ubl-creditnote": "UBL"}
 """Our format names in the words of XP Z12-013."""
+PROFILES = {
+    Profile.BASIC_WL: "Basic",
+    Profile.BASIC: "Basic",
+    Profile.EN16931: "CIUS",
+    Profile.EXTENDED_CTC_FR: "Extended-CTC-FR",
+    Profile.EXTENDED: "Extended-CTC-FR",
+}
+"""Profiles in the words of XP Z12-013: EXTENDED-CTC-FR travels in the EXTENDED level of Factur-X (XP Z12-012)."""
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
@@ -51,7 +60,14 @@ async def _consign(work: Work, resources: Resources) -> Consignment:
         organization=document.participant,
         subject=f"{kind} {document.number} de {work.account.name}",
         repeated=work.attempts > 1,
+        profile=flow_profile(work.facts(Stage.PARSED).get("profile", "")),
     )
+
+
+def flow_profile(specification: str) -> str:
+    """What XP Z12-013 calls a specification identifier (BT-24); empty where it has no word for it."""
+    profile = profiles.named(specification)
+    return PROFILES.get(profile, "") if profile is not None else ""
 
 
 def _handed_over(consignment: Consignment, receipt: Receipt) -> Done:
