@@ -241,6 +241,26 @@ def test_numbers_and_dates_follow_the_language() -> None:
     assert reader.trailer["/Root"]["/Lang"] == "fr"
 
 
+def test_another_language_is_one_more_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from schemas.formats.facturx import wording
+
+    for path in wording.TEMPLATES.glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    words = json.loads((tmp_path / "en.json").read_text(encoding="utf-8"))
+    words["kinds"]["380"], words["formats"]["date"] = "Factuur", "{day:02}-{month:02}-{year:04}"
+    (tmp_path / "nl.json").write_text(json.dumps(words), encoding="utf-8")
+    monkeypatch.setattr(wording, "TEMPLATES", tmp_path)
+    wording.languages.cache_clear()
+    try:
+        reader = PdfReader(BytesIO(page.typeset(sample(), language="nl", created=AT)))
+    finally:
+        wording.languages.cache_clear()
+        wording._file.cache_clear()
+    assert "Factuur" in reader.pages[0].extract_text()
+    assert "01-10-2026" in reader.pages[0].extract_text()
+    assert reader.trailer["/Root"]["/Lang"] == "nl"
+
+
 def test_an_unknown_language_is_french() -> None:
     assert page.typeset(sample(), language="xx", created=AT) == page.typeset(sample(), language="fr", created=AT)
 
@@ -433,6 +453,56 @@ def test_sums_are_carried_over_but_not_after_the_last_line() -> None:
     assert carried is not None
     assert f"Report{carried[1]}" in found[1]
     assert "Àreporter" not in found[-1]
+
+
+@pytest.mark.parametrize("count", [13, 14, 15, 16, 17, 30, 33, 34, 35, 36, 37])
+def test_totals_never_stand_on_a_page_without_a_line(count: int) -> None:
+    """However many lines there are: the last ones go over with the totals when those have no room."""
+    found = pages(replace(sample(), lines=lines(count)))
+    (totals,) = [one for one in found if "Totaldeslignes" in one]
+    assert f"Article{count}Deux" in totals
+    drawn = [int(number) for one in found for number in re.findall(r"Article(\d+)Deux", one)]
+    assert drawn == list(range(1, count + 1))
+
+
+def test_a_line_taller_than_a_page_breaks_and_sums_go_on() -> None:
+    tall = replace(lines(1)[0], id="99", item=Item(name="Cahier", description="clause " * 2500))
+    found = pages(replace(sample(), lines=(*lines(30), tall, *lines(30))))
+    brought = [one for one in found if "Report465,00" in one]
+    assert len(brought) == 1
+    assert sum("clause" in one for one in found) > 1
+    after = next(place for place, one in enumerate(found) if "Report466,00" in one)
+    assert after > found.index(brought[0])
+    assert sum(one.count("clause") for one in found) == 2500
+
+
+def test_a_head_taller_than_a_page_leaves_the_lines_whole() -> None:
+    long = replace(sample(), buyer=replace(sample().buyer, name="Nom " * 900), lines=lines(40))
+    found = pages(long)
+    drawn = [int(number) for one in found for number in re.findall(r"Article(\d+)Deux", one)]
+    assert drawn == list(range(1, 41))
+    assert sum("Désignation" in one for one in found) > 1
+
+
+def test_lines_that_do_not_count_are_not_carried_over() -> None:
+    from tests.schemas.page_samples import SUBLINES
+
+    many = tuple(
+        replace(one, id=f"{number}-{one.id}", parent_id=f"{number}-{one.parent_id}" if one.parent_id else "")
+        for number in range(12)
+        for one in SUBLINES.lines
+    )
+    found = pages(replace(SUBLINES, lines=many))
+    carried = re.search(r"Àreporter([\d\s]+,\d\d)", found[0])
+    assert carried is not None
+    told = Decimal("".join(carried[1].split()).replace(",", "."))
+    sums, running = set(), Decimal(0)
+    for one in many:
+        if one.kind in ("", "DETAIL"):
+            running += one.net_amount or 0
+        sums.add(running)
+    assert told in sums
+    assert told < running
 
 
 def test_long_invoices_do_not_fill_the_memory_of_the_process() -> None:
