@@ -198,7 +198,8 @@ def opinion(report: bytes) -> Opinion:
     said = [*root.iterfind("pdf/messages/*"), *root.iterfind("messages/*")]
     status = root.find("pdf/summary")
     valid = status is not None and status.get("status") == "valid"
-    text = " ".join("".join(root.find("pdf").itertext()).split()) if root.find("pdf") is not None else "no part on PDF"
+    part = root.find("pdf")
+    text = "no part on PDF" if part is None else " ".join("".join(map(str, part.itertext())).split())
     findings = [f"{one.tag}: {one.text}" for one in said] or ([] if valid else [text[:600]])
     content = [f"{one.tag}: {one.text}" for one in root.iterfind("xml/messages/*") if one.tag != "notice"]
     return Opinion(not findings, tuple(findings), tuple(content))

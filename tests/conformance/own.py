@@ -80,12 +80,12 @@ def repeated(specimen: Specimen) -> Opinion:
 
 def looks(specimen: Specimen) -> Opinion:
     """A page of another looks as it did, pixel by pixel. Raises Absent without pdftoppm, which draws it."""
-    before, after = _drawn(specimen.supplied), _drawn(specimen.pdf)
+    before, after = drawn(specimen.supplied), drawn(specimen.pdf)
     same = before == after and len(before) > 0
     return Opinion(same, () if same else ("it does not look as before",))
 
 
-def _drawn(pdf: bytes) -> list[bytes]:
+def drawn(pdf: bytes) -> list[bytes]:
     """Each page as pixels."""
     if shutil.which("pdftoppm") is None:
         raise Absent("pdftoppm (Poppler) is not installed here")

@@ -108,12 +108,14 @@ def specimens(count: int, start: int) -> Iterator[Specimen]:
 def _specimen(name: str, invoice: Invoice, language: str, supplied: bytes) -> Specimen:
     xml = FORMATS["cii"].write(invoice)
     read = FORMATS["cii"].read(xml).invoice
-    if supplied:
-        described = pdfa.Description(read.profile, sheet.title(read, language), read.seller.name, AT, language)
-        carried = (Embedded("annexe é.txt", "text/plain", b"annexe", "Supplement"),)
-        make = lambda: wrapping.wrap(supplied, xml, described, carried).pdf  # noqa: E731
-    else:
-        make = lambda: facturx.build(read, xml, language=language, created=AT)  # noqa: E731
+    described = pdfa.Description(read.profile, sheet.title(read, language), read.seller.name, AT, language)
+    carried = (Embedded("annexe é.txt", "text/plain", b"annexe", "Supplement"),)
+
+    def make() -> bytes:
+        if supplied:
+            return wrapping.wrap(supplied, xml, described, carried).pdf
+        return facturx.build(read, xml, language=language, created=AT)
+
     return Specimen(name, read.profile, xml, make(), supplied, make)
 
 
