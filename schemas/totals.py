@@ -284,8 +284,8 @@ class _Work:
 
     def _due(self, totals: Totals, for_others: Decimal) -> Totals:
         """BT-115, and BT-114 where it is what is missing."""
-        if totals.with_vat is None:
-            return totals
+        if totals.with_vat is None or (totals.lines is None and totals.due is not None):
+            return totals  # MINIMUM has neither BT-106 nor what was paid (BT-113), so BT-115 stands as it is given
         due = totals.with_vat - (totals.paid or ZERO) + (totals.rounding or ZERO) + for_others
         if totals.due is not None and totals.rounding is None and 0 < abs(totals.due - due) <= ROUNDING_LIMIT:
             rounding = totals.due - due

@@ -232,6 +232,8 @@ def test_an_invoice_without_lines_is_read_in_the_profiles_that_have_none() -> No
     assert [one.path for one in faults(minimum() | {"profile": BASIC_WL})] == ["/buyer/address"]
     plain = [(one.rule, one.path, one.terms) for one in faults({**minimum(), "profile": None} | {"profile": "x"})]
     assert plain == [("JSON-MISSING", "/lines", ("BG-25",)), ("JSON-MISSING", "/buyer/address", ("BG-8",))]
+    prepaid = json_form.read(json.dumps(minimum() | {"totals": minimum()["totals"] | {"due": "0.00"}}).encode())
+    assert (prepaid.totals.due, prepaid.totals.rounding) == (Decimal("0.00"), None)
     without = {name: value for name, value in minimum()["totals"].items() if name == "due"}
     assert "TOTALS-BT-109" in [one.rule for one in faults(minimum() | {"totals": without})]
 
