@@ -13,19 +13,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from schemas import json_form
+from schemas import json_form, rulebook
 from schemas.finding import Finding, Severity
 from schemas.formats import orderx, ublorder
 from schemas.formats.facturx import extract
 from schemas.invoice import Party
 from schemas.json_form import pointer
 from schemas.order import CHANGE_TYPE, ORDER_TYPE, RESPONSE_TYPE, Order, OrderReading
+from schemas.rulebooks import orderx as rulebook_of_orders
 from schemas.xml import name_of, parse, refusal
 
 JSON = "json"
 LAYER = "order"
 LINES_LIMIT = 10_000
 """Lines of one order that is kept."""
+REMARKS_LIMIT = 100
+"""Official findings kept of one order."""
 _LENGTH = 200
 """Characters of a number or identifier; no index and no network would take more."""
 _CANCELLATION = "1"
@@ -44,6 +47,8 @@ class Taken:
     """Paths of what the model does not hold; kept in the bytes only."""
     container: bool = False
     """Whether it came inside a PDF."""
+    xml: bytes | None = None
+    """The order as XML; None for JSON."""
 
 
 def read(data: bytes) -> Taken:
@@ -64,6 +69,17 @@ def check(order: Order) -> tuple[Finding, ...]:
     return (*_kind(order), *_missing(order), *_lines(order))
 
 
+def official(taken: Taken, folder: str | None = None) -> tuple[Finding, ...]:
+    """What the publisher's own XSD says of an Order-X. Warnings: an order that breaks it can be delivered.
+
+    Where it could not run it says so (ENGINE-…). For UBL orders and JSON there is none here, and nothing is said.
+    """
+    if taken.format != orderx.NAME or taken.xml is None:
+        return ()
+    _, said = rulebook.apply(rulebook_of_orders.xsd(taken.order.profile), parse(taken.xml), b"", folder)
+    return tuple(replace(finding, severity=Severity.WARNING) for finding in said[:REMARKS_LIMIT])
+
+
 def _of_xml(data: bytes, begin: str) -> Taken:
     root = name_of(parse(data).getroot())
     known = _READERS.get(root)
@@ -76,7 +92,7 @@ def _of_xml(data: bytes, begin: str) -> Taken:
         raise refusal("FORMAT-UNKNOWN", says, layer="format", line=1)
     name, reader = known
     reading: OrderReading = reader(data)
-    return Taken(name, reading.order, reading.unknown)
+    return Taken(name, reading.order, reading.unknown, xml=data)
 
 
 def _filled(order: Order) -> Order:

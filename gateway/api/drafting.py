@@ -35,7 +35,7 @@ class Read:
     findings: tuple[Finding, ...]
     """What keeps it from being kept."""
     remarks: tuple[Finding, ...]
-    """What somebody should know: amounts that do not agree."""
+    """What somebody should know: amounts that do not agree, official rules that are broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Answer:
     """The layers of rules that were run."""
 
 
-def read(data: bytes) -> Read:
+def read(data: bytes, rules: str | None = None) -> Read:
     """An order of any format, and what keeps it from being kept. Raises Unreadable."""
     taken = orders.read(data)
     order = taken.order
@@ -95,7 +95,7 @@ def read(data: bytes) -> Read:
         orders.identifier_of(order.seller),
         taken.unknown,
         findings,
-        () if findings else differences(order),
+        () if findings else (*differences(order), *orders.official(taken, rules)),
     )
 
 

@@ -258,7 +258,7 @@ def _line(line: Mapping[str, Any], delivered: Mapping[str, Decimal], state: str)
 
 async def _read(data: bytes, resources: Resources) -> drafting.Read:
     try:
-        return await resources.compute(drafting.read, data)
+        return await resources.compute(drafting.read, data, resources.rules)
     except Unreadable as unreadable:
         rule = unreadable.findings[0].rule if unreadable.findings else ""
         if rule.endswith("-SIZE"):

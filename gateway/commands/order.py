@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.commands import batch, files, terminal
@@ -75,11 +76,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             _tell(source, result, language)
         return code
 
-    return batch.each(seen, files.found(options.paths), take, jobs=options.jobs, seconds=settings.compute_seconds)
+    job = partial(seen, rules=str(settings.rules) if settings.rules else None)
+    return batch.each(job, files.found(options.paths), take, jobs=options.jobs, seconds=settings.compute_seconds)
 
 
-def seen(source: Source) -> Seen:
-    """What a file says. Raises Unusable."""
+def seen(source: Source, rules: str | None = None) -> Seen:
+    """What a file says; `rules` is the operator's folder of rule artefacts. Raises Unusable."""
     from schemas import json_form, orders
     from schemas.invoicing import differences
     from schemas.xml import Unreadable
@@ -95,7 +97,7 @@ def seen(source: Source) -> Seen:
         json_form.as_members(taken.order),
         taken.unknown,
         tuple(finding.as_json() for finding in findings),
-        () if findings else tuple(finding.as_json() for finding in differences(taken.order)),
+        () if findings else tuple(one.as_json() for one in (*differences(taken.order), *orders.official(taken, rules))),
     )
 
 

