@@ -83,7 +83,8 @@ __all__ = [
     "LineDocument", "LineNote", "LineReference", "LineTotals", "LineVat", "LogisticsCharge", "Measure", "Note",
     "ObjectReference", "Party", "Payee", "Payment", "PaymentAdjustment", "PaymentTerms", "Percentage", "Period",
     "Preceding", "Price", "PriceAdjustment", "Profile", "Quantity", "Reference", "Shape", "Tax", "TaxRepresentative",
-    "Term", "Text", "ThirdPartyPayment", "Totals", "UnitPrice", "VatBreakdown", "id_of", "profile_of", "shapes", "term",
+    "Term", "Text", "ThirdPartyPayment", "Totals", "UnitPrice", "VatBreakdown",
+    "french_terms", "id_of", "profile_of", "shapes", "term",
     "term_at", "terms",
 ]
 # fmt: on
@@ -564,6 +565,16 @@ def terms() -> dict[str, Term]:
     found: dict[str, Term] = {}
     for one in _walk(Invoice, "", "", ""):
         found.setdefault(one.id, one)
+    return found
+
+
+@cache
+def french_terms() -> dict[str, Term]:
+    """The terms that EXTENDED-CTC-FR has an id of its own for, by that id (EXT-FR-FE-…)."""
+    found: dict[str, Term] = {}
+    for one in terms().values():
+        if one.french:
+            found.setdefault(one.french, one)
     return found
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from schemas.invoice import Identifier, Invoice, Line, Party, id_of, shapes, term_at, terms
+from schemas.invoice import Identifier, Invoice, Line, Party, Profile, french_terms, id_of, shapes, term_at, terms
 
 
 def test_every_term_of_the_norm_has_one_field() -> None:
@@ -75,3 +75,28 @@ def test_an_empty_invoice_can_be_held() -> None:
     assert invoice.number == ""
     assert invoice.issue_date is None
     assert invoice.lines[0].price.net is None
+
+
+@pytest.mark.parametrize(
+    ("french", "term", "path"),
+    [
+        ("EXT-FR-FE-BG-12", "BG-X-90", "lines[].seller"),
+        ("EXT-FR-FE-167", "BT-X-572", "lines[].seller.legal_id"),
+        ("EXT-FR-FE-163", "BT-X-8", "lines[].kind"),
+        ("EXT-FR-FE-136", "BT-X-331", "lines[].preceding.number"),
+        ("EXT-FR-FE-158", "BT-X-85", "lines[].delivery.date"),
+        ("EXT-FR-FE-12", "BT-X-412", "buyer_agent.endpoint"),
+        ("EXT-FR-FE-29", "BT-X-256", "payee.endpoint"),
+        ("EXT-FR-FE-52", "BT-X-482", "payer.endpoint"),
+        ("EXT-FR-FE-75", "BT-X-341", "sales_agent.endpoint"),
+        ("EXT-FR-FE-98", "BT-X-241", "invoicee.endpoint"),
+        ("EXT-FR-FE-121", "BT-X-222", "invoicer.endpoint"),
+        ("EXT-FR-FE-157", "BT-X-63", "lines[].delivery.ship_to.address.country"),
+        ("EXT-FR-FE-177", "BT-X-584", "lines[].seller.address.country"),
+        ("EXT-FR-FE-181", "BT-X-329", "lines[].totals.vat"),
+    ],
+)
+def test_the_french_ids_are_those_that_the_french_rules_name(french: str, term: str, path: str) -> None:
+    """The contexts of BR-FR-09, BR-FR-23, BR-FR-MV and annex 1 of the DGFiP say which element has which id."""
+    found = french_terms()[french]
+    assert (found.id, found.path, found.profile) == (term, path, Profile.EXTENDED_CTC_FR)
