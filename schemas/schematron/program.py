@@ -40,6 +40,8 @@ class Fired:
     location: str
     """An XPath 2.0 from the root, each step with its namespace and place, as the published stylesheets write it."""
     text: str
+    number: int
+    """The place of the assertion among those of the artefact, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Program:
 
     def _fired(self, number: int, node: Node, message: str | None) -> Fired:
         id_, flag, role, text = self._assertions[number]
-        return Fired(id_, flag, role, location(node), text or message or "")
+        return Fired(id_, flag, role, location(node), text or message or "", number)
 
     # --- which rules apply where -----------------------------------------------------------------------------------
 
