@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -31,8 +32,8 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("name", ["order-x-comfort.xml", "ubl-order.xml"])
-async def test_an_order_leaves_as_the_invoices_of_its_deliveries(line: Line, name: str) -> None:
+async def served(line: Line) -> tuple[TestClient[Any, Any], dict[str, str]]:
+    """The API over the line, and the header of a key."""
     app = application.create(line.resources, Settings(), ring=lambda: None, pepper=PEPPER)
     made = await accounts.issue(
         line.pool,
@@ -42,8 +43,53 @@ async def test_an_order_leaves_as_the_invoices_of_its_deliveries(line: Line, nam
         scopes=frozenset((Scope.SUBMIT, Scope.READ)),
         now=line.resources.clock.now(),
     )
-    key = {"Authorization": f"Bearer {made.public_id}.{made.secret}"}
-    async with TestClient(TestServer(app)) as client:
+    return TestClient(TestServer(app)), {"Authorization": f"Bearer {made.public_id}.{made.secret}"}
+
+
+async def test_a_refused_invoice_that_had_left_keeps_its_number(line: Line) -> None:
+    api, key = await served(line)
+    async with api as client:
+        data = (SAMPLES / "order-x-comfort.xml").read_bytes()
+        order = await client.post("/v1/orders", data=data, headers={**key, "Content-Type": "application/xml"})
+        address = order.headers["Location"]
+        body = {
+            "date": "2026-11-20",
+            "lines": [{"line": "10", "quantity": "3"}],
+            "invoice": {**SAID, **to("100000215")},
+        }
+        made = await client.post(f"{address}/deliveries", json=body, headers=key)
+        assert made.status == 201, await made.text()
+        delivery = await made.json()
+        document = await line.until(delivery["invoice"]["document"], Stage.SETTLED)
+        assert document.halted == "refused by the other side"
+        shown = await (await client.get(delivery["links"]["self"], headers=key)).json()
+        assert (shown["invoice"]["halted"], shown["invoice"]["status"]) == ("refused by the other side", "refused")
+        corrections = shown["links"]["correct"]
+        mended = await client.post(corrections, json={"invoice": to("100000207")}, headers=key)
+        assert mended.status == 201, await mended.text()
+        again = await mended.json()
+        assert (delivery["invoice"]["number"], again["invoice"]["number"]) == ("F2026-000001", "F2026-000002")
+        document = await line.until(again["invoice"]["document"], Stage.ACKNOWLEDGED, "payment_sent")
+        assert document.halted is None
+        whole = await (await client.get(address, headers=key)).json()
+    assert [entry["remaining"] for entry in whole["lines"]] == ["1", "120", "2.5"]
+    assert [entry["number"] for entry in whole["deliveries"][0]["refused_before"]] == ["F2026-000001"]
+
+
+def to(siren: str) -> dict[str, Any]:
+    """The buyer of a simulated participant."""
+    return {
+        "buyer": {
+            "legal_id": {"value": siren, "scheme": "0002"},
+            "endpoint": {"value": siren, "scheme": "0225"},
+        }
+    }
+
+
+@pytest.mark.parametrize("name", ["order-x-comfort.xml", "ubl-order.xml"])
+async def test_an_order_leaves_as_the_invoices_of_its_deliveries(line: Line, name: str) -> None:
+    api, key = await served(line)
+    async with api as client:
         data = (SAMPLES / name).read_bytes()
         order = await client.post("/v1/orders", data=data, headers={**key, "Content-Type": "application/xml"})
         assert order.status == 201, await order.text()
