@@ -80,7 +80,18 @@ def attach(page: bytes, xml: bytes, description: Description, attachments: Seque
     The page's own claims of level A and PDF/UA are kept: its typesetter refuses to make what does not keep them. A page
     with nothing in it that was not checked before, in this process, is not checked in full again (see `proof`).
     """
-    return contained(page, xml, description, attachments)
+    data = assembled(page, xml, description, attachments)
+    found, carried = _taken_apart(data)
+    if len(data) <= PLAIN_LIMIT and _PROOF.covers(found):
+        read_back = [file.data for file in carried if file.name == file_name_of(description.profile)]
+    else:
+        if violations := check(data):
+            raise NotPdfA(violations)
+        read_back = [extract(data).xml]
+        _PROOF.add(found)
+    if read_back != [xml]:
+        raise NotPdfA(("the invoice read back is not the one put in",))
+    return data
 
 
 def check(data: bytes) -> tuple[str, ...]:
@@ -122,18 +133,15 @@ def _told(finding: Any) -> str:
     return f"{finding.rule} ({finding.kind}) at {finding.where}: {finding.message}"
 
 
-def contained(
+def assembled(
     page: bytes,
     xml: bytes,
     description: Description,
     attachments: Sequence[Embedded],
     claims: xmp.Claims | None = None,
 ) -> bytes:
-    """The whole, checked; without claims the page is one of ours, which are alike, and makes its own.
-
-    Raises NotPdfA, Unreadable (PDF-SIZE).
-    """
-    alike, profile = claims is None, description.profile
+    """Page, invoice, attachments and metadata in one PDF, not checked. Without claims the page's own ones are kept."""
+    profile = description.profile
     invoice = Embedded(file_name_of(profile), "text/xml", xml, relationship_of(profile), "Factur-X invoice")
     with pikepdf.open(BytesIO(page)) as pdf:
         claims = claims or xmp.read(xmp_packet(pdf))
@@ -145,18 +153,7 @@ def contained(
             del pdf.trailer.ID
         out = BytesIO()
         pdf.save(out, **pdfa.resolve_save_kwargs("3b", deterministic_id=True))
-    data = out.getvalue()
-    found, carried = _taken_apart(data) if alike else (frozenset[Shape](), ())
-    if alike and len(data) <= PLAIN_LIMIT and _PROOF.covers(found):
-        read_back = [file.data for file in carried if file.name == invoice.name]
-    else:
-        if violations := check(data):
-            raise NotPdfA(violations)
-        read_back = [extract(data).xml]
-        _PROOF.add(found)
-    if read_back != [xml]:
-        raise NotPdfA(("the invoice read back is not the one put in",))
-    return data
+    return out.getvalue()
 
 
 def _taken_apart(data: bytes) -> tuple[frozenset[Shape], tuple[Embedded, ...]]:

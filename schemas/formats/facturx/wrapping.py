@@ -22,7 +22,7 @@ from pikepdf import Dictionary, Name, Pdf, Stream, pdfa
 from schemas.finding import Finding, Severity
 from schemas.formats.facturx import door, mending, xmp
 from schemas.formats.facturx.extract import NAMES, Embedded, embedded_files, extract, is_invoice
-from schemas.formats.facturx.pdfa import Description, NotPdfA, contained, unknown_to_the_standard
+from schemas.formats.facturx.pdfa import Description, assembled, unknown_to_the_standard
 from schemas.formats.facturx.unused import drop_unused
 from schemas.xml import Unreadable
 
@@ -61,11 +61,12 @@ def wrap(supplied: bytes, xml: bytes, description: Description, attachments: Seq
     """
     prepared, carried, replaced = _prepared(supplied)
     claims = xmp.Claims(part="3", conformance="B")
-    try:
-        return Wrapped(contained(prepared, xml, description, (*attachments, *carried), claims), replaced)
-    except NotPdfA as refused:  # a defect of ours, which our own page need not have
-        says = f"No PDF/A-3 came of it: {refused.violations[0]}"
-        raise Unreadable((_prevention("CONTAINER", says, "", "", "Let it go along as an attachment."),)) from refused
+    data = assembled(prepared, xml, description, (*attachments, *carried), claims)
+    _check(data)
+    if extract(data).xml != xml:
+        says = "The invoice put into the PDF is not the one read from it."
+        raise Unreadable((_prevention("CONTAINER", says, "", "", "Let it go along as an attachment."),))
+    return Wrapped(data, replaced)
 
 
 def preventions(supplied: bytes) -> tuple[Finding, ...]:
@@ -74,7 +75,7 @@ def preventions(supplied: bytes) -> tuple[Finding, ...]:
     Raises Unreadable for what the door refuses.
     """
     try:
-        _prepared(supplied)
+        _check(_prepared(supplied)[0])
     except Unreadable as refused:
         if not prevented(refused):
             raise
@@ -88,7 +89,7 @@ def prevented(refused: Unreadable) -> bool:
 
 
 def _prepared(supplied: bytes) -> tuple[bytes, tuple[Embedded, ...], tuple[str, ...]]:
-    """The PDF as PDF/A-3b without its files; its files; the names of invoices among them, which are left out."""
+    """The PDF put right and without its files; its files; the names of invoices among them, which are left out."""
     with door.opened(supplied) as pdf:
         files = tuple(embedded_files(pdf))
         if found := tuple(_unmendable(pdf)):
@@ -102,15 +103,16 @@ def _prepared(supplied: bytes) -> tuple[bytes, tuple[Embedded, ...], tuple[str, 
         out = BytesIO()
         save = pdfa.resolve_save_kwargs("3b", deterministic_id=True)
         pdf.save(out, **{**save, "force_version": _VERSION if later else save["force_version"]})
-    prepared = out.getvalue()
-    violations = [
-        one for one in pdfa.validate_written(BytesIO(prepared), "3b").findings if unknown_to_the_standard(one)
-    ]
-    if violations:
-        with pikepdf.open(BytesIO(prepared)) as pdf:
-            raise Unreadable(tuple(islice(_told(pdf, violations), PREVENTIONS_LIMIT)))
     invoices = _invoices(supplied, files)
-    return prepared, tuple(one for one in files if one.name not in invoices), invoices
+    return out.getvalue(), tuple(one for one in files if one.name not in invoices), invoices
+
+
+def _check(data: bytes) -> None:
+    """Hold a PDF against the rules of PDF/A-3b. Raises Unreadable: PDFA-…, each violation named."""
+    findings = pdfa.validate_written(BytesIO(data), "3b").findings
+    if violations := [one for one in findings if unknown_to_the_standard(one)]:
+        with pikepdf.open(BytesIO(data)) as pdf:
+            raise Unreadable(tuple(islice(_told(pdf, violations), PREVENTIONS_LIMIT)))
 
 
 def _invoices(supplied: bytes, files: Sequence[Embedded]) -> tuple[str, ...]:
