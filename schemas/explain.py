@@ -443,6 +443,9 @@ La page dit ce que dit le XML : numéro, dates, noms, totaux, IBAN. → Tirez la
 HOUSE-PDF-SCAN
 The page has text that can be held against the XML. → Make the PDF from its source, not from a scan.
 La page porte un texte comparable au XML. → Faites le PDF depuis sa source, non par numérisation.
+HOUSE-PDF-HIDDEN
+All text of the page can be seen. → Look at the page; make the PDF without invisible text.
+Tout le texte de la page est visible. → Regardez la page ; refaites le PDF sans texte invisible.
 HOUSE-PDF-UNREAD
 The text of the page can be read and held against the XML. → Make the PDF again, plainer or with fewer pages.
 Le texte de la page se lit et se compare au XML. → Refaites le PDF, plus simple ou avec moins de pages.

@@ -70,6 +70,8 @@ class Page:
     """The readable page, held against the XML."""
 
     legible: Legible
+    hidden: bool
+    """Whether some of its text is drawn so that nobody sees it; a value may have been found there only."""
     reason: str
     """Why it was not read, or not compared; empty otherwise."""
     values: tuple[Likeness, ...] | None
@@ -355,13 +357,13 @@ def _pdf(found: Examination, standard: Standard, read: _Read) -> Pdf:
 def _page(data: bytes, found: Examination, read: _Read) -> Page:
     """The text of the page, and the values of the invoice in it."""
     if found.pages is None:
-        return Page(Legible.UNREAD, "the PDF cannot be opened", None)
+        return Page(Legible.UNREAD, False, "the PDF cannot be opened", None)
     text = page_text.read(data)
     if text.legible is not Legible.TEXT:
-        return Page(text.legible, text.reason, None)
+        return Page(text.legible, text.hidden, text.reason, None)
     if read.invoice is None:
-        return Page(text.legible, "there is no invoice to hold it against", None)
-    return Page(text.legible, "", likeness.compare(read.invoice, text.text))
+        return Page(text.legible, text.hidden, "there is no invoice to hold it against", None)
+    return Page(text.legible, text.hidden, "", likeness.compare(read.invoice, text.text))
 
 
 # JSON ----------------------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def _of_page(data: bytes, invoice: Invoice | None) -> tuple[Finding, ...]:
     page = page_text.read(data)
     if page.legible is not Legible.TEXT:
         return (house.without_page(page.reason),)
-    return house.of_page(compare(invoice, page.text))
+    return house.of_page(compare(invoice, page.text), page.hidden)
 
 
 def _light(tree: etree._ElementTree) -> bytes | Tree:

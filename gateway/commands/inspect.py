@@ -267,6 +267,8 @@ def _page(page: Mapping[str, Any], language: str) -> Iterator[str]:
             if french
             else f"states {found} of {count} values of the XML"
         )
+    if page["hidden"]:
+        told += " ; du texte y est invisible" if french else "; some of its text is invisible"
     yield f"  {'page':<12} {told}"
     for one in values or ():
         if one["standing"] != "found":

@@ -106,12 +106,17 @@ def apply(tree: etree._ElementTree) -> tuple[Layer, tuple[Finding, ...]]:
 
 
 PAGE = "HOUSE-PDF-"
-"""Beginning of the rules on the readable page; the business term follows, or SCAN, or UNREAD."""
+"""Beginning of the rules on the readable page; the business term follows, or SCAN, UNREAD, HIDDEN."""
 
 
-def of_page(values: tuple[Likeness, ...]) -> tuple[Finding, ...]:
-    """A warning for each value of the invoice that the page does not state, or states otherwise."""
-    return tuple(
+def of_page(values: tuple[Likeness, ...], hidden: bool) -> tuple[Finding, ...]:
+    """A warning for each value of the invoice that the page does not state, or states otherwise.
+
+    `hidden`: some text of the page is drawn so that nobody sees it, and a value may have been found there.
+    """
+    says = "Some text of the page is drawn so that nobody sees it; what was found may stand there only."
+    unseen = (Finding(f"{PAGE}HIDDEN", Severity.INFO, NAME, says),) if hidden else ()
+    return unseen + tuple(
         Finding(
             f"{PAGE}{one.term}",
             Severity.WARNING,

@@ -373,7 +373,7 @@ def test_explanations_speak_both_languages() -> None:
         "BR-FR-03_BT-9", "BR-FR-32-LEGALID", "BR-FR-MV-03_EXT-FR-FE-164", "BR-FXEXT-CO-10", "BR-FXEXT-E-08rev",
         "BR-IC-12", "BR-O-14", "BR-CL-10", "BR-DEC-01", "UBL-CR-001", "CII-SR-465", "FX-SCH-A-000588", "XSD",
         "XML-DOCTYPE", "JSON-SYNTAX", "PDF-BROKEN", "FORMAT-UNKNOWN", "MEDIA-TYPE", "HOUSE-IBAN", "ENGINE-ERROR",
-        "HOUSE-PDF-BT-112", "HOUSE-PDF-SCAN", "HOUSE-PDF-UNREAD",
+        "HOUSE-PDF-BT-112", "HOUSE-PDF-SCAN", "HOUSE-PDF-UNREAD", "HOUSE-PDF-HIDDEN",
     ]  # fmt: skip
     for rule in rules:
         told = explain.explain(rule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC
@@ -12,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.catalogue import FORMATS
 from schemas.formats import cii
 from schemas.formats.facturx import build, page_text
+from schemas.formats.facturx.page import typeset
 from schemas.formats.facturx.page_text import Legible
 from schemas.invoice import Address, CreditTransfer, Invoice, Party, Payment, Totals
 from schemas.likeness import Likeness, Standing, compare
+from tests.conftest import CORPUS
 from tests.schemas import hybrid_pdf as made
 from tests.schemas.sample_invoice import invoice
 
@@ -223,6 +227,13 @@ def test_a_page_without_text_is_not_one_that_could_not_be_read() -> None:
         assert unread.reason
 
 
+@pytest.mark.parametrize(("mode", "hidden"), [(b"", False), (b"0 Tr", False), (b"3 Tr", True)])
+def test_text_that_nobody_sees_is_told(mode: bytes, hidden: bool) -> None:
+    content = b"BT /F1 9 Tf %s (Facture F-2026-0001, Atelier des Tilleuls SARL, Lyon) Tj ET" % mode
+    found = page_text.read(made.built(made.drawn(content, Font=made.unembedded)))
+    assert (found.legible, found.hidden) == (Legible.TEXT, hidden)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"BT /F1 9 Tf " + b"(ab) Tj " * 200_000 + b"ET", b"[" * 1_000_000, b"1 " * 2_000_000, b"q Q " * 3_000_000],
@@ -242,3 +253,18 @@ def test_forms_that_multiply_are_left_unread() -> None:
         made.drawn(b"/X Do " * 10, XObject=made.Dictionary(X=form))(pdf)
 
     assert page_text.read(made.built(multiplied)).legible is Legible.UNREAD
+
+
+@pytest.mark.corpus
+@pytest.mark.slow
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the public corpus (../shared/corpus) is not here")
+def test_our_page_of_invoices_of_others_says_all_of_it() -> None:
+    rows = [json.loads(line) for line in (CORPUS / "manifest.jsonl").read_text().splitlines()]
+    valid = [row for row in rows if row["kind"] in FORMATS and row["label"] == "valid"]
+    checked = 0
+    for row in valid[::12]:
+        wanted = FORMATS[row["kind"]].read((CORPUS / row["path"]).read_bytes()).invoice
+        page = page_text.read(typeset(wanted, created=datetime.datetime(2026, 11, 24, tzinfo=UTC)))
+        assert [each for each in compare(wanted, page.text) if each.standing is not FOUND] == [], row["path"]
+        checked += 1
+    assert checked >= 30

@@ -44,6 +44,9 @@ _FORMS_LIMIT = 1_000
 _SCAN = 40
 """Letters and digits below which a page has no text to speak of: a scanner's stamp is not an invoice."""
 
+_INVISIBLE = 3
+"""The rendering mode that draws nothing (ISO 32000-1, table 106)."""
+
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it complains of could be a part of the invoice
 
 
@@ -66,6 +69,8 @@ class PageText:
     """Lines of all pages in their order; empty unless all was read."""
     reason: str = ""
     """Why it was not read; empty otherwise."""
+    hidden: bool = False
+    """Whether text is drawn so that nobody sees it, as the layer of recognised text over a scan is."""
 
 
 class _TooMuch(Exception):
@@ -78,23 +83,24 @@ def read(data: bytes) -> PageText:
 
     try:
         with pypdf.apply_configuration(**_LIMITS):
-            text = _text(pypdf.PdfReader(BytesIO(data)))
+            text, hidden = _text(pypdf.PdfReader(BytesIO(data)))
     except _TooMuch as much:
         return PageText(Legible.UNREAD, reason=str(much))
     except Exception as broken:  # whatever a damaged page makes of its reader
         return PageText(Legible.UNREAD, reason=f"the text of the page cannot be read ({type(broken).__name__})")
     if sum(map(str.isalnum, text)) < _SCAN:
         return PageText(Legible.NO_TEXT)
-    return PageText(Legible.TEXT, text)
+    return PageText(Legible.TEXT, text, hidden=hidden)
 
 
-def _text(reader: Any) -> str:
-    """The text of all pages. Raises _TooMuch, and whatever pypdf does."""
-    pages, signs, operators, forms = [], 0, 0, 0
+def _text(reader: Any) -> tuple[str, bool]:
+    """The text of all pages, and whether some of it is invisible. Raises _TooMuch, and whatever pypdf does."""
+    pages, signs, operators, forms, hidden = [], 0, 0, 0, False
 
-    def counted(operator: object, *_: object) -> None:
-        nonlocal operators, forms
+    def counted(operator: object, operands: object, *_: object) -> None:
+        nonlocal operators, forms, hidden
         operators += 1
+        hidden = hidden or (operator == b"Tr" and operands == [_INVISIBLE])
         forms += operator == b"Do"
         if operators > OPERATORS_LIMIT or forms > _FORMS_LIMIT:
             raise _TooMuch(f"the pages hold more than {OPERATORS_LIMIT} drawing operators or {_FORMS_LIMIT} forms")
@@ -106,4 +112,4 @@ def _text(reader: Any) -> str:
         signs += len(pages[-1])
         if signs > SIGNS_LIMIT:
             raise _TooMuch(f"the pages hold more than {SIGNS_LIMIT} signs")
-    return "\n".join(pages)
+    return "\n".join(pages), hidden
