@@ -30,8 +30,11 @@ _MARKS = frozenset("-_/.:;,&?=#")
 """After these a word breaks better than elsewhere."""
 
 
-_PLAIN = re.compile(f"(?:[!-~¡-\u00ac\u00ae-ſ–—‘’“”•…€\u202f\u00a0]{{0,{_LONG}}}(?: |$))*")
+_PLAIN = re.compile(f"(?:[!-~¡-\u00ac\u00ae-ſ–—‘’“”•…€\u202f\u00a0]{{1,{_LONG}}}(?: |$))*")
 """Words of letters that every font here has, none of them too long."""
+
+
+_SPACES = re.compile(r"[ \t\r]*(?:\n[ \t\r]*)+|[ \t]{2,}")
 
 
 def drawable(value: Any) -> Any:
@@ -81,13 +84,18 @@ def _text(text: str) -> str:
         return text
     shown: list[str] = []
     word: list[str] = []
-    for sign in _signs(unicodedata.normalize("NFC", text)):
+    for sign in _signs(unicodedata.normalize("NFC", _SPACES.sub(_one_space, text))):
         if sign.isspace():
             shown += [*_broken(word), sign]
             word = []
         else:
             word.append(sign)
     return "".join([*shown, *_broken(word)])
+
+
+def _one_space(found: re.Match[str]) -> str:
+    """What stands for white space that was made for another width: a blank line at most, a new line, or a space."""
+    return "\n" * min(found[0].count("\n"), 2) or " "
 
 
 def _broken(word: list[str]) -> list[str]:

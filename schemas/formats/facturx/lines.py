@@ -22,6 +22,8 @@ DETAIL = "DETAIL"
 
 _DEEPEST = 6
 """Steps by which a line is indented at most."""
+_STRONG = 120
+"""Signs of a name that is set in bold; a longer one is a description."""
 _WIDE = 60
 """Signs of figures in one line beyond which the name beside them gets too narrow to read."""
 _WIDEST = 3
@@ -75,13 +77,15 @@ def _lines(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
         while above and above[-1] != line.parent_id:
             above.pop()
         level = len(above)
-        told = [text for text in _details(line, writer, placed=level > 0) if text]
+        name, _, rest = line.item.name.partition("\n")
+        told = [text for text in (rest, *_details(line, writer, placed=level > 0)) if text]
         yield {
             "id": line.id,
             "level": min(level, _DEEPEST),
-            "name": line.item.name,
+            "name": name,
+            "strong": len(name) <= _STRONG,
             "details": told,
-            "sure": _sure(line.item.name, told),
+            "sure": _sure(name, told),
             "figures": [
                 writer.quantity(line.quantity, line.unit) or writer.unit(line.unit),
                 _price(line.price, line.unit, writer),
@@ -96,7 +100,7 @@ def _lines(invoice: Invoice, writer: Writer) -> Iterator[dict[str, Any]]:
 
 def _sure(name: str, told: list[str]) -> float:
     """Points in which name and details stand in one line each without doubt; more than a page where there is doubt."""
-    if "\n" in name or any("\n" in text for text in told):
+    if any("\n" in text for text in told):
         return _DOUBT
     widths = [_BOLD * advance(name), *(_SMALL * advance(text) for text in told)]
     return max(widths) / 1000

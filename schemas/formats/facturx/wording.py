@@ -82,13 +82,13 @@ class Writer:
         return self.known("units", code) or code
 
     def number(self, value: Decimal, least: int = 0) -> str:
-        """A number as people write it, with at least so many decimals and none lost."""
+        """A number as people write it, with at least so many decimals and none lost but zeros."""
         _, digits, exponent = value.as_tuple()
         if not isinstance(exponent, int) or len(digits) + abs(exponent) > _DIGITS:
             return str(value)
         decimals = least
         if -exponent > least:
-            zeros = len(digits) - len("".join(map(str, digits)).rstrip("0")) if any(digits) else 0
+            zeros = len(digits) - len("".join(map(str, digits)).rstrip("0")) if any(digits) else -exponent
             decimals = max(least, -(exponent + zeros), 0)
         whole, _, rest = f"{value:,.{decimals}f}".partition(".")
         whole = whole.replace(",", self.formats["thousands"]).replace("-", MINUS)
