@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.commands import files, making
+from gateway.commands import files, look, making
 from gateway.commands.batch import BAD, FAILED
-from gateway.commands.files import Source, Unusable
+from gateway.commands.files import Unusable
 from gateway.commands.making import Made
 from gateway.commands.terminal import Told, shown
 from gateway.settings import Settings
@@ -24,6 +24,8 @@ examples:
   estafette build --french invoices/ -o out/                 a folder; judged by the French rules too
   estafette build invoice.xml --pdf printed.pdf -o fx.pdf    around a PDF of your own, made PDF/A-3 as it looks
   estafette build invoice.json --attach order.pdf --language en -o invoice.pdf
+
+  estafette build invoice.json --logo logo.svg --accent '#8a1538' -o invoice.pdf
 
 A PDF of your own that cannot be PDF/A-3 without changing how it looks goes along as an attachment of our page, and that
 is told. A CII goes into its PDF byte for byte. An invoice that breaks the rules of its profile is not built, and every
@@ -54,18 +56,19 @@ def add(commands: Any) -> None:
     )
     it.add_argument("--french", action="store_true", help="judge by the rules between French businesses too (BR-FR)")
     it.add_argument("--unchecked", action="store_true", help="build also what breaks the rules")
+    look.add_options(it)
     making.add_options(it, "where the Factur-X goes")
     it.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Build each invoice."""
-    wish = making.wish_of(options, settings, "facturx")
+    wish = replace(making.wish_of(options, settings, "facturx"), presentation=look.of(options))
     sources = files.found(options.paths)
     if options.pdf is not None:
         if len(sources) != 1:
             raise Unusable(Told("--pdf goes with one invoice", "--pdf va avec une seule facture"))
-        wish = replace(wish, supplied=_beside(options.pdf))
+        wish = replace(wish, supplied=files.beside(options.pdf))
     if options.attach:
         wish = replace(wish, attachments=tuple(map(_attachment, options.attach)))
     folder = str(settings.rules) if settings.rules else None
@@ -92,22 +95,13 @@ def judged(data: bytes, *, french: bool, folder: str | None) -> Made | None:
             return making.refused_by(report.findings, Told("it could not be judged", "elle n'a pu être jugée"), FAILED)
 
 
-def _beside(path: str) -> bytes:
-    """A file named by an option. Raises Unusable, with its name."""
-    try:
-        return Source(path).read()
-    except Unusable as unusable:
-        told, name = unusable.told, shown(path)
-        raise Unusable(Told(f"{name}: {told.english}", f"{name} : {told.french}")) from unusable
-
-
 def _attachment(path: str) -> Attachment:
     """A supporting document of a file. Raises Unusable."""
     from schemas.conversion import attachment_of
 
     name = shown(Path(path).name)
     try:
-        return attachment_of(name, _beside(path))
+        return attachment_of(name, files.beside(path))
     except ValueError as error:
         dit = f"{name} : EN 16931 n'admet pas ce type de fichier (PDF, PNG, JPEG, CSV, XLSX, ODS)"
         raise Unusable(Told(str(error), dit)) from error

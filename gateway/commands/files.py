@@ -105,6 +105,15 @@ def found(paths: Sequence[str], endings: Sequence[str] = ENDINGS) -> list[Source
     return sources
 
 
+def beside(path: str) -> bytes:
+    """The bytes of a file that an option names. Raises Unusable, with its name."""
+    try:
+        return Source(path).read()
+    except Unusable as unusable:
+        told, name = unusable.told, shown(path)
+        raise Unusable(Told(f"{name}: {told.english}", f"{name} : {told.french}")) from unusable
+
+
 def destinations(sources: Sequence[Source], output: str | None, ending: str) -> list[str]:
     """Where the result of each source goes, in their order; `-` is standard output. Raises Unusable.
 

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -84,12 +85,23 @@ def wish_of(options: argparse.Namespace, settings: Settings, to: str) -> Wish:
         raise Unusable(Told(f"the page speaks {known}, not {language}", f"la page parle {known}, pas {language}"))
     return Wish(
         to,
-        SystemClock().now().replace(microsecond=0),
+        _instant(os.environ),
         profile=profile,
         language=language,
         accept_losses=getattr(options, "allow_loss", False),
         rules=str(settings.rules) if settings.rules else None,
     )
+
+
+def _instant(environment: Mapping[str, str]) -> datetime:
+    """When a PDF says it was made: now, or what SOURCE_DATE_EPOCH says, for those who want the same bytes again."""
+    given = environment.get("SOURCE_DATE_EPOCH", "")
+    if not given:
+        return SystemClock().now().replace(microsecond=0)
+    if not given.isascii() or not given.isdigit() or len(given) > 10:
+        told = "SOURCE_DATE_EPOCH must be seconds since 1970", "SOURCE_DATE_EPOCH : des secondes depuis 1970"
+        raise Unusable(Told(*told))
+    return datetime.fromtimestamp(int(given), UTC)
 
 
 def make(source: Source, *, wish: Wish, check: Callable[[bytes], Made | None] | None = None) -> Made:

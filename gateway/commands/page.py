@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
-from gateway.commands import files, making
+from gateway.commands import files, look, making
 from gateway.settings import Settings
 
 EXAMPLES = """\
@@ -29,11 +30,12 @@ def add(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    look.add_options(it)
     making.add_options(it, "where the page goes", lossy=False)
     it.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Typeset each page."""
-    job = making.job_of(making.wish_of(options, settings, "page"))
-    return making.run(options, settings, files.found(options.paths), "page", job)
+    wish = replace(making.wish_of(options, settings, "page"), presentation=look.of(options))
+    return making.run(options, settings, files.found(options.paths), "page", making.job_of(wish))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -137,11 +138,21 @@ def _tell(members: Mapping[str, Any], language: str) -> None:
     for layer in members["layers"]:
         if layer["verdict"] == "skipped":
             skipped = "non appliquée" if language == "fr" else "skipped"
-            print(printable(f"         {layer['name']}: {skipped}: {layer['reason']}"))
+            reason = _into_french(layer["reason"]) if language == "fr" else layer["reason"]
+            print(printable(f"         {layer['name']}: {skipped}: {reason}"))
     for finding in members["findings"]:
         _tell_finding(finding, language)
     if left := members.get("uncounted"):
         print(f"         … {left} autres" if language == "fr" else f"         … and {left} more")
+
+
+def _into_french(reason: str) -> str:
+    """Why a layer did not run, as `schemas.judge` says it; what it says otherwise stays."""
+    known = re.fullmatch(r"the layer (\S+) (failed|could not be judged)", reason)
+    if known is None:
+        return reason.replace("could not be judged", "n'a pu être jugée")
+    state = "a échoué" if known[2] == "failed" else "n'a pu être jugée"
+    return f"la couche {known[1]} {state}"
 
 
 def _tell_finding(finding: Mapping[str, Any], language: str) -> None:

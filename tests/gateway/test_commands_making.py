@@ -171,6 +171,35 @@ def test_build_makes_a_valid_factur_x_with_its_attachments(tmp_path: Path) -> No
     assert (tmp_path / "inside/delivery note.pdf").read_bytes() == page.out
 
 
+LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="40" height="20" fill="#123456"/></svg>'
+)
+
+
+def test_a_page_looks_as_asked_for_and_comes_again_byte_for_byte(tmp_path: Path) -> None:
+    logo = tmp_path / "logo.svg"
+    logo.write_text(LOGO)
+    fixed = {"SOURCE_DATE_EPOCH": "1700000000"}
+    arguments = ["page", JSON, "--logo", logo, "--accent", "#8A1538", "--language", "de"]
+    first, again = (estafette(*arguments, env=fixed) for _ in range(2))
+    assert first.code == 0, first.err
+    assert first.out == again.out
+    plain = estafette("page", JSON, "--language", "de", env=fixed)
+    assert plain.out != first.out
+    assert b"2023-11-14" in plain.out
+    for odd, says in (
+        (["--accent", "red"], "six hexadecimal digits"),
+        (["--pay-link", "http://x"], "https"),
+        (["--logo", JSON], "logo"),
+        (["--logo", "absent.svg"], "absent.svg: there is no such file"),
+        (["--language", "tlh"], "the page speaks"),
+    ):
+        refused = estafette("page", JSON, *odd)
+        assert refused.code == 2
+        assert says in refused.err
+    assert estafette("page", JSON, env={"SOURCE_DATE_EPOCH": "yesterday"}).code == 2
+
+
 def test_build_goes_around_a_supplied_pdf(tmp_path: Path) -> None:
     page = tmp_path / "page.pdf"
     assert estafette("page", CII, "-o", page).code == 0

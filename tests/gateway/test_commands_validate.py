@@ -68,6 +68,7 @@ def test_a_broken_rule_ends_with_one_and_is_explained() -> None:
     assert all(one["line"] and one["path"] and one["fix"] for one in fatal)
     text = estafette("validate", "--language", "fr", "-", stdin=broken)
     assert text.code == 1
+    assert "failed" not in text.text
     assert "INVALIDE" in text.text
     assert fatal[0]["rule"] in text.text
     assert "→" in text.text
