@@ -49,7 +49,7 @@ NOWHERE = {
     "more_payment_terms/penalty/base": "the base of a penalty has no place",
     "more_payment_terms/discount/base": "the base of an early payment discount has no place",
     "more_payments/direct_debit/creditor": "the creditor identifier (BT-90) stands once, with the party that is paid",
-    "logistics_charges": "UBL has charges alone",
+    "logistics_charges/taxes/amount": "a charge says the category and the rate of its tax",
     "advance_payments/taxes": "an advance payment has no tax",
     "advance_payments/invoice/issue_date": "an advance payment has an identifier alone",
     "advance_payments/invoice/type_code": "an advance payment has an identifier alone",

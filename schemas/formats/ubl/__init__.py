@@ -13,6 +13,8 @@ them, those of Factur-X EXTENDED where UBL has an element that means the same; w
 - a gross price without discount is written with a discount of 0, which is read as none; one of zero is written 0.00;
 - a VAT breakdown needs a total: where BT-110 is missing, the sum of the breakdown is written;
 - a tax registration says its scheme: VAT is a VAT identifier, any other is BT-32, which is written as TAX;
+- one note has the texts of all payment terms: further ones say in their ID which of its lines are theirs;
+- a logistics service charge is a charge, which says in its ID that it is one;
 - the subject of a note (BT-21) is written in front of its text, as #PMT#text;
 - a property of an item needs a name: one that has a code only is named by it.
 """
@@ -42,11 +44,12 @@ _CATEGORY = Group(
 )
 
 
-def _adjustment(spellings: tuple[str, str], code: Leaf, into: str = "") -> Group:
+def _adjustment(spellings: tuple[str, str], *start: Leaf, code: Leaf, into: str = "") -> Group:
     """An allowance or a charge: twins told apart by their indicator."""
     return Group(
         "cac:AllowanceCharge",
         (
+            *start,
             Fixed("cbc:ChargeIndicator", spellings[0], spellings[1:]),
             code,
             Leaf("cbc:AllowanceChargeReason", "reason"),
@@ -62,9 +65,13 @@ def _adjustment(spellings: tuple[str, str], code: Leaf, into: str = "") -> Group
 
 
 _ALLOWANCES: tuple[Node, ...] = (
-    _adjustment(("false", "0"), Leaf("cbc:AllowanceChargeReasonCode", "reason_code"), "allowances"),
+    _adjustment(("false", "0"), code=Leaf("cbc:AllowanceChargeReasonCode", "reason_code"), into="allowances"),
     View(
-        _adjustment(("true", "1"), Leaf("cbc:AllowanceChargeReasonCode", "code", {"listID": "code_list"})),
+        _adjustment(
+            ("true", "1"),
+            Leaf("cbc:ID", "id"),
+            code=Leaf("cbc:AllowanceChargeReasonCode", "code", {"listID": "code_list"}),
+        ),
         views.Charge,
         views.merge_charge,
         views.spread_charges,
@@ -235,6 +242,7 @@ _PAYMENT_TERMS = View(
     Group(
         "cac:PaymentTerms",
         (
+            Leaf("cbc:ID", "id"),
             Leaf("cbc:Note", "text"),
             Leaf("cbc:SettlementDiscountPercent", "discount.percentage"),
             Leaf("cbc:PenaltySurchargePercent", "penalty.percentage"),

@@ -26,6 +26,7 @@ from schemas.invoice import (
     Identifier,
     Invoice,
     InvoiceReference,
+    LogisticsCharge,
     Note,
     ObjectReference,
     Party,
@@ -36,6 +37,7 @@ from schemas.invoice import (
     Percentage,
     Quantity,
     Reference,
+    Tax,
     TaxRepresentative,
     Text,
     ThirdPartyPayment,
@@ -355,6 +357,7 @@ def spread_means_of_invoice(invoice: Invoice, root: Invoice) -> Iterator[Means]:
 class Terms:
     """cac:PaymentTerms: the text BT-20, and what early or late payment changes."""
 
+    id: Text = term("BT-20", "")
     text: Text = term("BT-20", "")
     partial_amount: Amount | None = term("BT-X-275", "", default=None)
     due_date: Date | None = term("BT-9", "", default=None)
@@ -362,30 +365,53 @@ class Terms:
     discount: PaymentAdjustment | None = term("BG-X-44", "", default=None)
 
 
+_NOTE_LINES = re.compile(r"note lines ([0-9]{1,6}) to ([0-9]{1,6})", re.ASCII)
 _FIRST_TERMS = {"text": "payment_terms", "partial_amount": "partial_payment"}
 
 
 def merge_terms(scope: Scope, found: Scope, _context: Context) -> bool:
     """The first PaymentTerms into BT-20 and what belongs to it, others into the further payment terms."""
+    place = _NOTE_LINES.fullmatch(found.pop("id", ""))
+    if place and "text" not in found and not _take_lines(scope, found, int(place[1]), int(place[2])):
+        return False
     mine = {_FIRST_TERMS.get(name, name): value for name, value in found.items()}
     later = "due_date" in found and scope.get("due_date", found["due_date"]) != found["due_date"]
-    if later or scope.keys() & {"payment_terms", "partial_payment", "penalty", "discount", "more_payment_terms"}:
+    if place or later or scope.keys() & {*_FIRST_TERMS.values(), "penalty", "discount", "more_payment_terms"}:
         scope.setdefault("more_payment_terms", []).append(build(PaymentTerms, found))
         return True
     return put(scope, mine)
 
 
+def _take_lines(scope: Scope, found: Scope, first: int, last: int) -> bool:
+    """Moves lines of the note of the first PaymentTerms to the later ones whose text they are."""
+    lines = scope.get("payment_terms", "").split("\n")
+    taken = sum(one.text.count("\n") + 1 for one in scope.get("more_payment_terms", ()) if one.text)
+    start, end = first - 1 - taken, last - taken
+    if not 0 <= start < end <= len(lines):
+        return False
+    found["text"] = "\n".join(lines[start:end])
+    if rest := "\n".join((*lines[:start], *lines[end:])):
+        scope["payment_terms"] = rest
+    else:
+        del scope["payment_terms"]
+    return True
+
+
 def spread_terms(invoice: Invoice, _root: Invoice) -> Iterator[Terms]:
-    """BT-20 with what belongs to it, then the further payment terms."""
+    """BT-20 with what belongs to it, then the further payment terms. The rules of UBL allow one note for all of them:
+    it has all texts, and the later ones say which of its lines are theirs."""
+    texts = [one.text for one in invoice.more_payment_terms if one.text]
     yield Terms(
-        text=invoice.payment_terms,
+        text="\n".join((*((invoice.payment_terms,) if invoice.payment_terms else ()), *texts)),
         partial_amount=invoice.partial_payment,
         penalty=_measured(invoice.penalty),
         discount=_measured(invoice.discount),
     )
+    line = invoice.payment_terms.count("\n") + 1 if invoice.payment_terms else 0
     for one in invoice.more_payment_terms:
+        first, line = line + 1, line + (one.text.count("\n") + 1 if one.text else 0)
         yield Terms(
-            text=one.text,
+            id=f"note lines {first} to {line}" if one.text else "",
             partial_amount=one.partial_amount,
             due_date=one.due_date,
             penalty=_measured(one.penalty),
@@ -433,6 +459,7 @@ def spread_prepaid(invoice: Invoice, _root: Invoice) -> Iterator[Prepaid]:
 class Charge:
     """cac:AllowanceCharge that is a charge: its reason code is of UNTDID 7161, or the kind of a tax (5153)."""
 
+    id: Text = term("BG-X-42", "")
     code: Code = term("BT-105", "")
     code_list: Code = term("BT-105", "")
     reason: Text = term("BT-104", "")
@@ -446,22 +473,41 @@ class Charge:
     exemption_reason: Text = term("BT-175", "")
 
 
-_SHARED = tuple(one.name for one in fields(Charge) if one.name not in ("code", "code_list"))
+_LOGISTICS = "logistics service charge"
+_SHARED = tuple(one.name for one in fields(Charge) if one.name not in ("id", "code", "code_list"))
+_TAX = {
+    "vat_category": "category",
+    "vat_rate": "rate",
+    "exemption_code": "exemption_code",
+    "exemption_reason": "exemption_reason",
+}
 
 
 def merge_charge(scope: Scope, found: Scope, _context: Context) -> bool:
-    """A charge into BG-21; a code of list 5153 says which other tax it is (BT-177)."""
-    code, code_list = found.pop("code", ""), found.pop("code_list", "")
+    """A charge into BG-21; a code of list 5153 says which other tax it is (BT-177). What we wrote for a logistics
+    service charge (BG-X-42) is one again."""
+    number, code, code_list = (found.pop(name, "") for name in ("id", "code", "code_list"))
+    if number == _LOGISTICS:
+        tax = {_TAX[name]: found.pop(name) for name in _TAX if name in found}
+        charge = LogisticsCharge(
+            description=found.pop("reason", ""), amount=found.pop("amount", None), taxes=(Tax(**tax),) if tax else ()
+        )
+        scope.setdefault("logistics_charges", []).append(charge)
+        return not found and not code
     kind = {"tax_type": code} if code_list == TAX_TYPES else {"reason_code": code}
     scope.setdefault("charges", []).append(AllowanceOrCharge(**found, **kind))
-    return code_list in ("", CHARGE_REASONS, TAX_TYPES)
+    return not number and code_list in ("", CHARGE_REASONS, TAX_TYPES)
 
 
 def spread_charges(invoice: Invoice, _root: Invoice) -> Iterator[Charge]:
-    """The charges (BG-21); one that is another tax says so in place of its reason code."""
+    """The charges (BG-21); one that is another tax says so in place of its reason code. Then the logistics service
+    charges, which are part of the sum of charges, too."""
     for one in invoice.charges:
         code, code_list = (one.tax_type, TAX_TYPES) if one.tax_type else (one.reason_code, "")
         yield Charge(code=code, code_list=code_list, **{name: getattr(one, name) for name in _SHARED})
+    for service in invoice.logistics_charges:
+        tax = {name: getattr(service.taxes[0], field) for name, field in _TAX.items()} if service.taxes else {}
+        yield Charge(id=_LOGISTICS, reason=service.description, amount=service.amount, **tax)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
