@@ -95,7 +95,7 @@ class _Compiled:
 class Binding:
     """The reader and the writer of one syntax, compiled from its table; `model` is the class of what it binds."""
 
-    __slots__ = ("_close", "_currency_paths", "_model", "_open", "_read", "_root", "_syntax", "_write")
+    __slots__ = ("_close", "_currency_paths", "_model", "_open", "_read", "_root", "_syntax", "_table", "_write")
 
     def __init__(self, syntax: Syntax, root: str, children: tuple[Node, ...], model: type[Any] = Invoice) -> None:
         self._syntax = syntax
@@ -107,7 +107,8 @@ class Binding:
         )
         place = _Place(model, "", f"/{root}")
         self._read = self._children(children, place)
-        self._write = writer(syntax, children, model)
+        self._table = children
+        self._write: Callable[[Any], str] | None = None
         spaces = "".join(f' xmlns{":" if p else ""}{p}="{uri}"' for p, uri in syntax.namespaces.items())
         self._open, self._close = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}{spaces}>', f"\n</{root}>\n"
 
@@ -130,6 +131,8 @@ class Binding:
 
     def write(self, invoice: Any) -> bytes:
         """The model as UTF-8 bytes. Raises ValueError for a character that XML cannot carry."""
+        if self._write is None:  # made when first needed, as many only read
+            self._write = writer(self._syntax, self._table, self._model)
         text = "".join((self._open, self._write(invoice), self._close))
         if found := _FORBIDDEN.search(text):
             raise ValueError(f"XML cannot carry the character U+{ord(found[0]):04X}")

@@ -53,13 +53,15 @@ def writer(syntax: Syntax, nodes: tuple[Node, ...], model: type[Any]) -> Callabl
 class _Source:
     """The text so far, and what its names stand for."""
 
-    __slots__ = ("_count", "_syntax", "lines", "names")
+    __slots__ = ("_count", "_kept", "_made", "_syntax", "lines", "names")
 
     def __init__(self, syntax: Syntax) -> None:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {"attribute": attribute, "escape": escape}
         self._syntax = syntax
         self._count = 0
+        self._made: dict[tuple[int, type[Any], int], str] = {}
+        self._kept: list[tuple[Node, ...]] = []  # so that no id is given twice
 
     def function(self, name: str, nodes: tuple[Node, ...], cls: type[Any], depth: int) -> None:
         """A function that writes these nodes for one value of `cls`, and says whether they have content."""
@@ -93,41 +95,54 @@ class _Source:
 
     def _group(self, node: Group, cls: type[Any], at: _At, body: list[str]) -> None:
         if not node.into:
-            self._element(node, cls, at, body)
+            self._element(node, at, body, cls)
             return
         shape, value = self._reached(cls, node.into, at, body)
-        inner = self._name(None, "group")
-        self.function(inner, (replace(node, into="", more=""),), shape.cls, at.depth)
-        call = f"{at.live} = {inner}(each, {_REST}) or {at.live}"
+        inside = _At(at.depth, f"{at.pad}    ", at.live)
         if shape.many:
-            body += [f"{at.pad}for each in {value} or ():", f"{at.pad}    {call}"]
+            body.append(f"{at.pad}for each in {value} or ():")
+            self._element(node, inside, body, shape.cls)
             return
-        body += [f"{at.pad}each = {value}", f"{at.pad}if each is not None:", f"{at.pad}    {call}"]
+        body += [f"{at.pad}each = {value}", f"{at.pad}if each is not None:"]
+        self._element(node, inside, body, shape.cls)
         if node.more:
             _, others = self._reached(cls, beside(node.into, node.more), at, body)
-            body += [f"{at.pad}for each in {others} or ():", f"{at.pad}    {call}"]
+            body.append(f"{at.pad}for each in {others} or ():")
+            self._element(node, inside, body, shape.cls)
 
-    def _element(self, node: Group, cls: type[Any], at: _At, body: list[str]) -> None:
-        """A group whose children belong to the scope: taken back when nothing in it is content."""
+    def _element(self, node: Group, at: _At, body: list[str], cls: type[Any]) -> None:
+        """A group, taken back when nothing in it is content; its children belong to `each`, or to the scope."""
         mark, own = self._name(None, "mark"), self._name(None, "live")
-        indent, pad, constant = f"\n{'  ' * at.depth}", at.pad, not _counts(node)
+        indent, pad, constant = f"\n{'  ' * at.depth}", at.pad, not _counts(replace(node, into=""))
         body += [
             f"{pad}{mark} = len(parts)",
             f"{pad}write({f'{indent}<{node.tag}>'!r})",
             f"{pad}{own} = {node.required or constant}",
         ]
-        for child in node.children:
-            self._node(child, cls, _At(at.depth + 1, pad, own), body)
+        if node.into:
+            body.append(f"{pad}{own} = {self._shared(node.children, cls, at.depth + 1)}(each, {_REST}) or {own}")
+        else:
+            for child in node.children:
+                self._node(child, cls, _At(at.depth + 1, pad, own), body)
         body += [
             f"{pad}if {own}:",
             f"{pad}    if len(parts) > {mark} + 1:",
             f"{pad}        write({f'{indent}</{node.tag}>'!r})",
             f"{pad}    else:",
             f"{pad}        parts[{mark}] = {f'{indent}<{node.tag}/>'!r}",
-            *([] if constant else [f"{pad}    {at.live} = True"]),
+            *([f"{pad}    {at.live} = True"] if node.into or not constant else []),
             f"{pad}else:",
             f"{pad}    del parts[{mark}:]",
         ]
+
+    def _shared(self, nodes: tuple[Node, ...], cls: type[Any], depth: int) -> str:
+        """The function for these nodes; the parties of a header, which have one shape, share theirs."""
+        key = (id(nodes), cls, depth)
+        if key not in self._made:
+            name = self._made[key] = self._name(None, "group")
+            self._kept.append(nodes)
+            self.function(name, nodes, cls, depth)
+        return self._made[key]
 
     def _leaf(self, leaf: Leaf, cls: type[Any], at: _At, body: list[str]) -> None:
         shape, value = self._reached(cls, leaf.path, at, body)
