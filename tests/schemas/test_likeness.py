@@ -243,6 +243,15 @@ def test_a_page_made_to_be_slow_is_left_unread(content: bytes) -> None:
     assert page_text.read(made.built(made.drawn(content, Font=made.unembedded))).legible is Legible.UNREAD
 
 
+def test_many_pages_of_nothing_are_left_unread() -> None:
+    def copied(pdf: made.Pdf) -> None:
+        made.drawn(b"1 " * 100_000)(pdf)
+        for _ in range(100):
+            pdf.pages.append(pdf.pages[0])
+
+    assert "drawn by more than" in page_text.read(made.built(copied)).reason
+
+
 def test_forms_that_multiply_are_left_unread() -> None:
     def multiplied(pdf: made.Pdf) -> None:
         form: object = None

@@ -39,6 +39,8 @@ _LIMITS: dict[str, Any] = {
     "disable_legacy_handling": True,
 }
 """Limits of pypdf for one reader; its other limits stay as they are."""
+CONTENT_LIMIT = 16_000_000
+"""Bytes that draw all pages together, unpacked; a line of our own page takes 1,300."""
 _FORMS_LIMIT = 1_000
 """Forms and images drawn on all pages; fewer than pypdf draws, which would leave out the others without a word."""
 _SCAN = 40
@@ -95,7 +97,7 @@ def read(data: bytes) -> PageText:
 
 def _text(reader: Any) -> tuple[str, bool]:
     """The text of all pages, and whether some of it is invisible. Raises _TooMuch, and whatever pypdf does."""
-    pages, signs, operators, forms, hidden = [], 0, 0, 0, False
+    pages, signs, size, operators, forms, hidden = [], 0, 0, 0, 0, False
 
     def counted(operator: object, operands: object, *_: object) -> None:
         nonlocal operators, forms, hidden
@@ -108,6 +110,10 @@ def _text(reader: Any) -> tuple[str, bool]:
     for number, page in enumerate(reader.pages):
         if number >= PAGES_LIMIT:
             raise _TooMuch(f"the PDF has more than {PAGES_LIMIT} pages")
+        contents = page.get_contents()
+        size += len(contents.get_data()) if contents is not None else 0
+        if size > CONTENT_LIMIT:
+            raise _TooMuch(f"the pages are drawn by more than {CONTENT_LIMIT} bytes")
         pages.append(page.extract_text(visitor_operand_before=counted))
         signs += len(pages[-1])
         if signs > SIGNS_LIMIT:
