@@ -108,6 +108,22 @@ def settled(source: str) -> str:
     return _LOCAL.sub(lambda match: names.setdefault(match[0], f"y{len(names)}"), source)
 
 
+_RISKS = re.compile(
+    r"\b(?:\w+_of|as_\w+|at_most_one|exactly_one|child_text|divide|modulo|arithmetic|negative|total|total_of_texts|"
+    r"general|value|truth|memo|round_half_up|absolute|text_value|string|f\d+|v\d+)\("
+)
+
+
+def risky(source: str) -> bool:
+    """Whether a piece of generated Python may end in a dynamic error."""
+    return _RISKS.search(source) is not None
+
+
+def any_of(item: str, loops: str) -> str:
+    """Python that asks whether an item is true in any turn of some loops: where an error may come, up to the first."""
+    return f"any({item} {loops})" if risky(f"{item} {loops}") else f"any([{item} {loops}])"
+
+
 _FOCUSED = frozenset({"string", "number", "normalize-space", "string-length", "name", "local-name", "namespace-uri"})
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from schemas.schematron import functions, joins, operators
-from schemas.schematron.code import NUMBERS, TEXTS, Card, Code, Kind, Scope, free, mentions, settled, union
+from schemas.schematron.code import NUMBERS, TEXTS, Card, Code, Kind, Scope, any_of, free, mentions, settled, union
 from schemas.schematron.expression import (
     FN,
     XS,
@@ -387,8 +387,6 @@ class Coder:
         for predicate in predicates:
             if _is_place(predicate):
                 assert isinstance(predicate, Literal)
-                if not walk.ordered:
-                    raise Refused("a place in a sequence out of order")
                 walk.at(int(predicate.value))
                 continue
             walk.looped()
@@ -495,7 +493,8 @@ class Coder:
                 return f"({self.truth(left, scope)} or {self.truth(right, scope)})"
             case Quantified(every, _, body):
                 loops, inner, _ = self._loops(expression, scope)
-                return f"{'all' if every else 'any'}([{self.truth(body, inner)} {loops}])"
+                source = self.truth(body, inner)
+                return f"(not {any_of(f'(not {source})', loops)})" if every else any_of(source, loops)
             case If(test, then, otherwise):
                 return f"({self.truth(then, scope)} if {self.truth(test, scope)} else {self.truth(otherwise, scope)})"
             case Root() | Step() | Path() | Filter():

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from schemas.schematron.code import EXACTS, TEXTS, Card, Code, Kind, Scope, free, settled
+from schemas.schematron.code import EXACTS, TEXTS, Card, Code, Kind, Scope, free, risky, settled
 from schemas.schematron.expression import Binary, Expression
 from schemas.schematron.walk import Walk
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from schemas.schematron.coder import Coder
 
 _STABLE = re.compile(r"memo\((s|CODES), M\d+, \d+\)|\w+(?:\.parent)*\.kids\.get\(T\d+, \(\)\)")
-_RISKS = re.compile(
-    r"\b(?:\w+_of|as_\w+|at_most_one|exactly_one|child_text|divide|modulo|arithmetic|negative|total|total_of_texts|"
-    r"general|value|truth|memo|round_half_up|absolute|text_value|string|f\d+|v\d+)\("
-)
 
 
 def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> None:
@@ -30,7 +26,7 @@ def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> Non
     if not (isinstance(predicate, Binary) and predicate.operator == "=") or walk.clauses or walk.source is None:
         return
     stable = _STABLE.fullmatch(walk.source)
-    if not stable or any(map(_RISKS.search, walk.conditions)):
+    if not stable or any(map(risky, walk.conditions)):
         return
     for key, wanted in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
         if "." in free(wanted) or "." not in free(key) or free(key) - {"."}:
@@ -39,7 +35,7 @@ def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> Non
             continue
         keys, probe = pair
         number = coder.keys.setdefault(settled(keys), len(coder.keys))
-        if _RISKS.search(probe):
+        if risky(probe):
             probe = f"lambda: {probe}"
         owner = stable[1] or "s"
         walk.source = f"narrowed({owner}, {number}, {walk.source}, J{number}, {probe})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.schematron.code import EXACTS, NUMBERS, TEXTS, Card, Code, Kind, Scope
+from schemas.schematron.code import EXACTS, NUMBERS, TEXTS, Card, Code, Kind, Scope, any_of
 from schemas.schematron.expression import Binary, Expression, Literal, Refused, Sequence
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _general(coder: Coder, operator: str, left: Expression, right: Expression, s
     if operator in ("=", "!=") and _as_they_are(one, other, kind):
         return _equal(operator, one, other)
     loops = " ".join(f"for {name} in {source}" for name, source in (*before, *after))
-    return f"any([{test} {loops}])"
+    return any_of(test, loops)
 
 
 def _as_they_are(one: Code, other: Code, kind: Kind) -> bool:

@@ -95,7 +95,9 @@ class Program:
         with decimal.localcontext(arithmetic.EXACT), tree.uncollected():
             try:
                 self._apply(run, document.root.place, self._plan())
-            except (ArithmeticError, RecursionError, ValueError, OverflowError) as error:
+            except DynamicError:
+                raise
+            except Exception as error:  # whatever it was, no rule after it has spoken
                 raise DynamicError(f"{type(error).__name__} while a rule was computed") from error
         run.found.sort(key=lambda found: found[:3])
         return tuple(self._fired(*found[2:]) for found in run.found)

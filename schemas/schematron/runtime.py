@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from schemas.schematron.arithmetic import round_half_up
-from schemas.schematron.tree import Attribute, Node, Tree, local, ordered, space
+from schemas.schematron.tree import Attribute, Node, Text, Tree, local, ordered, space
 from schemas.schematron.values import (
     ATOMIC,
     SPACE,
@@ -321,8 +321,16 @@ def text_value(value: Any) -> str | None:
 
 
 def strings(items: Iterable[Any]) -> str:
-    """Items of any kind as a message shows them."""
-    return " ".join(string(atom(item)) for item in items)
+    """Items of any kind as a message shows them; text nodes side by side are one."""
+    pieces: list[str] = []
+    before: Any = None
+    for item in items:
+        if isinstance(item, Text) and isinstance(before, Text):
+            pieces[-1] += item.text
+        else:
+            pieces.append(string(atom(item)))
+        before = item
+    return " ".join(pieces)
 
 
 def local_name_of(node: Any) -> str:

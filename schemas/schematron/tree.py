@@ -334,33 +334,34 @@ def children(node: Any) -> list[Node]:
     return sorted((child for same in lists for child in same), key=by_order)
 
 
-def texts_in(node: Any) -> Iterator[Text]:
+def texts_in(node: Any) -> list[Text]:
     """The text nodes that are children of a node, in document order."""
     if not isinstance(node, Node):
-        return
+        return []
+    found: list[Text] = []
     place, after = node.first, node.order
     for child in children(node):
-        yield from _text(node, after, place, child.first)
+        found += _text(node, after, place, child.first)
         place, after = child.stop, child.last
-    yield from _text(node, after, place, node.stop)
+    return [*found, *_text(node, after, place, node.stop)]
 
 
-def _text(node: Node, after: int, start: int, stop: int) -> Iterator[Text]:
+def _text(node: Node, after: int, start: int, stop: int) -> list[Text]:
     text = "".join(node.tree.texts[start:stop])
-    if text:
-        yield Text(node, after, start, text)
+    return [Text(node, after, start, text)] if text else []
 
 
-def all_texts(node: Any) -> Iterator[Text]:
+def all_texts(node: Any) -> list[Text]:
     """The text nodes inside a node, in document order."""
     if not isinstance(node, Node):
-        return
+        return []
+    found: list[Text] = []
     place, after = node.first, node.order
     for child in children(node):
-        yield from _text(node, after, place, child.first)
-        yield from all_texts(child)
+        found += _text(node, after, place, child.first)
+        found += all_texts(child)
         place, after = child.stop, child.last
-    yield from _text(node, after, place, node.stop)
+    return [*found, *_text(node, after, place, node.stop)]
 
 
 def attributes(node: Any) -> list[Attribute]:
@@ -373,12 +374,14 @@ def attribute_of(node: Any, name: str) -> Attribute | None:
     return Attribute(node, name) if name in node.attributes else None
 
 
-def ancestors(node: Any) -> Iterator[Node]:
+def ancestors(node: Any) -> list[Node]:
     """The elements around a node and the document node, from the inside."""
+    found = []
     above = node.parent
     while above is not None:
-        yield above
+        found.append(above)
         above = above.parent
+    return found
 
 
 def preceding(node: Node, nodes: Iterable[Node]) -> list[Node]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from schemas.schematron.code import Card, Kind
+from schemas.schematron.code import Card, Kind, any_of, risky
 from schemas.schematron.expression import Refused, Test
 from schemas.schematron.tree import tag
 
@@ -151,10 +151,11 @@ class Walk:
             return self._comprehension("1")
         if len(self.conditions) == 1:
             loops = " ".join([*self.clauses, f"for {self.var} in {self.source}"])
-            return f"any([{self.conditions[0]} {loops}])"
+            return any_of(self.conditions[0], loops)
         if not self.conditions and _any(self.source) != self.source:
-            return f"any([{_any(self.source)} {' '.join(self.clauses)}])"
-        return self._comprehension("1")
+            return any_of(_any(self.source), " ".join(self.clauses))
+        made = self._comprehension("1")
+        return f"any({made[1:-1]})" if risky(made) else made
 
 
 _KIDS = re.compile(r"([\w.]+)\.kids\.get\((T\d+), \(\)\)")

@@ -1,8 +1,8 @@
 """Holds our engine to SaxonC, finding by finding: `python -m tests.conformance.rules`.
 
-For every official stylesheet, every document of the public corpus and of our samples that it concerns, seeded mutants of
-them, and documents aimed at each of its rules, the assertions that fire must be the same: id, flag, role, location and
-text. Both engines run in child processes, because SaxonC ends the process it is used wrongly in. Where both end in a
+For every official stylesheet, every document of the public corpus and of our samples that it concerns, seeded mutants
+of them, and documents aimed at each of its rules, the assertions that fire must be the same: id, flag, role, location
+and text. Both engines run in child processes, as SaxonC ends the process it is used wrongly in. Where both end in a
 dynamic error they agree. Two differences are let pass, and counted, on documents that the XSD refuses and no rule ever
 sees: one engine alone ends in an error, because the order in which parts of a rule are computed is free; and SaxonC
 takes NaN for greater than any number, which XPath does not.
