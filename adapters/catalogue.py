@@ -1,12 +1,12 @@
-"""The networks this gateway can be configured for, one line each, in order of preference."""
+"""What this gateway can be configured for, one line each: networks in order of preference, timestamp authorities."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from adapters import afnor, mail
-from adapters.port import Network, Networks, Problem
+from adapters import afnor, mail, timestamp
+from adapters.port import Network, Networks, Problem, TimestampAuthority
 
 Now = Callable[[], datetime]
 
@@ -20,3 +20,10 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
     if (server := mail.from_environment(environment, problems)) is not None:
         networks.append(mail.Mail(server, now))
     return Networks(tuple(networks)), tuple(problems)
+
+
+def authorities(environment: Mapping[str, str]) -> tuple[tuple[TimestampAuthority, ...], tuple[Problem, ...]]:
+    """The configured timestamp authorities in order of preference, and every complaint about their settings."""
+    problems: list[Problem] = []
+    settings = timestamp.from_environment(environment, problems)
+    return timestamp.authorities(settings) if settings else (), tuple(problems)

@@ -169,15 +169,43 @@ class Problem:
 def read_secret(path: Path) -> str:
     """The content of a secret's file without its line end. Raises ValueError with what is wrong."""
     try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as unreadable:
+        text = read_private(path).decode().strip()
+    except UnicodeDecodeError as unreadable:
         raise ValueError(f"the file {path.name} cannot be read as text") from unreadable
-    if mode & 0o007:
-        raise ValueError(f"the file {path.name} can be read by everybody; take that right away (chmod o-rwx)")
     if not text:
         raise ValueError(f"the file {path.name} is empty")
     return text
+
+
+def read_private(path: Path) -> bytes:
+    """The bytes of a file that not everybody may read. Raises ValueError with what is wrong."""
+    try:
+        mode = path.stat().st_mode
+        data = path.read_bytes()
+    except OSError as unreadable:
+        raise ValueError(f"the file {path.name} cannot be read") from unreadable
+    if mode & 0o007:
+        raise ValueError(f"the file {path.name} can be read by everybody; take that right away (chmod o-rwx)")
+    if not data:
+        raise ValueError(f"the file {path.name} is empty")
+    return data
+
+
+class TimestampAuthority(Protocol):
+    """Says when something was there (RFC 3161)."""
+
+    @property
+    def name(self) -> str:
+        """The host, for events and logs."""
+        ...
+
+    async def stamp(self, query: bytes) -> bytes:
+        """The answer (TimeStampResp, DER) to a question (TimeStampReq, DER). Raises Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,19 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters import catalogue
-from adapters.port import Networks
+from adapters import catalogue, port
+from adapters.port import Network, Problem, TimestampAuthority
 from gateway.chores import Chores
 from gateway.clock import SystemClock
 from gateway.compute import Compute
 from gateway.errors import Misconfigured
-from gateway.resources import Notary, Resources
+from gateway.resources import Notary, Resources, Sealer
 from gateway.settings import Settings, read_secret
 from gateway.store import accounts, migrate, tree
 from gateway.store.embedded import Cluster
@@ -26,6 +26,7 @@ from gateway.store.pool import Pool, connect
 from gateway.worker import Worker
 from signing import checkpoint
 from signing.checkpoint import Verifier
+from signing.seal import SealKey
 
 log = logging.getLogger(__name__)
 
@@ -77,18 +78,21 @@ async def open_gateway(
     """Everything a gateway needs, given back at the end. Raises Misconfigured with every complaint."""
     networks, problems = catalogue.build(environment, _now)
     if problems:
-        raise Misconfigured(
-            "the settings cannot be used:\n  "
-            + "\n  ".join(f"{problem.setting}: {problem.says}" for problem in problems)
-        )
-    async with database(settings, attach=attach) as pool, _networks(networks):
+        raise Misconfigured(_complaints(problems))
+    authorities, problems = catalogue.authorities(environment)
+    if problems:
+        raise Misconfigured(_complaints(problems))
+    async with database(settings, attach=attach) as pool, _closed((*networks.all, *authorities)):
         pepper = read_pepper(settings)
         await accounts.check_pepper(pool, pepper, _now())
         compute = Compute(max(1, settings.workers), settings.compute_seconds)
         rules = str(settings.rules) if settings.rules else None
         notary = read_notary(settings)
         await _check_notary(pool, settings)
-        resources = Resources(pool, networks, SystemClock(), compute, notary, language=settings.language, rules=rules)
+        sealer = read_sealer(settings, authorities)
+        resources = Resources(
+            pool, networks, SystemClock(), compute, notary, sealer, language=settings.language, rules=rules
+        )
         try:
             yield Gateway(settings, resources, pepper)
         finally:
@@ -120,6 +124,19 @@ def read_notary(settings: Settings) -> Notary:
         return Notary(checkpoint.signer(name, pem), settings.checkpoint_copies)
     except checkpoint.UnusableKey as wrong:
         raise Misconfigured(f"the checkpoint key {path.name} cannot be used: {wrong}") from wrong
+
+
+def read_sealer(settings: Settings, authorities: tuple[TimestampAuthority, ...]) -> Sealer | None:
+    """Who seals originals; None without a key. Raises Misconfigured."""
+    if settings.seal_key_file is None:
+        return None
+    passphrase = read_secret(settings.seal_passphrase_file).encode() if settings.seal_passphrase_file else None
+    try:
+        key = SealKey(port.read_private(settings.seal_key_file), passphrase)
+        key.certificate()
+    except ValueError as wrong:
+        raise Misconfigured(f"the sealing key cannot be used: {wrong}") from wrong
+    return Sealer(key, authorities)
 
 
 def read_verifiers(settings: Settings) -> tuple[Verifier, ...]:
@@ -174,9 +191,13 @@ async def _closing(pool: Pool) -> AsyncIterator[None]:
         await pool.close()
 
 
+def _complaints(problems: Sequence[Problem]) -> str:
+    return "the settings cannot be used:\n  " + "\n  ".join(f"{one.setting}: {one.says}" for one in problems)
+
+
 @asynccontextmanager
-async def _networks(networks: Networks) -> AsyncIterator[None]:
+async def _closed(adapters: Sequence[Network | TimestampAuthority]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await asyncio.gather(*(network.close() for network in networks.all), return_exceptions=True)
+        await asyncio.gather(*(adapter.close() for adapter in adapters), return_exceptions=True)

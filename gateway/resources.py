@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from adapters.port import Networks
+from adapters.port import Networks, TimestampAuthority
 from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound
@@ -22,6 +22,7 @@ from gateway.store.accounts import Account
 from gateway.store.documents import Document, Payment, WaitingArrival
 from gateway.store.pool import Pool
 from signing.checkpoint import Checkpoint, Signer
+from signing.seal import SealKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,15 @@ class Notary:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealer:
+    """The key that seals originals, and the authorities that say when."""
+
+    key: SealKey
+    authorities: tuple[TimestampAuthority, ...] = ()
+    """In order of preference; the first that answers is taken."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """What a stage may reach."""
 
@@ -46,6 +56,8 @@ class Resources:
     clock: Clock
     compute: Compute
     notary: Notary
+    sealer: Sealer | None = None
+    """Who seals originals; None: no key is configured."""
     language: str = "fr"
     """Language of the readable page: fr or en."""
     rules: str | None = None
@@ -94,6 +106,12 @@ class Work:
     async def structured(self, resources: Resources) -> bytes:
         """The structured invoice: taken out of what was submitted or written from it, or that itself."""
         return await self.read(Role.XML if self.has(Role.XML) else self.submitted, resources)
+
+    @property
+    def original(self) -> str:
+        """SHA-256 of the original as it stands: sealed, or as it was built."""
+        digest_: str = self.facts(Stage.SEALED).get("sha256") or self.facts(Stage.BUILT)["sha256"]
+        return digest_
 
     def facts(self, stage: Stage) -> dict[str, Any]:
         """What a stage found."""

@@ -59,6 +59,12 @@ class Settings:
         None,
         "folder that gets a copy of the checkpoints, best on another machine: it shows a rewritten or older archive",
     )
+    seal_key_file: Path | None = setting(
+        "SEAL_KEY_FILE", None, "key that seals PDFs: PKCS#12, or PEM with the key and its certificates"
+    )
+    seal_passphrase_file: Path | None = setting(
+        "SEAL_PASSPHRASE_FILE", None, "file that holds the passphrase of the sealing key"
+    )
     origin: str = setting("ORIGIN", "", "name of the archive in its checkpoints, for example archive.example.org")
     language: str = setting("LANGUAGE", "fr", "language of the readable page: de, en or fr")
     poll_seconds: int = setting("POLL_SECONDS", 30, "how often each network is asked for statuses, in seconds")

@@ -85,7 +85,10 @@ class Trust:
 
 
 def verify(pdf: bytes, trust: Trust, now: datetime) -> Verdict:
-    """The verdict on all seals of a document: the worst of them; a document without any is FAILED, FORMAT_FAILURE."""
+    """The verdict on all seals of a document: the worst of them; a document without any is FAILED, FORMAT_FAILURE.
+
+    Not to be called where an event loop runs: the library starts one of its own.
+    """
     try:
         reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=DecodeLimits.for_untrusted_input())
         found = reader.embedded_regular_signatures

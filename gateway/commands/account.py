@@ -47,6 +47,12 @@ def add(commands: Any) -> None:
         default="facturx",
         help="make a Factur-X of each document, or deliver it in the syntax it came in",
     )
+    create.add_argument(
+        "--seal",
+        choices=tuple(accounts.SEALS),
+        default="none",
+        help="; ".join(f"{name}: {says}" for name, says in accounts.SEALS.items()),
+    )
     create.add_argument("--scopes", default=ALL_SCOPES, help=f"comma-separated, of {ALL_SCOPES}")
     create.add_argument("--format", choices=("text", "json"), default="text", help="how to print the answer")
     create.set_defaults(run=run)
@@ -87,6 +93,7 @@ async def _create(options: argparse.Namespace, settings: Settings, siren: str) -
             french=options.rules == "fr",
             original=options.original,
             now=now,
+            seal=options.seal,
         )
         client = await accounts.issue(pool, account.id, pepper, kind="client", scopes=scopes, now=now)
         key = await accounts.issue(pool, account.id, pepper, kind="key", scopes=scopes, now=now)

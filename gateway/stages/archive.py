@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from gateway.errors import Corrupt
-from gateway.lifecycle import Done, Later, Outcome, Role, Stage
+from gateway.lifecycle import Done, Later, Outcome, Role
 from gateway.resources import Resources, Work, digest
 from gateway.store import tree
 
@@ -19,7 +19,7 @@ PATIENCE = timedelta(seconds=5)
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
-    """Wait for the proof, read the original back. Raises Corrupt when it is not what was built."""
+    """Wait for the proof, read the original back. Raises Corrupt when it is not what was made."""
     async with resources.pool.account(work.account.id) as connection:
         place = await tree.place(connection, work.document.id)
     if not place.published or len(place.places) != work.document.version:
@@ -27,8 +27,8 @@ async def run(work: Work, resources: Resources) -> Outcome:
     await work.read(Role.SUBMISSION, resources)
     original = await work.read(Role.ORIGINAL, resources)
     stored = digest(original)
-    if stored != work.facts(Stage.BUILT)["sha256"]:
-        raise Corrupt(f"the original of document {work.document.id} is not the one that was built")
+    if stored != work.original:
+        raise Corrupt(f"the original of document {work.document.id} is not the one that was made")
     return Done(
         {
             "sha256": stored,

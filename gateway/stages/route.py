@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import NAMESPACE_URL, uuid5
 
 from adapters.port import ElectronicAddress, Route, Unreachable
-from gateway.lifecycle import Done, Halted, Later, News, Outcome, Stage, wait_before
+from gateway.lifecycle import Done, Halted, Later, News, Outcome, wait_before
 from gateway.resources import Resources, Work
 from schemas.finding import Finding, Severity
 
@@ -39,13 +39,12 @@ async def run(work: Work, resources: Resources) -> Outcome:
 
 
 def _decided(work: Work, route: Route) -> Done:
-    built = work.facts(Stage.BUILT)
-    name = f"estafette:{work.document.id}:{route.network}:{built['sha256']}"
+    name = f"estafette:{work.document.id}:{route.network}:{work.original}"
     facts = {
         "network": route.network,
         "scheme": route.address.scheme,
         "consignment": str(uuid5(NAMESPACE_URL, name)),
-        "sha256": built["sha256"],
+        "sha256": work.original,
         "reason": route.reason,
     }
     return Done(facts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,6 +23,15 @@ from gateway.store.pool import Connection, Pool
 
 TOKEN_LIFE = timedelta(hours=1)
 """How long an access token opens the account."""
+
+
+SEALS: Mapping[str, str] = {
+    "none": "no seal",
+    "seal": "a seal on each PDF (PAdES B-B)",
+    "timestamp": "a seal with a timestamp of an authority (B-T); the document waits while none answers",
+    "timestamp_if_possible": "the same, without the timestamp while no authority answers",
+}
+"""What an account may ask of the seals on its originals."""
 
 
 class Scope(StrEnum):
@@ -49,6 +59,8 @@ class Account:
     """What build makes of a submission: facturx or as_submitted."""
     participants: tuple[str, ...]
     """SIREN of each legal entity it may act for, the first one first."""
+    seal: str = "none"
+    """What it asks of the seals on its originals, one of SEALS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +81,30 @@ class Caller:
 
 
 async def create(  # noqa: PLR0913 - an account's own members
-    pool: Pool, account_id: UUID, *, name: str, siren: str, french: bool, original: str, now: datetime
+    pool: Pool,
+    account_id: UUID,
+    *,
+    name: str,
+    siren: str,
+    french: bool,
+    original: str,
+    now: datetime,
+    seal: str = "none",
 ) -> Account:
     """Open an account with its first legal entity."""
     async with pool.account(account_id) as connection:
         await connection.execute(
-            "insert into account (account_id, name, french, original, created_at) values ($1, $2, $3, $4, $5)",
+            "insert into account (account_id, name, french, original, created_at, seal) "
+            "values ($1, $2, $3, $4, $5, $6)",
             account_id,
             name,
             french,
             original,
             now,
+            seal,
         )
         await _insert_participant(connection, account_id, siren, name, now)
-    return Account(account_id, name, french, original, (siren,))
+    return Account(account_id, name, french, original, (siren,), seal)
 
 
 async def add_participant(pool: Pool, account_id: UUID, *, siren: str, name: str, now: datetime) -> None:
@@ -212,7 +234,7 @@ async def _insert_participant(connection: Connection, account_id: UUID, siren: s
 async def _account(connection: Connection, account_id: UUID) -> Account:
     row = await connection.fetchrow(
         """
-        select name, french, original,
+        select name, french, original, seal,
             array(select siren from participant order by created_at, siren) as participants from account
         where account_id = $1
         """,
@@ -220,7 +242,7 @@ async def _account(connection: Connection, account_id: UUID) -> Account:
     )
     if row is None:
         raise NotFound("there is no such account")
-    return Account(account_id, row["name"], row["french"], row["original"], tuple(row["participants"]))
+    return Account(account_id, row["name"], row["french"], row["original"], tuple(row["participants"]), row["seal"])
 
 
 def _in_force(row: dict[str, datetime | None], now: datetime) -> bool:

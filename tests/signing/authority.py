@@ -135,3 +135,11 @@ def answer(question: bytes, at: datetime = NOW, one: Person | None = None) -> by
     )
     told: bytes = authority.request_tsa_response(tsp.TimeStampReq.load(question)).dump()
     return told
+
+
+def other_question(question: bytes) -> bytes:
+    """A question like this one, about something else."""
+    asked = tsp.TimeStampReq.load(question)
+    asked["message_imprint"]["hashed_message"] = bytes(32)
+    told: bytes = asked.dump(force=True)
+    return told
