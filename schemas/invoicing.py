@@ -430,6 +430,10 @@ class _Work:
         return Delivery(name=to.name, location_id=place, date=self.dispatch.date, address=to.address)
 
     def _remarks(self, delivered: Sequence[tuple[OrderLine, DispatchLine, Decimal]]) -> Iterator[Finding]:
+        day = self.dispatch.date
+        if day is not None and day > self.setting.today:
+            says = "The delivery lies in the future: an invoice before it is a claim for something not yet delivered."
+            yield Finding("DELIVERY-DATE", Severity.WARNING, LAYER, says, ("BT-72",), "/date", found=day.isoformat())
         for one in _lawful(_invoiced(self.order)).ids[1:]:
             says = "EN 16931 allows the buyer one identifier; this one of the order is not on the invoice."
             found = f"{one.value[:100]} ({one.scheme})" if one.scheme else one.value[:100]

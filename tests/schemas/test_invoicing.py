@@ -295,6 +295,11 @@ def test_the_official_examples_agree_with_themselves():
         assert differences(orders.read(path.read_bytes()).order) == (), path
 
 
+def test_a_delivery_in_the_future_is_remarked():
+    found = drafted(COMFORT, Dispatch(date=date(2026, 11, 25)))
+    assert [remark.rule for remark in found.remarks] == ["DELIVERY-DATE"]
+
+
 def test_the_number_is_put_in_when_it_is_given():
     invoice = drafted(COMFORT, part(("10", "1"))).invoice
     data = numbered(json_form.write(invoice), 'F-"1"')

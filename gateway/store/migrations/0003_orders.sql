@@ -28,6 +28,7 @@ create table purchase_order (
     unique (account_id, key),
     foreign key (account_id, sha256) references content
 );
+create index purchase_order_number on purchase_order (account_id, number);
 create index purchase_order_recent on purchase_order (account_id, created_at desc, order_id desc);
 
 -- A delivery of an order. Append-only.
@@ -69,6 +70,7 @@ create table order_invoice (
     foreign key (account_id, delivery_id) references order_delivery,
     foreign key (account_id, document_id) references document
 );
+create index order_invoice_number on order_invoice (account_id, number);
 
 -- A series of invoice numbers without a gap: the next number is taken in the transaction that issues the invoice.
 create table invoice_series (
