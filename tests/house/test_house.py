@@ -21,6 +21,7 @@ DOORS = {
     "lxml": ("schemas",),
     "saxonche": (),
     "pikepdf": ("schemas/formats/facturx",),
+    "pypdf": ("schemas/formats/facturx/page_text.py",),
     "typst": ("schemas/formats/facturx",),
     "xmlschema": ("schemas/xsd.py",),
     "asyncpg": ("gateway/store",),
