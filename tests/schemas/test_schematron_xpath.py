@@ -39,9 +39,7 @@ def _sheet(folder: Path, number: int, expression: str) -> str:
     shown = f"<xsl:value-of select={quoteattr(expression)}/>"
     rule = Rule("/x:a", (Assert("true()", "VALUE", message=shown, report=True), Assert(f"({expression})", "TRUTH")))
     single = Rule("/x:a", (Assert("true()", "VALUE", message=shown, report=True),))
-    many = escape(expression) and expression.startswith(
-        ("for ", "(x:b, x:n)", "(1, 2)", "distinct", "tokenize", "x:b/", "x:n/")
-    )
+    many = expression.startswith(_SEQUENCES)
     return written(folder, (single if many else rule,), name=f"{number}.xslt")
 
 
