@@ -350,3 +350,9 @@ def test_more_content_than_is_looked_through_prevents_it() -> None:
 
     (finding,) = wrapping.preventions(built(crowded))
     assert finding.rule == "PDFA-SIZE"
+
+
+def test_flags_beyond_all_numbers_are_damage() -> None:
+    with pytest.raises(Unreadable) as caught:
+        wrapping.preventions(built(form(appearance=True, flags=10**12)))
+    assert [finding.rule for finding in caught.value.findings] == ["PDF-SYNTAX"]

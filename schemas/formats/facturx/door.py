@@ -111,7 +111,7 @@ def examined(data: bytes) -> Iterator[tuple[Pdf, str]]:
             yield pdf, active
     except pikepdf.PasswordError:
         raise refusal("PDF-ENCRYPTED", "The PDF is protected by a password.", fix="Send it unprotected.") from None
-    except (pikepdf.PdfError, ValueError, RuntimeError, TypeError, RecursionError) as broken:
+    except (pikepdf.PdfError, ValueError, RuntimeError, TypeError, OverflowError, RecursionError) as broken:
         raise refusal("PDF-SYNTAX", "The PDF is damaged or incomplete.", fix="Send it again, whole.") from broken
 
 
