@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,10 +15,26 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from schemas import json_form
-from schemas.format import Format
+from schemas.format import Format, unheld
 from schemas.formats.cii import FORMAT as CII
 from schemas.formats.ubl import CREDIT_NOTE, INVOICE, format_for
-from schemas.invoice import Invoice, Note
+from schemas.invoice import (
+    AdvancePayment,
+    AllowanceOrCharge,
+    Card,
+    Identifier,
+    Invoice,
+    InvoiceReference,
+    Line,
+    LogisticsCharge,
+    Note,
+    Party,
+    Payment,
+    PaymentTerms,
+    Tax,
+    ThirdPartyPayment,
+)
+from schemas.rulebooks.fr import EXTENDED_CTC_FR
 from tests.conftest import CORPUS, STANDARDS
 from tests.schemas.strategies import invoices
 
@@ -183,3 +201,138 @@ def test_every_valid_document_of_the_corpus_survives(xsds: dict[str, etree.XMLSc
         unknown += bool(reading.unknown)
     print(f"\nubl: {read} read, {unknown} with elements outside EN 16931")
     assert read >= 233
+
+
+def extended(**changes: object) -> Invoice:
+    return replace(sample("invoice-multi-vat"), **changes)  # type: ignore[arg-type]
+
+
+def lined(*kinds: tuple[str, str, str]) -> tuple[Line, ...]:
+    line = sample("invoice-simple").lines[0]
+    return tuple(replace(line, id=number, parent_id=parent, kind=kind) for number, parent, kind in kinds)
+
+
+def test_in_extended_ctc_fr_a_line_names_its_subtype_and_its_parent_by_the_invoice_itself() -> None:
+    lines = lined(("1", "", "GROUP"), ("1.1", "1", "DETAIL"), ("1.2", "1", "INFORMATION"))
+    invoice = replace(sample("invoice-simple"), profile=EXTENDED_CTC_FR, lines=lines)
+    root = etree.fromstring(INVOICE.write(invoice))
+    references = root.findall(".//{*}InvoiceLine/{*}BillingReference")
+    assert {one.findtext("{*}InvoiceDocumentReference/{*}ID") for one in references} == {invoice.number}
+    assert [one.findtext(".//{*}DocumentStatusCode") for one in references] == ["GROUP", "DETAIL", "INFORMATION"]
+    assert [one.findtext("{*}BillingReferenceLine/{*}ID") for one in references] == [None, "1", "1"]
+    assert not root.findall(".//{*}SubInvoiceLine")
+    assert INVOICE.read(INVOICE.write(invoice)).invoice == invoice
+
+
+def test_elsewhere_lines_that_only_break_down_stand_inside_their_parent() -> None:
+    lines = lined(
+        ("1", "", ""),
+        ("1.1", "1", "INFORMATION"),
+        ("1.1.1", "1.1", "INFORMATION"),
+        ("1.2", "1", "INFORMATION"),
+        ("2", "", ""),
+        ("3", "", "GROUP"),
+        ("3.1", "3", "DETAIL"),
+        ("9.1", "9", "INFORMATION"),
+    )
+    invoice = replace(sample("invoice-simple"), lines=lines)
+    root = etree.fromstring(INVOICE.write(invoice))
+    assert [one.findtext("{*}ID") for one in root.findall("{*}InvoiceLine")] == ["1", "2", "3", "3.1", "9.1"]
+    assert root.findtext("{*}InvoiceLine/{*}SubInvoiceLine/{*}SubInvoiceLine/{*}ID") == "1.1.1"
+    assert INVOICE.read(INVOICE.write(invoice)).invoice == invoice
+
+
+def test_lines_nested_deeper_than_we_follow_are_told() -> None:
+    lines = lined(("1", "", ""), *((f"{number}", f"{number - 1}", "INFORMATION") for number in range(2, 10)))
+    invoice = replace(sample("invoice-simple"), lines=lines)
+    written = INVOICE.write(invoice)
+    assert INVOICE.read(written).invoice == invoice  # the deepest refer to their parents
+    root = etree.fromstring(written)
+    deepest = root.findall(".//{*}SubInvoiceLine")[-1]
+    deepest.append(copy.deepcopy(deepest))
+    reading = INVOICE.read(etree.tostring(root))
+    assert reading.invoice == invoice
+    assert f"/Invoice/cac:InvoiceLine{'/cac:SubInvoiceLine' * 6}/cbc:ID" in reading.unknown
+
+
+def test_means_of_another_kind_are_further_payments_and_repeated_ones_are_none() -> None:
+    transfer, other = Payment(means_code="58", remittance="R"), Payment(means_code="48", card=Card(number="1234"))
+    invoice = extended(payment=transfer, more_payments=(other,))
+    written = INVOICE.write(invoice)
+    assert INVOICE.read(written).invoice == invoice
+    start, end = written.index(b"<cac:PaymentMeans>"), written.index(b"</cac:PaymentMeans>") + 19
+    assert INVOICE.read(written[:end] + written[start:end] + written[end:]).invoice == invoice
+
+
+def test_the_network_of_a_card_is_kept_and_its_placeholder_is_none() -> None:
+    named = extended(payment=Payment(means_code="48", card=Card(number="1234", network="VISA")))
+    unnamed = extended(payment=Payment(means_code="48", card=Card(number="1234")))
+    assert b"<cbc:NetworkID>VISA</cbc:NetworkID>" in INVOICE.write(named)
+    assert b"<cbc:NetworkID>NA</cbc:NetworkID>" in INVOICE.write(unnamed)
+    assert [INVOICE.read(INVOICE.write(one)).invoice for one in (named, unnamed)] == [named, unnamed]
+
+
+@pytest.mark.parametrize("first", ["30 days net", "2 % within 10 days\n30 days net", ""])
+def test_all_payment_terms_share_one_note_and_come_apart_again(first: str) -> None:
+    more = (
+        PaymentTerms(text="half at delivery\nby transfer", due_date=date(2026, 12, 1)),
+        PaymentTerms(partial_amount=Decimal("10.00")),
+        PaymentTerms(text="rest later", due_date=date(2027, 1, 1)),
+    )
+    invoice = extended(payment_terms=first, more_payment_terms=more, partial_payment=Decimal("5.00"))
+    written = INVOICE.write(invoice)
+    assert written.count(b"half at delivery\nby transfer\nrest later</cbc:Note>") == 1
+    assert len(etree.fromstring(written).findall("{*}PaymentTerms/{*}Note")) == 1
+    assert INVOICE.read(written).invoice == invoice
+
+
+def test_lines_of_a_note_that_are_not_there_are_told() -> None:
+    invoice = extended(more_payment_terms=(PaymentTerms(text="rest later", due_date=date(2027, 1, 1)),))
+    written = INVOICE.write(invoice).replace(b"note lines 2 to 2", b"note lines 2 to 5")
+    assert "/Invoice/cac:PaymentTerms" in INVOICE.read(written).unknown
+
+
+def test_a_logistics_charge_counts_as_a_charge_and_stays_what_it_is() -> None:
+    charge = LogisticsCharge(
+        description="Freight", amount=Decimal("5.80"), taxes=(Tax(category="S", rate=Decimal("20")),)
+    )
+    invoice = extended(logistics_charges=(charge,))
+    written = INVOICE.write(invoice)
+    assert b"<cbc:AllowanceChargeReason>Freight</cbc:AllowanceChargeReason>" in written
+    assert INVOICE.read(written).invoice == invoice
+    plain = INVOICE.read(written.replace(b"<cbc:ID>logistics service charge</cbc:ID>", b"<cbc:ID>F-1</cbc:ID>"))
+    assert plain.invoice.logistics_charges == ()
+    assert plain.invoice.charges[-1].reason == "Freight"
+    assert plain.unknown == ("/Invoice/cac:AllowanceCharge",)
+
+
+def test_the_manufacturer_is_the_seller_of_the_line_in_extended_ctc_fr_only() -> None:
+    party = Party(name="Atelier du Lac", legal_id=Identifier("123456782", "0002"))
+    line = sample("invoice-simple").lines[0]
+    french = replace(sample("invoice-simple"), profile=EXTENDED_CTC_FR, lines=(replace(line, seller=party),))
+    other = replace(sample("invoice-simple"), lines=(replace(line, item=replace(line.item, manufacturer=party)),))
+    for invoice in (french, other):
+        assert b"<cac:ManufacturerParty>" in INVOICE.write(invoice)
+        assert INVOICE.read(INVOICE.write(invoice)).invoice == invoice
+    assert [loss.term for loss in unheld(INVOICE, replace(french, profile=other.profile))] == ["BG-X-90"]
+
+
+def test_a_charge_that_is_another_tax_says_which() -> None:
+    charge = AllowanceOrCharge(amount=Decimal("2.00"), vat_category="S", vat_rate=Decimal("20"), tax_type="ENV")
+    invoice = extended(charges=(charge,))
+    written = INVOICE.write(invoice)
+    assert b'<cbc:AllowanceChargeReasonCode listID="5153">ENV<' in written
+    assert INVOICE.read(written).invoice == invoice
+    assert INVOICE.read(written.replace(b'listID="5153"', b'listID="7161"')).invoice.charges[0].reason_code == "ENV"
+
+
+def test_advance_payments_and_payments_for_others_are_told_apart() -> None:
+    invoice = extended(
+        advance_payments=(
+            AdvancePayment(
+                amount=Decimal("50.00"), date=date(2026, 9, 1), invoice=InvoiceReference(number="F-2026-0001")
+            ),
+        ),
+        third_party_payments=(ThirdPartyPayment(description="Stamp duty", amount=Decimal("7.00")),),
+    )
+    assert INVOICE.read(INVOICE.write(invoice)).invoice == invoice
