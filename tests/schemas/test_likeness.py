@@ -166,6 +166,11 @@ def test_an_account_in_a_country_s_own_form_is_no_iban_and_contradicts_none() ->
     assert one("BT-84", "Sort code 12-34-56, account 12345678", payment=payment).standing is FOUND
 
 
+def test_an_iban_with_a_slip_is_not_found_by_its_groups() -> None:
+    payment = Payment(means_code="30", transfers=(CreditTransfer(account="DE77 3707 0060 0321 9870 01"),))
+    assert one("BT-84", "IBAN DE77 3707 0060 0321 9870 00, 01/2026", payment=payment).standing is CONTRADICTED
+
+
 def test_what_the_invoice_lacks_is_not_looked_for() -> None:
     assert compare(Invoice(), "Total TTC 1,00") == ()
 
@@ -277,3 +282,30 @@ def test_our_page_of_invoices_of_others_says_all_of_it() -> None:
         assert [each for each in compare(wanted, page.text) if each.standing is not FOUND] == [], row["path"]
         checked += 1
     assert checked >= 30
+
+
+def _last_digit(text: str) -> str:
+    """The same with its last digit one higher."""
+    at = max(place for place, sign in enumerate(text) if sign.isdigit())
+    return f"{text[:at]}{(int(text[at]) + 1) % 10}{text[at + 1 :]}"
+
+
+def test_every_changed_value_is_noticed_on_our_page() -> None:
+    whole = invoice()
+    page = page_text.read(typeset(whole, created=datetime.datetime(2026, 11, 24, tzinfo=UTC))).text
+    assert whole.issue_date is not None
+    assert whole.due_date is not None
+    assert whole.payment is not None
+    more, later = Decimal("10.01"), datetime.timedelta(3)
+    names = ("without_vat", "vat", "with_vat", "due")
+    changed = replace(
+        whole,
+        number=_last_digit(whole.number),
+        issue_date=whole.issue_date + later,
+        due_date=whole.due_date + later,
+        seller=replace(whole.seller, name=whole.seller.name.replace("Tilleuls", "Tilleulx")),
+        buyer=replace(whole.buyer, name=whole.buyer.name.replace("Moulins", "Poulins")),
+        totals=replace(whole.totals, **{name: getattr(whole.totals, name) + more for name in names}),
+        payment=replace(whole.payment, transfers=(CreditTransfer(account=_last_digit(IBAN)),)),
+    )
+    assert [each.term for each in compare(changed, page) if each.standing is FOUND] == []
