@@ -248,7 +248,8 @@ def test_lines_nested_deeper_than_we_follow_are_told() -> None:
     written = INVOICE.write(invoice)
     assert INVOICE.read(written).invoice == invoice  # the deepest refer to their parents
     root = etree.fromstring(written)
-    deepest = root.findall(".//{*}SubInvoiceLine")[-1]
+    deepest = root.find("{*}InvoiceLine" + "/{*}SubInvoiceLine" * 5)
+    assert deepest is not None
     deepest.append(copy.deepcopy(deepest))
     reading = INVOICE.read(etree.tostring(root))
     assert reading.invoice == invoice
