@@ -1,4 +1,7 @@
-"""The hybrid format: a readable PDF/A-3 page that carries its invoice as XML (Factur-X 1.09, ZUGFeRD 2.5)."""
+"""The hybrid format: a readable PDF/A-3 page that carries its invoice as XML (Factur-X 1.09, ZUGFeRD 2.5).
+
+What makes one is imported when one is made: reading and judging, which is all that most processes do, start without it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from datetime import UTC, datetime
 from typst import TypstError
 
 from schemas.finding import Finding, Severity
-from schemas.formats.facturx import page, pdfa, sheet, wrapping
 from schemas.formats.facturx.extract import Embedded
 from schemas.formats.facturx.logo import read as read_logo
 from schemas.formats.facturx.presentation import PLAIN, Presentation
@@ -59,6 +61,8 @@ def make(
     supplied PDF is damaged, encrypted or active (such a file is passed on to nobody), and pdfa.NotPdfA when what was
     made does not pass the check, which is a defect of ours.
     """
+    from schemas.formats.facturx import page, pdfa, sheet, wrapping
+
     title, author = sheet.title(invoice, language), invoice.seller.name or "-"
     described = pdfa.Description(invoice.profile, title, author, created, language)
     attachments, preventions = _attachments(invoice), tuple[Finding, ...]()
@@ -81,6 +85,8 @@ def prove(presentation: Presentation) -> Presentation:
 
     A drawing that the strict check cannot follow, as one with gradients, becomes a picture. Raises Unreadable.
     """
+    from schemas.formats.facturx import page, pdfa
+
     try:
         _make_specimen(presentation)
     except pdfa.NotPdfA as refused:
