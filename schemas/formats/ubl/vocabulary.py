@@ -45,7 +45,7 @@ has = _COMMON.has
 def has_child(tag: str) -> Callable[[etree._Element], bool]:
     """The test whether an element has a child of the common aggregate components."""
     clark = _COMMON.clark(tag)
-    return lambda element: element.find(clark) is not None
+    return lambda element: next(element.iterchildren(clark), None) is not None
 
 
 def is_object(element: etree._Element) -> bool:
