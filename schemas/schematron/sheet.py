@@ -37,15 +37,16 @@ _ENVIRONMENT = frozenset({"archiveDirParameter", "archiveNameParameter", "fileNa
 
 def read(data: bytes) -> Schema:
     """The rules in a compiled Schematron. Raises Refused, with the line, on anything it does not know."""
-    return _Sheet(_root(data)).schema()
+    return _Sheet(root_of(data)).schema()
 
 
 def is_sheet(data: bytes) -> bool:
     """Whether the bytes are a stylesheet at all."""
-    return str(_root(data).tag).startswith(XSL)
+    return str(root_of(data).tag).startswith(XSL)
 
 
-def _root(data: bytes) -> etree._Element:
+def root_of(data: bytes) -> etree._Element:
+    """The root of an artefact; comments are kept, nothing outside is read. Raises Refused."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_pis=True, huge_tree=True)
     try:
         return etree.fromstring(data, parser)
@@ -53,19 +54,21 @@ def _root(data: bytes) -> etree._Element:
         raise Refused(f"not well-formed: {error.msg}") from None
 
 
-def _line(element: etree._Element) -> int:
+def line(element: etree._Element) -> int:
+    """The line of an element, 0 where it is not known."""
     return line_of(element) or 0
 
 
-def _unknown(element: etree._Element, what: str) -> Refused:
-    return Refused(f"line {_line(element)}: {what}")
+def unknown(element: etree._Element, what: str) -> Refused:
+    """The refusal of something, with its line."""
+    return Refused(f"line {line(element)}: {what}")
 
 
 def _name(element: etree._Element) -> str:
     return str(element.tag).replace(XSL, "xsl:").replace(SVRL, "svrl:")
 
 
-def _children(element: etree._Element) -> list[etree._Element]:
+def children(element: etree._Element) -> list[etree._Element]:
     """The elements in an element; comments say nothing."""
     return list(element.iterchildren(etree.Element))
 
@@ -76,28 +79,30 @@ def _text(element: etree._Element) -> bool:
     return any(piece.strip(" \t\r\n") for piece in pieces)
 
 
-def _only(element: etree._Element, *allowed: str) -> None:
+def only(element: etree._Element, *allowed: str) -> None:
+    """Raises Refused where an element has other attributes."""
     for name in element.attrib:
         if str(name) not in allowed:
-            raise _unknown(element, f"{_name(element)} with the attribute {name!s}")
+            raise unknown(element, f"{_name(element)} with the attribute {name!s}")
 
 
-def _expression(element: etree._Element, attribute: str) -> Expression:
+def expression(element: etree._Element, attribute: str) -> Expression:
+    """The expression in an attribute. Raises Refused, with the line."""
     text = element.get(attribute)
     if text is None:
-        raise _unknown(element, f"{_name(element)} without {attribute}")
+        raise unknown(element, f"{_name(element)} without {attribute}")
     spaces = {prefix: uri for prefix, uri in element.nsmap.items() if prefix}
     try:
         return parse(text, spaces)
     except Refused as refused:
-        raise _unknown(element, str(refused)) from None
+        raise unknown(element, str(refused)) from None
 
 
 def _qname(element: etree._Element, attribute: str = "name") -> Name:
     prefix, colon, local = (element.get(attribute) or "").strip().rpartition(":")
     spaces: Mapping[str | None, str] = element.nsmap
     if not local or (colon and prefix not in spaces):
-        raise _unknown(element, f"{_name(element)} without a name that can be read")
+        raise unknown(element, f"{_name(element)} without a name that can be read")
     return Name(spaces[prefix] if colon else "", local)
 
 
@@ -116,14 +121,14 @@ class _Sheet:
     def schema(self) -> Schema:
         """Everything in the stylesheet."""
         if self.root.tag not in (f"{XSL}stylesheet", f"{XSL}transform"):
-            raise _unknown(self.root, f"{_name(self.root)} is no stylesheet")
+            raise unknown(self.root, f"{_name(self.root)} is no stylesheet")
         if self.root.get("version") not in ("2.0", "3.0"):
-            raise _unknown(self.root, f"a stylesheet of version {self.root.get('version')}, which computes otherwise")
+            raise unknown(self.root, f"a stylesheet of version {self.root.get('version')}, which computes otherwise")
         for element in self.root.iter(etree.Element):
             for attribute in ("xpath-default-namespace", "default-collation", f"{XSL}xpath-default-namespace"):
                 if element.get(attribute) is not None:
-                    raise _unknown(element, f"the attribute {attribute}")
-        for element in _children(self.root):
+                    raise unknown(element, f"the attribute {attribute}")
+        for element in children(self.root):
             self.declaration(element)
         self.check()
         patterns = []
@@ -135,17 +140,17 @@ class _Sheet:
     def check(self) -> None:
         """What only shows when all is read."""
         if not self.modes:
-            raise _unknown(self.root, "no pattern is applied to the document")
+            raise unknown(self.root, "no pattern is applied to the document")
         canonical = b"".join(
             re.sub(rb"\s+", b"", etree.tostring(each, method="c14n", exclusive=True, with_comments=False))
             for each in self.location
         )
         digest = hashlib.sha256(canonical).hexdigest()
         if digest != _LOCATION_DIGEST:
-            raise _unknown(self.root, "an unknown way to write the location of a finding")
+            raise unknown(self.root, "an unknown way to write the location of a finding")
         for mode in self.rules:
             if mode not in self.modes:
-                raise _unknown(self.root, f"the pattern {mode} is never applied")
+                raise unknown(self.root, f"the pattern {mode} is never applied")
 
     def declaration(self, element: etree._Element) -> None:
         """One child of the stylesheet."""
@@ -153,54 +158,54 @@ class _Sheet:
             case "xsl:template":
                 self.template(element)
             case "xsl:function":
-                self.functions.append(_function(element))
+                self.functions.append(function(element))
             case "xsl:variable":
                 if element.get("select") is not None:
-                    self.variables.append(_let(element))
+                    self.variables.append(let(element))
                 elif element.get("name") != "document-uri":
-                    raise _unknown(element, "xsl:variable without select")
+                    raise unknown(element, "xsl:variable without select")
             case "xsl:param":
                 if element.get("name") not in _ENVIRONMENT:
-                    raise _unknown(element, f"xsl:param {element.get('name')}")
+                    raise unknown(element, f"xsl:param {element.get('name')}")
             case "xsl:output":
                 pass
             case name:
                 if name.startswith("xsl:"):
-                    raise _unknown(element, name)
+                    raise unknown(element, name)
 
     def template(self, element: etree._Element) -> None:
         """One template: of a rule, of the whole, or of the skeleton's own."""
-        _only(element, "match", "mode", "priority")
+        only(element, "match", "mode", "priority")
         mode, match = element.get("mode"), " ".join((element.get("match") or "").split())
         if mode is None and match == "/":
             self.modes = list(_modes(element))
         elif mode is None and match == "text()":
-            if _children(element) or _text(element):
-                raise _unknown(element, "a template that writes the text of the document")
+            if children(element) or _text(element):
+                raise unknown(element, "a template that writes the text of the document")
         elif mode in _LOCATION_MODES:
             self.location.append(element)
         elif mode is None:
-            raise _unknown(element, f"a template for {match} without a mode")
+            raise unknown(element, f"a template for {match} without a mode")
         elif mode not in _UNUSED_MODES:
             self.rule(element, mode, match.replace(" ", ""))
 
     def rule(self, element: etree._Element, mode: str, match: str) -> None:
         """A template in the mode of a pattern."""
-        children = _children(element)
-        if match == "text()" and not children and not _text(element):
+        parts = children(element)
+        if match == "text()" and not parts and not _text(element):
             return
-        if match in ("@*|node()", "node()|@*") and len(children) == 1:
-            _goes_on(children[0], mode)
+        if match in ("@*|node()", "node()|@*") and len(parts) == 1:
+            _goes_on(parts[0], mode)
             return
         if element.get("priority") is None:
-            raise _unknown(element, "a rule without a priority")
+            raise unknown(element, "a rule without a priority")
         if _text(element):
-            raise _unknown(element, "text in a rule")
-        goes_on = bool(children) and _name(children[-1]) == "xsl:apply-templates"
+            raise unknown(element, "text in a rule")
+        goes_on = bool(parts) and _name(parts[-1]) == "xsl:apply-templates"
         if goes_on:
-            _goes_on(children.pop(), mode)
-        body = tuple(part for child in children for part in _statement(child))
-        rule = Rule(_expression(element, "match"), body, goes_on, _line(element))
+            _goes_on(parts.pop(), mode)
+        body = tuple(part for child in parts for part in _statement(child))
+        rule = Rule(expression(element, "match"), body, goes_on, line(element))
         self.rules[mode].append((Decimal(element.get("priority") or ""), len(self.rules[mode]), rule))
 
 
@@ -208,28 +213,28 @@ def _goes_on(element: etree._Element, mode: str) -> None:
     """The instruction that takes a pattern on to the children."""
     select = "".join((element.get("select") or "").split())
     if _name(element) != "xsl:apply-templates" or element.get("mode") != mode or select not in _ONWARD:
-        raise _unknown(element, "a rule that does not go on to the children of its own pattern")
+        raise unknown(element, "a rule that does not go on to the children of its own pattern")
 
 
 def _modes(template: etree._Element) -> Iterator[str]:
     """The modes of the patterns in the order in which the whole applies them."""
-    (output,) = _children(template) or (template,)
+    (output,) = children(template) or (template,)
     if _name(output) != "svrl:schematron-output":
-        raise _unknown(output, "a stylesheet that writes no Schematron report")
-    for element in _children(output):
+        raise unknown(output, "a stylesheet that writes no Schematron report")
+    for element in children(output):
         match _name(element):
             case "xsl:apply-templates":
                 if element.get("select") != "/" or not element.get("mode"):
-                    raise _unknown(element, "a pattern that is not applied to the whole document")
+                    raise unknown(element, "a pattern that is not applied to the whole document")
                 yield str(element.get("mode"))
             case "xsl:comment" | "svrl:ns-prefix-in-attribute-values" | "svrl:text" | "xsl:attribute":
                 pass
             case "svrl:active-pattern":
-                for child in _children(element):
+                for child in children(element):
                     if _name(child) not in ("xsl:attribute", "xsl:apply-templates", "svrl:text"):
-                        raise _unknown(child, f"{_name(child)} in svrl:active-pattern")
+                        raise unknown(child, f"{_name(child)} in svrl:active-pattern")
             case name:
-                raise _unknown(element, f"{name} in the report")
+                raise unknown(element, f"{name} in the report")
 
 
 def _statement(element: etree._Element) -> Iterator[Let | Assertion]:
@@ -238,53 +243,54 @@ def _statement(element: etree._Element) -> Iterator[Let | Assertion]:
         case "svrl:fired-rule":
             pass
         case "xsl:variable":
-            _only(element, "name", "select")
-            yield _let(element)
+            only(element, "name", "select")
+            yield let(element)
         case "xsl:choose":
             yield _assert(element)
         case "xsl:if":
-            _only(element, "test")
-            (report,) = _children(element) or (element,)
+            only(element, "test")
+            (report,) = children(element) or (element,)
             if _name(report) != "svrl:successful-report":
-                raise _unknown(report, f"{_name(report)} in xsl:if")
-            yield _assertion(report, _expression(element, "test"), fires_when=True)
+                raise unknown(report, f"{_name(report)} in xsl:if")
+            yield _assertion(report, expression(element, "test"), fires_when=True)
         case name:
-            raise _unknown(element, f"{name} in a rule")
+            raise unknown(element, f"{name} in a rule")
 
 
-def _let(element: etree._Element) -> Let:
-    if _children(element) or _text(element):
-        raise _unknown(element, "xsl:variable with content")
-    return Let(_qname(element), _expression(element, "select"), _line(element))
+def let(element: etree._Element) -> Let:
+    """xsl:variable with select."""
+    if children(element) or _text(element):
+        raise unknown(element, "xsl:variable with content")
+    return Let(_qname(element), expression(element, "select"), line(element))
 
 
 def _assert(choose: etree._Element) -> Assertion:
-    parts = _children(choose)
-    if [_name(part) for part in parts] != ["xsl:when", "xsl:otherwise"] or _children(parts[0]) or _text(parts[0]):
-        raise _unknown(choose, "xsl:choose that is no assertion")
-    failed = _children(parts[1])
+    parts = children(choose)
+    if [_name(part) for part in parts] != ["xsl:when", "xsl:otherwise"] or children(parts[0]) or _text(parts[0]):
+        raise unknown(choose, "xsl:choose that is no assertion")
+    failed = children(parts[1])
     if len(failed) != 1 or _name(failed[0]) != "svrl:failed-assert" or _text(parts[1]):
-        raise _unknown(parts[1], "xsl:otherwise that is no assertion")
-    return _assertion(failed[0], _expression(parts[0], "test"), fires_when=False)
+        raise unknown(parts[1], "xsl:otherwise that is no assertion")
+    return _assertion(failed[0], expression(parts[0], "test"), fires_when=False)
 
 
 def _assertion(element: etree._Element, test: Expression, *, fires_when: bool) -> Assertion:
     """svrl:failed-assert or svrl:successful-report."""
     said = {str(name): str(value) for name, value in element.attrib.items()}
     message: tuple[str | Expression, ...] = ()
-    for child in _children(element):
+    for child in children(element):
         match _name(child):
             case "xsl:attribute" if child.get("name") == "location":
                 if not _is_location(child):
-                    raise _unknown(child, "a location written in an unknown way")
+                    raise unknown(child, "a location written in an unknown way")
             case "xsl:attribute":
-                if _children(child):
-                    raise _unknown(child, f"a computed attribute {child.get('name')}")
+                if children(child):
+                    raise unknown(child, f"a computed attribute {child.get('name')}")
                 said[child.get("name") or ""] = child.text or ""
             case "svrl:text":
                 message = tuple(_message(child))
             case name:
-                raise _unknown(child, f"{name} in {_name(element)}")
+                raise unknown(child, f"{name} in {_name(element)}")
     return Assertion(
         id=said.get("id", "").strip(),
         flag=said.get("flag", "").strip().lower(),
@@ -292,12 +298,12 @@ def _assertion(element: etree._Element, test: Expression, *, fires_when: bool) -
         test=test,
         fires_when=fires_when,
         message=message,
-        line=_line(element),
+        line=line(element),
     )
 
 
 def _is_location(attribute: etree._Element) -> bool:
-    (call,) = _children(attribute) or (attribute,)
+    (call,) = children(attribute) or (attribute,)
     asked = (_name(call), call.get("mode"), call.get("select"), len(call.attrib))
     return asked == ("xsl:apply-templates", _LOCATION, ".", 2)
 
@@ -311,42 +317,42 @@ def _message(element: etree._Element) -> Iterator[str | Expression]:
             case "xsl:text":
                 yield child.text or ""
             case "xsl:value-of":
-                _only(child, "select")
-                yield _expression(child, "select")
+                only(child, "select")
+                yield expression(child, "select")
             case "":
                 pass
             case name if not name.startswith("xsl:"):
                 yield from _message(child)
             case name:
-                raise _unknown(child, f"{name} in a message")
+                raise unknown(child, f"{name} in a message")
         if child.tail and child.tail.strip(" \t\r\n"):
             yield child.tail
 
 
-def _function(element: etree._Element) -> Function:
+def function(element: etree._Element) -> Function:
     """xsl:function with parameters, variables and one result."""
-    _only(element, "name", "as")
+    only(element, "name", "as")
     parameters, variables, types = [], [], []
-    *declarations, result = _children(element) or (element,)
+    *declarations, result = children(element) or (element,)
     if _name(result) != "xsl:sequence" or _text(element):
-        raise _unknown(element, "xsl:function that does not end with xsl:sequence")
+        raise unknown(element, "xsl:function that does not end with xsl:sequence")
     for child in declarations:
         match _name(child):
             case "xsl:param":
-                _only(child, "name", "as")
+                only(child, "name", "as")
                 parameters.append(Parameter(_qname(child), child.get("as", "item()*")))
             case "xsl:variable":
-                _only(child, "name", "select", "as")
-                variables.append(_let(child))
+                only(child, "name", "select", "as")
+                variables.append(let(child))
                 types.append(child.get("as", ""))
             case name:
-                raise _unknown(child, f"{name} in xsl:function")
+                raise unknown(child, f"{name} in xsl:function")
     return Function(
         _qname(element),
         tuple(parameters),
         tuple(variables),
         tuple(types),
-        _expression(result, "select"),
+        expression(result, "select"),
         element.get("as", "item()*"),
-        _line(element),
+        line(element),
     )

@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 
-from schemas.schematron import sheet, tree
+from schemas.schematron import sheet, source, tree
 from schemas.schematron.compile import compile_schema
 from schemas.schematron.expression import Refused
 from schemas.schematron.program import Program
@@ -56,6 +56,8 @@ def load(path: str | Path, cache: Path | None = None) -> Program:
         documents = {name: tree.read((path.parent / file).read_bytes()) for name, file in files}
     except (OSError, Refused) as error:
         raise Unusable(f"{path.name}: {error}") from error
+    except (ArithmeticError, RecursionError, SyntaxError, ValueError) as error:
+        raise Unusable(f"{path.name}: it cannot be compiled ({type(error).__name__})") from error
     except tree.Unparsable as error:
         raise Unusable(f"a code list beside {path.name}: {error}") from error
     return Program(code, documents)
@@ -73,7 +75,7 @@ def _compiled(data: bytes, name: str, cache: Path | None) -> Compiled:
 
 
 def _compile(data: bytes, name: str) -> Compiled:
-    module = compile_schema(sheet.read(data))
+    module = compile_schema(sheet.read(data) if sheet.is_sheet(data) else source.read(data))
     return compile(module.source, f"<{name}>", "exec", dont_inherit=True), module.documents
 
 

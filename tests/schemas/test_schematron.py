@@ -196,6 +196,49 @@ def test_code_lists_are_read_beside_the_artefact(tmp_path: Path) -> None:
         store.load(sheet)
 
 
+SOURCE = """<schema xmlns="http://purl.oclc.org/dsdl/schematron" queryBinding="xslt2">
+  <title>Ours</title><ns prefix="x" uri="urn:x"/>
+  <let name="most" value="count(//x:b)"/>
+  <pattern id="p"><title>First</title><let name="least" value="1"/>
+    <rule context="x:b[@c]"><let name="n" value="number(.)"/>
+      <assert id="OUR-01" flag="warning" test="$n ge $least">A <name/> is <emph>at least</emph>
+        <value-of select="$least"/>, not <value-of select="."/>.</assert>
+      <report id="OUR-02" test="$n gt $most">More than all.</report></rule>
+    <rule context="x:b"><assert id="OUR-03" test="@d">No d.</assert></rule>
+  </pattern>
+</schema>"""
+
+
+def test_a_schematron_can_be_read_as_its_publisher_wrote_it(tmp_path: Path) -> None:
+    (tmp_path / "ours.sch").write_text(SOURCE)
+    found = _fired(str(tmp_path / "ours.sch"), "<a xmlns='urn:x'><b c='1'>0</b><b c='1'>9</b><b/><b d=''/></a>")
+    assert [(each.id, each.flag, each.text) for each in found] == [
+        ("OUR-01", "warning", "A b is at least 1, not 0."),
+        ("OUR-02", "", "More than all."),
+        ("OUR-03", "", "No d."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (('<pattern id="p">', '<pattern id="p" is-a="q">'), "line 4: .* with the attribute is-a"),
+        (("<pattern ", '<include href="x.sch"/><pattern '), "line 4: include in a schema"),
+        (('<rule context="x:b[@c]">', '<rule context="x:b[@c]"><extends rule="r"/>'), "line 5: extends in a rule"),
+        (("xslt2", "stx"), "line 1: the query binding stx"),
+        (('name="least"', 'name="most"'), "several variables of the whole schema called most"),
+        (("<name/>", "<name2/>"), "name2 in a message"),
+    ],
+)
+def test_what_a_schematron_has_beside_rules_is_refused_by_name(
+    tmp_path: Path, change: tuple[str, str], says: str
+) -> None:
+    assert change[0] in SOURCE
+    (tmp_path / "ours.sch").write_text(SOURCE.replace(*change))
+    with pytest.raises(store.Unusable, match=says):
+        store.load(tmp_path / "ours.sch")
+
+
 def _verdict(data: bytes) -> tuple[str, list[str]]:
     report = judge(data, french=True)
     return str(report.verdict), [f"{finding.rule} {finding.path}" for finding in report.findings]

@@ -1,0 +1,1 @@
+"""Inputs nobody would write, thrown at what has to survive them."""
