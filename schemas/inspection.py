@@ -31,6 +31,8 @@ from schemas.xml import Unreadable, name_of, parse
 
 UNKNOWN_LIMIT = 200
 """Paths of unknown elements that are told; `more_unknown` counts the rest."""
+TEXT_LIMIT = 2_000
+"""Signs of one text of the file, such as the name of an attachment, that are told in JSON."""
 _NAMESPACES_LIMIT = 30
 
 
@@ -377,4 +379,6 @@ def _plain(value: Any) -> Any:
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
-    return str(value) if isinstance(value, StrEnum) else value
+    if isinstance(value, str):
+        return str(value) if len(value) <= TEXT_LIMIT else f"{value[:TEXT_LIMIT]}…"
+    return value

@@ -265,6 +265,12 @@ def test_what_breaks_pdf_a_is_told_by_clause() -> None:
     assert (other.pdfa.claim, other.pdfa.verdict, other.pdfa.checked) == ("PDF/A-4F", Conformance.UNTOLD, "")
 
 
+def test_a_name_without_end_is_told_in_part() -> None:
+    found = told(built(listed(("x" * 100_000 + ".xml", CII)))).as_json()
+    assert len(json.dumps(found)) < 20_000
+    assert found["pdf"]["xml"].endswith("x…")
+
+
 def test_a_scan_is_a_state_of_its_own() -> None:
     found = told(built(listed(("factur-x.xml", CII)), described())).page
     assert found is not None
