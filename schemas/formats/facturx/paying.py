@@ -97,5 +97,5 @@ def _line(text: str) -> str:
 def _drawn(said: bytes) -> str:
     made = segno.make_qr(said, error="m", boost_error=False, mask=_MASK)
     out = BytesIO()
-    made.save(out, kind="svg", border=1, xmldecl=False, svgns=True, nl=False)
+    made.save(out, kind="svg", border=2, xmldecl=False, svgns=True, nl=False)
     return out.getvalue().decode()
