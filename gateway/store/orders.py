@@ -161,10 +161,13 @@ _COLUMNS = (
 async def keep(connection: Connection, new: NewOrder) -> tuple[OrderRow, bool]:
     """Keep an order once; tells whether it was there already.
 
-    Raises KeyReused when its key came with another request, Conflict when the buyer's number has other content.
+    Raises KeyReused when its key came with another request, Conflict when the buyer's number has other content: an
+    order that changed is kept again when the one before is closed.
     """
     row = new.row
     digest = sha256(new.data).digest()
+    if there := await _there_already(connection, new, digest):
+        return there, True
     await connection.execute(
         "insert into content (account_id, sha256, media_type, size, data) values ($1, $2, $3, $4, $5) "
         "on conflict do nothing",
@@ -204,30 +207,41 @@ async def keep(connection: Connection, new: NewOrder) -> tuple[OrderRow, bool]:
     )
     if made is not None:
         return await get(connection, row.id), False
-    return await _there_already(connection, new, digest), True
+    there = await _there_already(connection, new, digest)
+    if there is None:
+        raise Conflict("the order came twice at the same time; send it again")
+    return there, True
 
 
-async def _there_already(connection: Connection, new: NewOrder, digest: bytes) -> OrderRow:
+async def _there_already(connection: Connection, new: NewOrder, digest: bytes) -> OrderRow | None:
+    """The order that was kept before for this key, or for this buyer and number with the same content."""
     same_key = await connection.fetchrow("select order_id, fingerprint from purchase_order where key = $1", new.key)
     if same_key is not None:
         if bytes(same_key["fingerprint"]) != new.fingerprint:
             raise KeyReused("this Idempotency-Key was used with another request; a new order needs a new key")
         return await get(connection, same_key["order_id"])
     row = new.row
-    there = await connection.fetchrow(
-        "select order_id, sha256, form from purchase_order where participant = $1 and buyer = $2 and number = $3",
+    named = await connection.fetch(
+        """
+        select order_id, state, sha256 = $4 or form = $5 as same from purchase_order
+        where participant = $1 and buyer = $2 and number = $3
+        """,
         row.participant,
         row.buyer,
         row.number,
+        digest,
+        dict(row.form),
     )
-    if there is None:
-        raise Conflict("the order came twice at the same time; send it again")
-    if bytes(there["sha256"]) != digest and there["form"] != dict(row.form):
-        raise Conflict(
-            f"order {row.number} of this buyer is kept as /v1/orders/{there['order_id']} with other content; "
-            "a changed order needs a number of its own"
-        )
-    return await get(connection, there["order_id"])
+    for there in named:
+        if there["same"]:
+            return await get(connection, there["order_id"])
+    for there in named:
+        if there["state"] != CLOSED:
+            raise Conflict(
+                f"order {row.number} of this buyer is kept as /v1/orders/{there['order_id']} with other content; "
+                "close that one first if this one takes its place"
+            )
+    return None
 
 
 async def get(connection: Connection, order_id: UUID) -> OrderRow:

@@ -24,10 +24,12 @@ create table purchase_order (
     created_at   timestamptz not null,
     updated_at   timestamptz not null,
     primary key (account_id, order_id),
-    unique (account_id, participant, buyer, number),
     unique (account_id, key),
     foreign key (account_id, sha256) references content
 );
+-- A buyer's number names one order; another may take its place when that one is closed.
+create unique index purchase_order_named on purchase_order (account_id, participant, buyer, number)
+    where state <> 'closed';
 create index purchase_order_number on purchase_order (account_id, number);
 create index purchase_order_recent on purchase_order (account_id, created_at desc, order_id desc);
 

@@ -121,6 +121,23 @@ async def test_an_order_is_kept_once(api: Api) -> None:
     assert await count(api, "purchase_order") == 1
 
 
+async def test_a_changed_order_takes_the_place_of_a_closed_one(api: Api) -> None:
+    key = await api.key(await api.account())
+    order = await kept(api, key)
+    await answered(await deliver(api, key, order, call(("10", "1"))), 201)
+    changed = sample(ORDER).replace(b">120<", b">121<")
+    await problem(await hand_in(api, key, changed), 409, "conflict")
+    await answered(await api.client.post(f"{order}/close", headers=key), 200)
+    again = await hand_in(api, key, sample(ORDER))
+    assert (await answered(again, 201))["links"]["self"] == order
+    assert again.headers["Idempotent-Replayed"] == "true"
+    made = await hand_in(api, key, changed)
+    whole = await answered(made, 201, "OrderWhole")
+    assert "Idempotent-Replayed" not in made.headers
+    assert (whole["state"], whole["lines"][1]["remaining"]) == ("open", "121")
+    assert len((await shown(api, key, "/v1/orders?number=BC-2026-0418"))["orders"]) == 2
+
+
 async def test_many_at_once_keep_one_order(api: Api) -> None:
     key = await api.key(await api.account())
     answers = await asyncio.gather(*(hand_in(api, key, sample(ORDER)) for _ in range(8)))
