@@ -97,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(given[0] if given and given[0] in COMMANDS else None).parse_args(given)
     try:
         code = int(options.run(options, settings.read(os.environ)))
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: closed by whoever started us
+            sys.stdout.flush()
         return code
     except GatewayError as error:
         print(f"estafette: {error.detail}", file=sys.stderr)
@@ -109,8 +110,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+        _silence()
         return BROKEN_PIPE
+    except OSError as error:  # of the file system or of standard output; what a command can say better, it has said
+        _silence()
+        print(f"estafette: {error.strerror or error}", file=sys.stderr)
+        return 2
+
+
+def _silence() -> None:
+    """What is still to be flushed to standard output goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

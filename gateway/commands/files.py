@@ -97,7 +97,7 @@ def found(paths: Sequence[str], endings: Sequence[str] = ENDINGS) -> list[Source
     sources: list[Source] = []
     for path in paths:
         if path == STANDARD:
-            sources.append(Source(path, data=_limited(sys.stdin.buffer.read(LIMIT + 1))))
+            sources.append(_standard_input())
         elif os.path.isdir(path):
             sources.extend(_below(path, tuple(endings)))
         else:
@@ -204,6 +204,17 @@ def _cut(text: str, size: int) -> str:
     return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
+def _standard_input() -> Source:
+    if sys.stdin is None:  # closed by whoever started us
+        return Source(STANDARD, trouble=Told("standard input is closed", "l'entrée standard est fermée"))
+    try:
+        return Source(STANDARD, data=_limited(sys.stdin.buffer.read(LIMIT + 1)))
+    except Unusable as unusable:
+        return Source(STANDARD, trouble=unusable.told)
+    except OSError as error:
+        return Source(STANDARD, trouble=reason(error))
+
+
 def _limited(data: bytes) -> bytes:
     if len(data) > LIMIT:
         says, dit = f"it has more than {LIMIT} bytes", f"il dépasse {LIMIT} octets"
@@ -283,10 +294,17 @@ def _linked(beside: str, place: str) -> bool:
 
 
 def _to_standard_output(data: bytes) -> None:
+    if sys.stdout is None:  # closed by whoever started us
+        raise Unusable(Told("standard output is closed", "la sortie standard est fermée"))
     if data.startswith(b"%PDF-") and sys.stdout.isatty():
         raise Unusable(
             Told("a PDF is not sent to a terminal; use --output", "un PDF ne s'affiche pas ; utilisez --output")
         )
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unusable(reason(error)) from error

@@ -78,8 +78,10 @@ def prepare() -> None:
 
 def print_json(members: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """One object on one line of UTF-8, at once, so that a reader of the pipe sees each as it comes."""
-    line = json.dumps(members, ensure_ascii=False) + "\n"
     out = stream or sys.stdout
+    if out is None:  # closed by whoever started us
+        return
+    line = json.dumps(members, ensure_ascii=False) + "\n"
     buffer = getattr(out, "buffer", None)
     if buffer is None:
         out.write(line)

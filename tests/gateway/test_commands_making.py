@@ -305,6 +305,25 @@ def test_a_full_device_is_told() -> None:
     ended = estafette("convert", "--to", "cii", UBL, "-o", "/dev/full")
     assert ended.code == 2
     assert "the disk is full" in ended.err
+    for arguments in (["convert", "--to", "cii", UBL], ["explain", "BR-01"]):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                command(arguments), stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=60, check=False
+            )
+        assert done.returncode == 2
+        assert done.stderr.count(b"\n") == 1
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_closed_input_or_output_is_told() -> None:
+    """Not read as an empty document, not taken for written."""
+    line = shlex.join(str(one) for one in command(["convert", "--to", "cii", "-"]))
+    for redirected, says in (("<&-", b"standard input is closed"), (f"< {UBL} >&-", b"standard output is closed")):
+        done = subprocess.run(
+            ["sh", "-c", f"{line} {redirected}"], capture_output=True, env=environment(), timeout=60, check=False
+        )
+        assert done.returncode == 2, done.stderr
+        assert says in done.stderr
 
 
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
