@@ -1,4 +1,4 @@
-"""Hybrid PDFs to be judged: every profile, short and long invoices, odd content, both languages, pages of others.
+"""Hybrid PDFs to be judged: every profile and language, short and long invoices, odd content, logos, pages of others.
 
 The same seed gives the same specimens. The content of a profile is cut to what it can hold; amounts of odd content need
 not add up, because it is the container and the page that are judged.
@@ -12,15 +12,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from PIL import Image
 
 from schemas.catalogue import FORMATS
 from schemas.formats import facturx
 from schemas.formats.facturx import page, pdfa, sheet, wrapping
 from schemas.formats.facturx.extract import Embedded
+from schemas.formats.facturx.logo import Logo
+from schemas.formats.facturx.presentation import PLAIN, Presentation
+from schemas.formats.facturx.wording import languages
 from schemas.invoice import Address, Attachment, Contact, Identifier, Invoice, Item, Line, LineVat, Party, Price, Totals
 from schemas.totals import complete
 from tests.schemas.hybrid_pdf import built, drawn, in_tree
@@ -98,25 +103,47 @@ def specimens(count: int, start: int) -> Iterator[Specimen]:
         chance = random.Random(f"{start}-{number}")
         profile = list(PROFILES)[number % len(PROFILES)]
         kind = kinds[(number // len(PROFILES) + number) % len(kinds)]
-        language = ("fr", "en")[(number // len(PROFILES) + number // len(kinds)) % 2]
+        language = languages()[(number // len(PROFILES) + number // len(kinds)) % len(languages())]
         whole = _KINDS[kind](chance) if kind != "every-field" else drawn_by_chance[number % len(drawn_by_chance)]
         invoice = held(replace(whole, profile=PROFILES[profile]), profile)
         supplied = _page(number // len(kinds), chance) if kind == "wrapped" else b""
-        yield _specimen(f"{number:03}-{profile}-{kind}-{language}", invoice, language, supplied)
+        look = _presentation(chance) if kind == "short" else PLAIN
+        yield _specimen(f"{number:03}-{profile}-{kind}-{language}", invoice, language, supplied or look)
 
 
-def _specimen(name: str, invoice: Invoice, language: str, supplied: bytes) -> Specimen:
+def _specimen(name: str, invoice: Invoice, language: str, look: bytes | Presentation) -> Specimen:
+    """One of a supplied page, or of ours in some presentation."""
     xml = FORMATS["cii"].write(invoice)
     read = FORMATS["cii"].read(xml).invoice
     described = pdfa.Description(read.profile, sheet.title(read, language), read.seller.name, AT, language)
     carried = (Embedded("annexe é.txt", "text/plain", b"annexe", "Supplement"),)
 
     def make() -> bytes:
-        if supplied:
-            return wrapping.wrap(supplied, xml, described, carried).pdf
-        return facturx.build(read, xml, language=language, created=AT)
+        if isinstance(look, bytes):
+            return wrapping.wrap(look, xml, described, carried).pdf
+        return facturx.build(read, xml, language=language, created=AT, presentation=look)
 
-    return Specimen(name, read.profile, xml, make(), supplied, make)
+    return Specimen(name, read.profile, xml, make(), look if isinstance(look, bytes) else b"", make)
+
+
+def _presentation(chance: random.Random) -> Presentation:
+    """A logo of any kind or none, any colour, a link or none."""
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 20"><path d="M2 2h50v9z" fill="#c36"/></svg>'
+    logos = [
+        None,
+        Logo(_picture("PNG", "RGBA"), "png", "Atelier"),
+        Logo(_picture("PNG", "L"), "png", "Atelier"),
+        Logo(_picture("JPEG", "RGB"), "jpeg", "Atelier"),
+        Logo(svg, "svg", "Atelier"),
+    ]
+    link = chance.choice(("", "https://pay.example.org/{number}?a={amount}&c={currency}"))
+    return Presentation(f"#{chance.randrange(2**24):06x}", chance.choice(logos), link)
+
+
+def _picture(kind: str, mode: str) -> bytes:
+    out = BytesIO()
+    Image.linear_gradient("L").convert(mode).resize((90, 40)).save(out, kind)
+    return out.getvalue()
 
 
 # What a profile holds ------------------------------------------------------------------------------------------------
