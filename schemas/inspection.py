@@ -101,8 +101,8 @@ class Pdf:
     mismatches: tuple[Mismatch, ...] | None
     """Where XMP and attachment differ from the XML; None when it was not compared."""
     pdfa: PdfA
-    pdfua: str
-    """Part of PDF/UA that is claimed; empty when none is. It is not checked."""
+    pdfua: str | None
+    """Part of PDF/UA that is claimed, which is not checked; empty when none is, None when that is not told."""
     output_intents: int | None
     signatures: tuple[Signature, ...] | None
 
@@ -350,7 +350,7 @@ def _pdf(found: Examination, standard: Standard, read: _Read) -> Pdf:
         claims=Claimed(claims.namespace, claims.document_type, claims.file_name, claims.version, claims.level),
         mismatches=compared,
         pdfa=found.pdfa,
-        pdfua=claims.universal,
+        pdfua=claims.universal if found.described is not Answer.UNTOLD else None,
         output_intents=found.output_intents,
         signatures=found.signatures,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.commands import batch, files, terminal
@@ -35,16 +36,57 @@ a page, a signature or a claim of PDF/A that does not hold, or a page that could
 opened at all.
 """
 
-_ANSWERS = {"yes": Told("yes", "oui"), "no": Told("no", "non"), "not told": Told("not told", "indéterminé")}
-_STANDINGS = {
-    "not found": Told("not on the page", "absent de la page"),
-    "contradicted": Told("the page states", "la page indique"),
-}
-_VERDICTS = {
+_WORDS = {
+    "yes": Told("yes", "oui"),
+    "no": Told("no", "non"),
+    "not told": Told("not told", "indéterminé"),
+    "none": Told("none", "aucun"),
     "passed": Told("passed", "respecté"),
     "failed": Told("BROKEN", "NON RESPECTÉ"),
-    "not told": Told("not told", "indéterminé"),
+    "not found": Told("not on the page", "absent de la page"),
+    "contradicted": Told("the page states {instead}", "la page indique {instead}"),
+    "empty": Told("an empty file", "un fichier vide"),
+    "other": Told("neither XML, JSON nor PDF", "ni XML, ni JSON, ni PDF"),
+    "number": Told(", number {number}", ", numéro {number}"),
+    "taken": Told("would be taken", "serait prise"),
+    "not taken": Told("would NOT be taken", "ne serait PAS prise"),
+    "size": Told("{size} bytes, {lines} lines", "{size} octets, {lines} lignes"),
+    "unread": Told("content not read", "contenu non lu"),
+    "known": Told("all of it is known to our model", "tout est connu du modèle"),
+    "unknown": Told("{count} elements our model does not know", "{count} éléments inconnus du modèle"),
+    "pages": Told("pages: {count}", "pages : {count}"),
+    "changed": Told("; changed after it was made", " ; modifié après sa création"),
+    "attached": Told("{name}  {media}, {relation}, {size} bytes", "{name}  {media}, {relation}, {size} octets"),
+    "unlisted": Told("; not in /AF", " ; hors /AF"),
+    "uncompared": Told("not held against an XML", "non comparé au XML"),
+    "agrees": Told("agrees with the XML", "conforme au XML"),
+    "differs": Told("DIFFERS from the XML", "DIFFÈRE du XML"),
+    "difference": Told("{what}: {claimed}, expected {expected}", "{what} : {claimed}, attendu {expected}"),
+    "no claim": Told("claims nothing", "ne prétend à rien"),
+    "unchecked": Told("PDF/UA-{part}; not checked", "PDF/UA-{part} ; non vérifié"),
+    "unsigned": Told("none", "aucune"),
+    "signature": Told(
+        "{about}; covers the whole file: {covers}; NOT verified",
+        "{about} ; couvre tout le fichier : {covers} ; NON vérifiée",
+    ),
+    "scan": Told("no text (a scan): not compared", "aucun texte (numérisation) : non comparée"),
+    "page uncompared": Told("not compared ({why})", "non comparée ({why})"),
+    "stated": Told("states {found} of {count} values of the XML", "{found} valeurs du XML sur {count} y figurent"),
+    "hidden": Told("; some of its text is invisible", " ; du texte y est invisible"),
+    "value": Told("{term} {name}: XML {value}; {standing}", "{term} {name} : XML {value} ; {standing}"),
 }
+"""What is said, with places for values."""
+_LABELS = {
+    "is": Told("is", "est"),
+    "invoice": Told("invoice", "facture"),
+    "content": Told("content", "contenu"),
+    "encrypted": Told("encrypted", "chiffré"),
+    "active": Told("active", "actif"),
+    "attachment": Told("attachment", "pièce"),
+    "signature": Told("signature", "signature"),
+    "page": Told("page", "page"),
+}
+"""What stands at the beginning of a line; what is not here is the same in both languages."""
 _TERMS = {
     "BT-1": "Numéro de facture", "BT-2": "Date d'émission", "BT-9": "Date d'échéance", "BT-27": "Nom du vendeur",
     "BT-44": "Nom de l'acheteur", "BT-109": "Total hors taxes", "BT-110": "Total de la TVA",
@@ -94,6 +136,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Inspect each file and print what it is."""
     language = terminal.language_of(options, os.environ)
+    voice = _Voice(language)
     sources = files.found(options.paths)
 
     def take(source: Source, result: dict[str, Any] | Unusable) -> int:
@@ -105,7 +148,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         if options.format == "json":
             terminal.print_json({"path": source.name, **result})
         else:
-            print("\n".join(map(printable, [source.name, *_lines(result, language)])))
+            print("\n".join(map(printable, [source.name, *_lines(result, voice)])))
         return GOOD if sound(result) else BAD
 
     return batch.each(found_in, sources, take, jobs=options.jobs, seconds=settings.compute_seconds)
@@ -134,145 +177,111 @@ def sound(found: Mapping[str, Any]) -> bool:
 # For people ----------------------------------------------------------------------------------------------------------
 
 
-def _lines(found: Mapping[str, Any], language: str) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Says things in one language."""
+
+    language: str
+
+    def say(self, key: str, **values: object) -> str:
+        """The words for a key, with values in their places."""
+        return _WORDS[key].into(self.language).format(**values)
+
+    def row(self, label: str, text: str) -> str:
+        """One line with its label."""
+        told = _LABELS.get(label)
+        return f"  {told.into(self.language) if told is not None else label:<12} {text}"
+
+    def reason(self, text: str) -> str:
+        """A reason that the inspection gives."""
+        for english, french in _REASONS.items() if self.language == "fr" else ():
+            text = text.replace(english, french)
+        return text
+
+
+def _lines(found: Mapping[str, Any], voice: _Voice) -> Iterator[str]:
     """What was found, a line each."""
-
-    def say(english: str, french: str) -> str:
-        return french if language == "fr" else english
-
-    def row(english: str, french: str, text: str) -> str:
-        return f"  {say(english, french):<12} {text}"
-
-    names = {
-        "empty": say("an empty file", "un fichier vide"),
-        "other": say("neither XML, JSON nor PDF", "ni XML, ni JSON, ni PDF"),
-    }
     known = ", ".join(part for part in (found["title"], found["profile_name"] or found["profile"]) if part)
-    number = say(f", number {found['number']}", f", numéro {found['number']}") if found["number"] else ""
-    yield row("is", "est", (known or names.get(found["kind"], found["kind"])) + number)
-    yield row("invoice", "facture", _taken(found, language))
+    name = known or (voice.say(found["kind"]) if found["kind"] in _WORDS else found["kind"])
+    number = voice.say("number", number=found["number"]) if found["number"] else ""
+    yield voice.row("is", name + number)
+    yield voice.row("invoice", voice.say("taken" if found["taken"] == "yes" else "not taken"))
     for finding in found["refused"]:
         yield f"    {finding['rule']}: {finding['says']}" + (f" ({finding['found']})" if finding.get("found") else "")
     if found["content"] is not None:
-        yield from _content(found["content"], language)
+        yield from _content(found["content"], voice)
     if found["pdf"] is not None:
-        yield from _pdf(found["pdf"], language)
+        yield from _pdf(found["pdf"], voice)
     if found["page"] is not None:
-        yield from _page(found["page"], language)
+        yield from _page(found["page"], voice)
 
 
-def _taken(found: Mapping[str, Any], language: str) -> str:
-    if found["taken"] == "yes":
-        return "serait prise" if language == "fr" else "would be taken"
-    return "ne serait PAS prise" if language == "fr" else "would NOT be taken"
-
-
-def _content(content: Mapping[str, Any], language: str) -> Iterator[str]:
-    french = language == "fr"
-    size = f"{content['size']} {'octets' if french else 'bytes'}, {content['lines']} {'lignes' if french else 'lines'}"
-    if content["unknown"] is None:
-        state = "contenu non lu" if french else "content not read"
-    elif content["unknown"]:
-        count = len(content["unknown"]) + content["more_unknown"]
-        state = f"{count} éléments inconnus du modèle" if french else f"{count} elements our model does not know"
+def _content(content: Mapping[str, Any], voice: _Voice) -> Iterator[str]:
+    unknown = content["unknown"]
+    if unknown:
+        state = voice.say("unknown", count=len(unknown) + content["more_unknown"])
     else:
-        state = "tout est connu du modèle" if french else "all of it is known to our model"
+        state = voice.say("unread" if unknown is None else "known")
     root = f"{content['root']}, " if content["root"] else ""
-    yield f"  {'contenu' if french else 'content':<12} {root}{size}; {state}"
-    yield from (f"    {path}" for path in content["unknown"] or ())
+    yield voice.row("content", f"{root}{voice.say('size', **content)}; {state}")
+    yield from (f"    {path}" for path in unknown or ())
 
 
-def _pdf(pdf: Mapping[str, Any], language: str) -> Iterator[str]:
-    french = language == "fr"
-    unknown = _ANSWERS["not told"].into(language)
-
-    def row(english: str, name: str, text: str) -> str:
-        return f"  {name if french else english:<12} {text}"
-
-    count = pdf["pages"]
-    pages = f"pages: {unknown}" if count is None else f"{count} page{'s' if count > 1 else ''}"
-    changed = "modifié après sa création" if french else "changed after it was made"
-    yield row("PDF", "PDF", f"{pdf['version'] or '?'}, {pages}" + (f"; {changed}" if pdf["revisions"] > 1 else ""))
-    active = _ANSWERS[pdf["active"]].into(language) + (f" ({pdf['active_part']})" if pdf["active_part"] else "")
-    yield row("encrypted", "chiffré", _ANSWERS[pdf["encrypted"]].into(language))
-    yield row("active", "actif", active)
+def _pdf(pdf: Mapping[str, Any], voice: _Voice) -> Iterator[str]:
+    untold = voice.say("not told")
+    pages = voice.say("pages", count=untold if pdf["pages"] is None else pdf["pages"])
+    changed = voice.say("changed") if pdf["revisions"] > 1 else ""
+    yield voice.row("PDF", f"{pdf['version'] or '?'}, {pages}{changed}")
+    yield voice.row("encrypted", voice.say(pdf["encrypted"]))
+    yield voice.row("active", voice.say(pdf["active"]) + (f" ({pdf['active_part']})" if pdf["active_part"] else ""))
     if pdf["attachments"] is None:
-        yield row("attachments", "pièces", unknown)
+        yield voice.row("attachment", untold)
     for one in pdf["attachments"] or ():
-        listed = "" if one["associated"] else (" ; hors /AF" if french else "; not in /AF")
-        size = f"{one['size']} {'octets' if french else 'bytes'}"
-        yield row(
-            "attachment",
-            "pièce",
-            f"{one['name']}  {one['media_type'] or '-'}, {one['relationship'] or '-'}, {size}{listed}",
-        )
-    yield row("XML", "XML", (_reason(pdf["why"]) if french else pdf["why"]) or ("aucun" if french else "none"))
-    yield from _xmp(pdf, language)
-    checked = f" ({pdf['pdfa']['checked']})" if pdf["pdfa"]["checked"] else ""
-    claim = pdf["pdfa"]["claim"] or ("aucune prétention" if french else "no claim")
-    yield row("PDF/A", "PDF/A", f"{claim}; {_VERDICTS[pdf['pdfa']['verdict']].into(language)}{checked}")
-    yield from (f"    {one['clause'] or '-'}: {one['says']} (x{one['times']})" for one in pdf["pdfa"]["reasons"])
+        parts = {"media": one["media_type"] or "-", "relation": one["relationship"] or "-"}
+        listed = "" if one["associated"] else voice.say("unlisted")
+        yield voice.row("attachment", voice.say("attached", name=one["name"], size=one["size"], **parts) + listed)
+    yield voice.row("XML", voice.reason(pdf["why"]) or voice.say("none"))
+    yield from _xmp(pdf["mismatches"], voice)
+    yield from _pdfa(pdf["pdfa"], voice)
     if pdf["pdfua"]:
-        yield row("PDF/UA", "PDF/UA", f"PDF/UA-{pdf['pdfua']}; " + ("non vérifié" if french else "not checked"))
-    yield from _signatures(pdf["signatures"], language)
+        yield voice.row("PDF/UA", voice.say("unchecked", part=pdf["pdfua"]))
+    yield from _signatures(pdf["signatures"], voice)
 
 
-def _reason(text: str) -> str:
-    """A reason in French."""
-    for english, french in _REASONS.items():
-        text = text.replace(english, french)
-    return text
+def _xmp(mismatches: list[Mapping[str, Any]] | None, voice: _Voice) -> Iterator[str]:
+    yield voice.row("XMP", voice.say("uncompared" if mismatches is None else "differs" if mismatches else "agrees"))
+    for one in mismatches or ():
+        what = _DIFFERENCES[one["what"]].into(voice.language)
+        told = voice.say("difference", what=what, claimed=one["claimed"] or "-", expected=one["expected"])
+        yield f"    {told}"
 
 
-def _xmp(pdf: Mapping[str, Any], language: str) -> Iterator[str]:
-    french = language == "fr"
-    if pdf["mismatches"] is None:
-        yield f"  {'XMP':<12} {'non comparé au XML' if french else 'not held against an XML'}"
-    elif not pdf["mismatches"]:
-        yield f"  {'XMP':<12} {'conforme au XML' if french else 'agrees with the XML'}"
-    else:
-        yield f"  {'XMP':<12} {'DIFFÈRE du XML' if french else 'DIFFERS from the XML'}"
-    for one in pdf["mismatches"] or ():
-        claimed, expected = one["claimed"] or "-", one["expected"]
-        words = f" : {claimed}, attendu {expected}" if french else f": {claimed}, expected {expected}"
-        yield f"    {_DIFFERENCES[one['what']].into(language)}{words}"
+def _pdfa(pdfa: Mapping[str, Any], voice: _Voice) -> Iterator[str]:
+    checked = f" ({pdfa['checked']})" if pdfa["checked"] else ""
+    claim = voice.say("not told") if pdfa["claim"] is None else pdfa["claim"] or voice.say("no claim")
+    yield voice.row("PDF/A", f"{claim}; {voice.say(pdfa['verdict'])}{checked}")
+    yield from (f"    {one['clause'] or '-'}: {one['says']} (x{one['times']})" for one in pdfa["reasons"])
 
 
-def _signatures(signatures: list[Mapping[str, Any]] | None, language: str) -> Iterator[str]:
-    french = language == "fr"
-    name = "signatures"
+def _signatures(signatures: list[Mapping[str, Any]] | None, voice: _Voice) -> Iterator[str]:
     if not signatures:
-        nothing = "aucune" if french else "none"
-        yield f"  {name:<12} {_ANSWERS['not told'].into(language) if signatures is None else nothing}"
+        yield voice.row("signature", voice.say("not told" if signatures is None else "unsigned"))
     for one in signatures or ():
-        covers = _ANSWERS[one["covers_whole_file"]].into(language)
-        whole = f"couvre tout le fichier : {covers}" if french else f"covers the whole file: {covers}"
-        verified = "NON vérifiée" if french else "NOT verified"
-        about = ", ".join(one[part] or "-" for part in ("kind", "signer", "at"))
-        yield f"  {name:<12} {one['field'] or '-'}  {about}; {whole}; {verified}"
+        about = ", ".join(one[part] or "-" for part in ("field", "kind", "signer", "at"))
+        yield voice.row("signature", voice.say("signature", about=about, covers=voice.say(one["covers_whole_file"])))
 
 
-def _page(page: Mapping[str, Any], language: str) -> Iterator[str]:
-    french = language == "fr"
+def _page(page: Mapping[str, Any], voice: _Voice) -> Iterator[str]:
     values = page["values"]
     if page["legible"] == "no text":
-        told = "aucun texte (numérisation) : non comparée" if french else "no text (a scan): not compared"
+        told = voice.say("scan")
     elif values is None:
-        told = f"non comparée ({_reason(page['reason'])})" if french else f"not compared ({page['reason']})"
+        told = voice.say("page uncompared", why=voice.reason(page["reason"]))
     else:
-        found = sum(one["standing"] == "found" for one in values)
-        count = len(values)
-        told = (
-            f"{found} valeurs du XML sur {count} y figurent"
-            if french
-            else f"states {found} of {count} values of the XML"
-        )
-    if page["hidden"]:
-        told += " ; du texte y est invisible" if french else "; some of its text is invisible"
-    yield f"  {'page':<12} {told}"
+        told = voice.say("stated", found=sum(one["standing"] == "found" for one in values), count=len(values))
+    yield voice.row("page", told + (voice.say("hidden") if page["hidden"] else ""))
     for one in values or ():
         if one["standing"] != "found":
-            name = _TERMS.get(one["term"], one["name"]) if french else one["name"]
-            instead = f" {one['instead']}" if one["instead"] else ""
-            what = f"{one['term']} {name}" + (" :" if french else ":")
-            yield f"    {what} XML {one['value']}; {_STANDINGS[one['standing']].into(language)}{instead}"
+            name = _TERMS.get(one["term"], one["name"]) if voice.language == "fr" else one["name"]
+            standing = voice.say(one["standing"], instead=one["instead"])
+            yield f"    {voice.say('value', term=one['term'], name=name, value=one['value'], standing=standing)}"

@@ -59,7 +59,7 @@ def test_a_page_that_disagrees_ends_with_one_in_both_languages(tmp_path: Path) -
     assert "BT-9 Payment due date: XML 2026-12-31; the page states 2026-10-31" in english.text
     french = estafette("inspect", "--language", "fr", path)
     assert "8 valeurs du XML sur 10 y figurent" in french.text
-    assert "BT-9 Date d'échéance : XML 2026-12-31; la page indique 2026-10-31" in french.text
+    assert "BT-9 Date d'échéance : XML 2026-12-31 ; la page indique 2026-10-31" in french.text
 
 
 def test_folders_and_standard_input_give_one_object_each(tmp_path: Path) -> None:

@@ -175,7 +175,8 @@ def test_of_an_encrypted_pdf_nothing_else_is_told(user: str) -> None:
     assert pdf is not None
     assert page is not None
     assert (pdf.encrypted, pdf.active, pdf.pages, pdf.attachments) == (Answer.YES, Answer.UNTOLD, None, None)
-    assert (pdf.pdfa.verdict, pdf.signatures, pdf.mismatches) == (Conformance.UNTOLD, None, None)
+    assert (pdf.pdfa.claim, pdf.pdfa.verdict, pdf.pdfua) == (None, Conformance.UNTOLD, None)
+    assert (pdf.signatures, pdf.mismatches) == (None, None)
     assert (page.legible, page.values) == (Legible.UNREAD, None)
     assert (found.taken, found.refused[0].rule) == (Answer.NO, "PDF-ENCRYPTED")
 
@@ -407,8 +408,8 @@ def _differences(found: Inspection, row: dict[str, Any]) -> list[str]:
     part = says.get("pdfaid_part") or ""
     ours = {
         "attachments": sorted(files), "xml": pdf.xml or None, "encrypted": pdf.encrypted is Answer.YES,
-        "intents": pdf.output_intents or 0, "pdfa": pdf.pdfa.claim, "fx_ns": claims.namespace, "fx_type": claims.type,
-        "fx_file": claims.file_name, "fx_version": claims.version, "fx_level": claims.level,
+        "intents": pdf.output_intents or 0, "pdfa": pdf.pdfa.claim or "", "fx_ns": claims.namespace,
+        "fx_type": claims.type, "fx_file": claims.file_name, "fx_version": claims.version, "fx_level": claims.level,
     }  # fmt: skip
     theirs = {
         "attachments": sorted(listed_files), "xml": told_of["xml"], "encrypted": told_of.get("encrypted", False),

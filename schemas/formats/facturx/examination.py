@@ -93,8 +93,8 @@ class Reason:
 class PdfA:
     """What the PDF claims to be, and what the check says."""
 
-    claim: str
-    """PDF/A-3B; empty when it claims nothing."""
+    claim: str | None
+    """PDF/A-3B; empty when it claims nothing, None when that is not told."""
     verdict: Conformance
     checked: str
     """The part and level whose rules were checked: 3b; empty when none were."""
@@ -203,7 +203,7 @@ def _closed(data: bytes, findings: tuple[Finding, ...]) -> Examination:
         claims=xmp.Claims(),
         output_intents=None,
         signatures=None,
-        pdfa=PdfA("", Conformance.UNTOLD, ""),
+        pdfa=PdfA(None, Conformance.UNTOLD, ""),
         refused=findings,
         xml=None,
     )
