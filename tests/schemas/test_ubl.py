@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -291,6 +292,27 @@ def test_lines_of_a_note_that_are_not_there_are_told() -> None:
     invoice = extended(more_payment_terms=(PaymentTerms(text="rest later", due_date=date(2027, 1, 1)),))
     written = INVOICE.write(invoice).replace(b"note lines 2 to 2", b"note lines 2 to 5")
     assert "/Invoice/cac:PaymentTerms" in INVOICE.read(written).unknown
+
+
+def test_an_identifier_of_payment_terms_is_told() -> None:
+    invoice = extended(more_payment_terms=(PaymentTerms(text="rest later", due_date=date(2027, 1, 1)),))
+    written = INVOICE.write(invoice)
+    for foreign in (b"T-7", b"note lines 1 to 99999"):
+        reading = INVOICE.read(written.replace(b"note lines 2 to 2", foreign))
+        assert reading.unknown == ("/Invoice/cac:PaymentTerms",)
+        assert reading.invoice.more_payment_terms == (PaymentTerms(due_date=date(2027, 1, 1)),)
+
+
+def test_a_long_note_is_not_taken_apart_again_and_again() -> None:
+    terms = b"<cac:PaymentTerms><cbc:ID>note lines 1 to 1</cbc:ID></cac:PaymentTerms>" * 20_000
+    written = INVOICE.write(extended(payment_terms="x"))
+    long = b"<cbc:Note>" + b"a\n" * 500_000 + b"</cbc:Note>"
+    odd = written.replace(b"<cbc:Note>x</cbc:Note>", long).replace(
+        b"</cac:PaymentTerms>", b"</cac:PaymentTerms>" + terms
+    )
+    start = time.perf_counter()
+    assert "/Invoice/cac:PaymentTerms" in INVOICE.read(odd).unknown
+    assert time.perf_counter() - start < 20
 
 
 def test_a_logistics_charge_counts_as_a_charge_and_stays_what_it_is() -> None:

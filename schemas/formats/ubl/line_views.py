@@ -251,7 +251,8 @@ def merge_billing(scope: Scope, found: Scope, context: Context) -> bool:
     earlier = found.keys() & {"date", "type_code"} or scope.keys() & {"kind", "parent_id"}
     if "status" in found or (found.get("number") == own and not earlier):
         mine = {"status": "kind", "line": "parent_id"}
-        return put(scope, {mine[name]: found[name] for name in mine if name in found}) and found.get("number") == own
+        held = put(scope, {mine[name]: found[name] for name in mine if name in found})
+        return held and found.get("number") == own and not found.keys() & {"date", "type_code"}
     if "preceding" in scope:
         return False
     mine = {"number": "number", "date": "issue_date", "type_code": "type_code", "line": "line"}

@@ -366,26 +366,34 @@ class Terms:
 
 
 _NOTE_LINES = re.compile(r"note lines ([0-9]{1,6}) to ([0-9]{1,6})", re.ASCII)
+_LONGEST_NOTE = 100_000
+_MOST_TERMS = 200
 _FIRST_TERMS = {"text": "payment_terms", "partial_amount": "partial_payment"}
 
 
 def merge_terms(scope: Scope, found: Scope, _context: Context) -> bool:
     """The first PaymentTerms into BT-20 and what belongs to it, others into the further payment terms."""
-    place = _NOTE_LINES.fullmatch(found.pop("id", ""))
-    if place and "text" not in found and not _take_lines(scope, found, int(place[1]), int(place[2])):
-        return False
+    number = found.pop("id", "")
+    place = _NOTE_LINES.fullmatch(number)
+    known = not number
+    if place and "text" not in found:
+        known = _take_lines(scope, found, int(place[1]), int(place[2]))
     mine = {_FIRST_TERMS.get(name, name): value for name, value in found.items()}
     later = "due_date" in found and scope.get("due_date", found["due_date"]) != found["due_date"]
     if place or later or scope.keys() & {*_FIRST_TERMS.values(), "penalty", "discount", "more_payment_terms"}:
         scope.setdefault("more_payment_terms", []).append(build(PaymentTerms, found))
-        return True
-    return put(scope, mine)
+        return known
+    return put(scope, mine) and known
 
 
 def _take_lines(scope: Scope, found: Scope, first: int, last: int) -> bool:
-    """Moves lines of the note of the first PaymentTerms to the later ones whose text they are."""
-    lines = scope.get("payment_terms", "").split("\n")
-    taken = sum(one.text.count("\n") + 1 for one in scope.get("more_payment_terms", ()) if one.text)
+    """Moves lines of the note of the first PaymentTerms to the later ones whose text they are; a note or a number of
+    terms that nobody writes by hand is left as it is."""
+    text, others = scope.get("payment_terms", ""), scope.get("more_payment_terms", ())
+    if len(text) > _LONGEST_NOTE or len(others) > _MOST_TERMS:
+        return False
+    lines = text.split("\n")
+    taken = sum(one.text.count("\n") + 1 for one in others if one.text)
     start, end = first - 1 - taken, last - taken
     if not 0 <= start < end <= len(lines):
         return False
