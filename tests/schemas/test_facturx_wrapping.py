@@ -356,3 +356,16 @@ def test_flags_beyond_all_numbers_are_damage() -> None:
     with pytest.raises(Unreadable) as caught:
         wrapping.preventions(built(form(appearance=True, flags=10**12)))
     assert [finding.rule for finding in caught.value.findings] == ["PDF-SYNTAX"]
+
+
+def test_links_stay_beside_fields() -> None:
+    def link(pdf: Pdf) -> None:
+        form(appearance=True)(pdf)
+        to = Dictionary(S=Name.URI, URI=String("https://example.org/"))
+        border = Array([0, 0, 0])
+        made_link = Dictionary(Type=Name.Annot, Subtype=Name.Link, Rect=Array([1, 1, 9, 9]), Border=border, A=to)
+        pdf.pages[0].obj.Annots.append(pdf.make_indirect(made_link))
+
+    with pikepdf.open(io.BytesIO(wrapped(built(drawn(DRAWING), link)))) as pdf:
+        (kept,) = pdf.pages[0].obj.Annots
+        assert (kept.Subtype, kept.A.URI) == (Name.Link, "https://example.org/")
