@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from dataclasses import Field, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -52,12 +53,67 @@ CODES = {
 }
 """Codes where the schema of a syntax, or the mapping of one, knows a closed list."""
 
-TEXTS = st.one_of(
-    st.text(
-        st.characters(exclude_categories=("Cc", "Cs", "Cn"), include_characters="\t\n\r<>&\"'"), min_size=1, max_size=24
+ODD_TEXTS = (
+    *("0", "œuvre d'été", "שלום עולם", "مرحبا بالعالم", "שלום 12 abc مرحبا", "数量 & 価格", "Ärger über Öl", "Ñandú"),
+    *(
+        "😀<b>",
+        "👩‍👩‍👧‍👦",
+        "🇫🇷 ☕️",
+        "e\u0301 é",
+        "a\r\nb\tc",
+        "a\rb",
+        " spaced ",
+        "\u00a0nbsp\u00a0",
+        "\u200bzero\u200b",
+        "\u202eabc",
     ),
-    st.sampled_from(["œuvre d'été", "שלום עולם", "مرحبا", "数量 & 価格", "😀<b>", "a\r\nb\tc", " spaced "]),
-).filter(lambda text: bool(text.strip()) and not text.startswith("#"))
+    *(
+        "]]>",
+        "<![CDATA[x]]>",
+        "&amp;",
+        "&#13;",
+        '"',
+        "'",
+        "<",
+        ">",
+        "a--b",
+        "<!-- c -->",
+        "<?x?>",
+        "%s {0} ${x}",
+        "\\n",
+    ),
+    *("\U0010fffd", "\ue000", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "x" * 2000, "1E400", "null"),
+)
+TEXTS = st.one_of(
+    st.sampled_from(ODD_TEXTS),
+    st.sampled_from(ODD_TEXTS),
+    st.text(
+        st.characters(exclude_categories=("Cc", "Cs", "Cn"), include_characters="\t\n\r<>&\"'"), min_size=1, max_size=12
+    ).filter(lambda text: bool(text.strip()) and not text.startswith("#")),
+)
+
+
+def numbers(least: int, most: int, decimals: int) -> st.SearchStrategy[Decimal]:
+    """Decimals between two bounds: any, and those at the edge of what is read."""
+    scale = 10**decimals
+    edges = sorted({least, most, least + 1, *((1, 10, 99, scale) if least < scale < most else ())})
+    exact = st.one_of(st.integers(least, most), st.sampled_from(edges))
+    return exact.map(lambda number: Decimal(number).scaleb(-decimals))
+
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "text": TEXTS,
+    "code": st.one_of(
+        st.sampled_from(("0", "A1", "Z9Z9", "380", "VAT", "GROUP")), st.from_regex(r"[A-Z0-9]{1,4}", fullmatch=True)
+    ),
+    "amount": numbers(-(10**18), 10**18, 2),
+    "price": numbers(1, 10**15, 6),
+    "quantity": numbers(-(10**13), 10**13, 4),
+    "percentage": numbers(0, 10**4, 2),
+    "date": st.dates(datetime.date(1000, 1, 1)),
+    "binary": st.binary(min_size=1, max_size=60),
+    "indicator": st.booleans(),
+}
 
 EXAMPLES = int(os.environ.get("ESTAFETTE_EXAMPLES", "0"))
 """Examples of each round trip; many are for a run by hand, few for every run."""
@@ -77,18 +133,6 @@ def examples(few: int) -> settings:
 _NOWHERE = frozenset({"network"})
 """Fields that CII has no place for."""
 
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "text": TEXTS,
-    "code": st.from_regex(r"[A-Z0-9]{1,4}", fullmatch=True),
-    "amount": st.decimals(-(10**16), 10**16, places=2),
-    "price": st.decimals(Decimal("0.000001"), 10**9, places=6),
-    "quantity": st.decimals(-(10**9), 10**9, places=4),
-    "percentage": st.decimals(0, 100, places=2),
-    "date": st.dates(datetime.date(1000, 1, 1)),
-    "binary": st.binary(min_size=1, max_size=60),
-    "indicator": st.booleans(),
-}
-
 
 def _of_the_norm(one: Field[Any], group: str) -> bool:
     """Whether EN 16931-1:2017 has this field, once or as often as the model."""
@@ -103,28 +147,49 @@ def _of_the_norm(one: Field[Any], group: str) -> bool:
     )
 
 
-@st.composite
-def values(draw: st.DrawFn, cls: Any, group: str, extended: bool) -> Any:
-    """One instance of a dataclass of the model as it stands in a group; mandatory terms are always there.
+@dataclass(frozen=True)
+class _Plan:
+    """How the values of one class in one group are drawn, prepared once, as drawing is what takes the time."""
 
-    Of the extensions a few fields at a time, as they are many and each brings a group of its own.
-    """
-    found: dict[str, Any] = {}
-    beyond = [one.name for one in fields(cls) if not _of_the_norm(one, group) and one.name not in _NOWHERE]
-    chosen = draw(st.lists(st.sampled_from(beyond), max_size=3, unique=True)) if extended and beyond else []
+    mandatory: tuple[tuple[str, st.SearchStrategy[Any]], ...]
+    optional: tuple[tuple[str, st.SearchStrategy[Any]], ...]
+    beyond: tuple[tuple[str, st.SearchStrategy[Any]], ...]
+    """Fields of the extensions."""
+
+
+@cache
+def _plan(cls: Any, group: str, extended: bool) -> _Plan:
+    mandatory: list[tuple[str, st.SearchStrategy[Any]]] = []
+    optional: list[tuple[str, st.SearchStrategy[Any]]] = []
+    beyond: list[tuple[str, st.SearchStrategy[Any]]] = []
     for one in fields(cls):
         shape, term = shapes(cls)[one.name], id_of(one, group)
-        mandatory = one.metadata.get("cardinality", "").startswith("1") or one.name == "value"
-        if not (_of_the_norm(one, group) or one.name in chosen or (extended and mandatory)):
+        needed = one.metadata.get("cardinality", "").startswith("1") or one.name == "value"
+        norm = _of_the_norm(one, group)
+        if one.name in _NOWHERE or not (norm or extended):
             continue
         if shape.kind in VALUES:
             value = st.just(CODES[term]) if term in CODES else VALUES[shape.kind]
         else:
             value = values(shape.cls, term, extended).filter(_says_something)
         if shape.many:
-            found[one.name] = tuple(draw(st.lists(value, min_size=int(mandatory or one.name in chosen), max_size=2)))
-        elif mandatory or one.name in chosen or draw(st.booleans()):
-            found[one.name] = draw(value)
+            value = st.lists(value, min_size=int(needed or not norm), max_size=2).map(tuple)
+        (mandatory if needed else optional if norm else beyond).append((one.name, value))
+    return _Plan(tuple(mandatory), tuple(optional), tuple(beyond))
+
+
+@st.composite
+def values(draw: st.DrawFn, cls: Any, group: str, extended: bool) -> Any:
+    """One instance of a dataclass of the model as it stands in a group; mandatory terms are always there.
+
+    Of the extensions a few fields at a time, as they are many and each brings a group of its own.
+    """
+    plan = _plan(cls, group, extended)
+    found = {name: draw(value) for name, value in plan.mandatory}
+    there = draw(st.integers(0, (1 << len(plan.optional)) - 1)) if plan.optional else 0
+    found |= {name: draw(value) for at, (name, value) in enumerate(plan.optional) if there >> at & 1}
+    few = draw(st.lists(st.integers(0, len(plan.beyond) - 1), max_size=3)) if plan.beyond else []
+    found |= {name: draw(value) for name, value in (plan.beyond[at] for at in few)}
     return _representable(cls(**found))
 
 
