@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gateway.__main__ import main
 from schemas.conversion import Wish, attachment_of, convert
 from schemas.finding import Verdict
 from schemas.formats.facturx import pdfa
@@ -102,13 +103,23 @@ def test_a_source_is_never_overwritten(tmp_path: Path) -> None:
         (["build", CII, "--pdf", "absent.pdf"], "absent.pdf: there is no such file"),
         (["build", CII, "--attach", SAMPLES / "attacks/plain-text.txt"], "EN 16931 takes"),
         (["extract", "--all", "x", "-o", "y", CII], "--all"),
+        (["page", CII, "--accent", "red"], "six hexadecimal digits"),
+        (["page", CII, "--pay-link", "http://x"], "https"),
+        (["page", CII, "--logo", JSON], "logo"),
+        (["page", CII, "--logo", "absent.svg"], "absent.svg: there is no such file"),
+        (["page", CII, "--language", "tlh"], "the page speaks"),
     ],
 )
-def test_what_cannot_be_asked_for_ends_with_two(tmp_path: Path, arguments: list[Any], says: str) -> None:
-    ended = estafette(*arguments, cwd=tmp_path)
-    assert ended.code == 2
-    assert says in ended.err
-    assert "Traceback" not in ended.err
+def test_what_cannot_be_asked_for_ends_with_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[Any], says: str
+) -> None:
+    """In this process: what is tried is words, and forty starts would take their time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    assert main([str(one) for one in arguments]) == 2
+    told = capsys.readouterr()
+    assert says in told.err
+    assert told.out == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -184,19 +195,9 @@ def test_a_page_looks_as_asked_for_and_comes_again_byte_for_byte(tmp_path: Path)
     first, again = (estafette(*arguments, env=fixed) for _ in range(2))
     assert first.code == 0, first.err
     assert first.out == again.out
-    plain = estafette("page", JSON, "--language", "de", env=fixed)
-    assert plain.out != first.out
-    assert b"2023-11-14" in plain.out
-    for odd, says in (
-        (["--accent", "red"], "six hexadecimal digits"),
-        (["--pay-link", "http://x"], "https"),
-        (["--logo", JSON], "logo"),
-        (["--logo", "absent.svg"], "absent.svg: there is no such file"),
-        (["--language", "tlh"], "the page speaks"),
-    ):
-        refused = estafette("page", JSON, *odd)
-        assert refused.code == 2
-        assert says in refused.err
+    assert b"2023-11-14" in first.out
+    plain = convert(JSON.read_bytes(), Wish("page", datetime.fromtimestamp(1_700_000_000, UTC), language="de"))
+    assert plain.data != first.out
     assert estafette("page", JSON, env={"SOURCE_DATE_EPOCH": "yesterday"}).code == 2
 
 

@@ -301,7 +301,7 @@ def test_an_attack_is_refused_with_findings(path: Path) -> None:
         assert refused.value.findings
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(invoices(), st.sampled_from(["cii", "ubl"]), st.sampled_from(["cii", "ubl", "json"]))
 def test_nothing_is_lost_in_silence(one: Invoice, by: str, to: str) -> None:
     """Whatever the invoice holds: what the result lacks of it is exactly what was named, and without losses nothing."""
