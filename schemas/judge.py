@@ -17,7 +17,8 @@ the XML it carries is judged, and paths and lines point into that; its page is h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -30,9 +31,9 @@ from schemas.formats.facturx import page_text
 from schemas.formats.facturx.page_text import Legible
 from schemas.invoice import Invoice
 from schemas.likeness import compare
-from schemas.rulebook import ENGINE
+from schemas.rulebook import ENGINE, Rules
 from schemas.rulebooks import house
-from schemas.schematron.tree import Tree, Unparsable, read
+from schemas.schematron.tree import Unparsable, read
 from schemas.xml import Unreadable, parse, serialise
 
 _WRAPPINGS = {JSON: "json", FACTURX: "pdf"}
@@ -61,10 +62,15 @@ def judge(data: bytes, *, french: bool = False, folder: str | None = None, page:
 
 
 def warm(folder: str | None = None) -> None:
-    """Load, once per process, what nearly every document needs: the schemas and rules of EN 16931 and BR-FR."""
+    """Load, once per process, what nearly every document needs: the schemas and rules of EN 16931 and BR-FR.
+
+    For worker processes: what is in memory then stays for good, so the garbage collector is told to walk it no more.
+    """
     for syntax in ("cii", "ubl-invoice"):
         for rules in chain(syntax, "urn:cen.eu:en16931:2017", french=True):
             rulebook.prepare(rules, folder)
+    gc.collect()
+    gc.freeze()
 
 
 def _judged(
@@ -87,9 +93,7 @@ def _judged(
     findings.extend(said)
     # 2.
     if layer.verdict is LayerVerdict.PASSED:
-        light = _light(tree)
-        for rules in others:
-            layer, said = rulebook.apply(rules, tree, light, folder)
+        for layer, said in _official(others, tree, folder):
             layers.append(layer)
             findings.extend(said)
         layer, said = house.apply(tree)
@@ -117,13 +121,22 @@ def _of_page(data: bytes, invoice: Invoice | None) -> tuple[Finding, ...]:
     return house.of_page(compare(invoice, page.text), page.hidden)
 
 
-def _light(tree: etree._ElementTree) -> bytes | Tree:
-    """The document read for the rules; where that cannot be, its bytes, of which each layer says so."""
+def _official(
+    chain: Iterable[Rules], tree: etree._ElementTree, folder: str | None
+) -> Iterator[tuple[Layer, tuple[Finding, ...]]]:
+    """What the layers of official rules say. The document is read once for all of them; where that cannot be, each
+    layer is given its bytes and says so."""
     data = serialise(tree)
     try:
-        return read(data)
+        light = read(data)
     except Unparsable:
-        return data
+        yield from (rulebook.apply(rules, tree, data, folder) for rules in chain)
+        return
+    try:
+        for rules in chain:
+            yield rulebook.apply(rules, tree, light, folder)
+    finally:
+        light.discard()
 
 
 def _after(layer: Layer) -> str:

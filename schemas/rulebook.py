@@ -157,11 +157,21 @@ def _breaches(rules: Rules, path: str, tree: etree._ElementTree, document: bytes
     if rules.artefact.kind is Kind.XSD:
         yield from xsd.check(path, tree)
         return
-    for assertion in _program(path).judge(document if isinstance(document, Tree) else read(document)):
+    for assertion in _fired(path, document):
         finding = _finding(rules, assertion, tree)
         if finding.severity is Severity.FATAL and rules.only and not finding.rule.startswith(rules.only):
             continue
         yield finding
+
+
+def _fired(path: str, document: bytes | Tree) -> tuple[Fired, ...]:
+    if isinstance(document, Tree):
+        return _program(path).judge(document)
+    light = read(document)
+    try:
+        return _program(path).judge(light)
+    finally:
+        light.discard()
 
 
 def _finding(rules: Rules, assertion: Fired, tree: etree._ElementTree) -> Finding:

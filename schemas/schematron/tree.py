@@ -198,6 +198,20 @@ class Tree:
             yield place
             waiting.extend(place.values())
 
+    def discard(self) -> None:
+        """Take the tree apart when it is not needed any more. Its nodes know each other in circles, which only the
+        collector would free, late and at the price of a walk through all memory. It cannot be asked anything after."""
+        places = [self.root.place, *self.places()]
+        for place in places:
+            for node in place.nodes:
+                node.kids = _NO_KIDS
+            place.nodes.clear()
+        for place in places:
+            place.clear()
+        self.texts.clear()
+        self._by_name = None
+        self.all = []
+
     def named(self, name: str) -> list[Node]:
         """The elements of one name, in document order."""
         if self._by_name is None:

@@ -150,10 +150,13 @@ _programs: dict[str, Program] = {}
 def ours(path: str, data: bytes, fired: set[int] | None = None) -> Verdict:
     """What our engine says; the numbers of the assertions that fired are added to `fired`."""
     program = _programs.get(path) or _programs.setdefault(path, store.load(path, store.default_cache()))
+    document = tree.read(data)
     try:
-        found = program.judge(tree.read(data))
+        found = program.judge(document)
     except DynamicError as error:
         return f"error: {str(error)[:200]}"
+    finally:
+        document.discard()
     if fired is not None:
         fired.update(each.number for each in found)
     return Counter((each.id, each.flag, each.role, each.location, each.text) for each in found)
