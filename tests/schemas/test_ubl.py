@@ -23,6 +23,7 @@ from schemas.invoice import (
     AdvancePayment,
     AllowanceOrCharge,
     Card,
+    CreditTransfer,
     Identifier,
     Invoice,
     InvoiceReference,
@@ -264,6 +265,15 @@ def test_means_of_another_kind_are_further_payments_and_repeated_ones_are_none()
     assert INVOICE.read(written).invoice == invoice
     start, end = written.index(b"<cac:PaymentMeans>"), written.index(b"</cac:PaymentMeans>") + 19
     assert INVOICE.read(written[:end] + written[start:end] + written[end:]).invoice == invoice
+
+
+def test_thousands_of_accounts_are_read_in_a_moment() -> None:
+    transfers = tuple(CreditTransfer(account=f"FR{number}") for number in range(20_000))
+    invoice = extended(more_payments=(Payment(means_code="31", transfers=transfers),))
+    written = INVOICE.write(invoice)
+    start = time.perf_counter()
+    assert INVOICE.read(written).invoice == invoice
+    assert time.perf_counter() - start < 20
 
 
 def test_the_network_of_a_card_is_kept_and_its_placeholder_is_none() -> None:

@@ -23,7 +23,7 @@ from tests.conftest import STANDARDS
 from tests.schemas.strategies import CODES, VALUES
 
 CTC = "urn:cen.eu:en16931:2017#conformant#urn.cpro.gouv.fr:1p0:extended-ctc-fr"
-EXAMPLES = 10_000 if os.environ.get("ESTAFETTE_TEST_WHOLE") else 60
+EXAMPLES = 10_000 if os.environ.get("ESTAFETTE_TEST_WHOLE") else 30
 SUBJECTS = {"BT-21", "BT-X-10"}
 """Codes of UNTDID 4451, which has three letters for each."""
 

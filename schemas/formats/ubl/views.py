@@ -31,7 +31,6 @@ from schemas.invoice import (
     ObjectReference,
     Party,
     Payee,
-    Payment,
     PaymentAdjustment,
     PaymentTerms,
     Percentage,
@@ -291,15 +290,14 @@ def merge_means(scope: Scope, found: Scope, _context: Context) -> bool:
     transfer = found.pop("transfer", None)
     transfers = [CreditTransfer(**transfer)] if transfer else []
     first, others = scope.get("payment", {}), scope.setdefault("more_payments", [])
+    last = others[-1] if others else first
     if not first.keys() - {"direct_debit"} and not (first.get("direct_debit", {}).keys() - {"creditor"}):
         held = _first_means(scope.setdefault("payment", {}), found, transfers) and held
-    elif not others and found == {name: first[name] for name in _REPEATED if name in first}:
+    elif found == {name: last[name] for name in _REPEATED if name in last}:
         if transfers:
-            first.setdefault("transfers", []).extend(transfers)
-    elif others and found == {name: value for name in _REPEATED if (value := getattr(others[-1], name))}:
-        others[-1] = replace(others[-1], transfers=(*others[-1].transfers, *transfers))
+            last.setdefault("transfers", []).extend(transfers)
     else:
-        others.append(replace(_payment(found), transfers=tuple(transfers)))
+        others.append(found | ({"transfers": transfers} if transfers else {}))
     if not others:
         del scope["more_payments"]
     return held
@@ -315,11 +313,6 @@ def _first_means(payment: Scope, found: Scope, transfers: list[CreditTransfer]) 
     if transfers:
         payment["transfers"] = transfers
     return not debit or put(payment.setdefault("direct_debit", {}), debit)
-
-
-def _payment(found: Scope) -> Payment:
-    payment: Payment = build(Payment, dict(found))
-    return payment
 
 
 def spread_means(invoice: Invoice, _root: Invoice) -> Iterator[Means]:
