@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
-from tests.gateway.api.conftest import Api, sample
+from tests.gateway.api.conftest import Api, answered, sample
 
 ADDRESS = "/v1/account/branding"
 PLAIN = {"accent": "#1b4870", "pay_link": "", "logo": None}
@@ -38,9 +38,7 @@ async def test_what_is_set_is_read_back_and_can_be_taken_back(api: Api) -> None:
         "pay_link": "https://pay.example/{number}?amount={amount}",
         "logo": wish(SVG.encode()),
     }
-    answer = await api.client.put(ADDRESS, json=body, headers=headers)
-    told = await answer.json()
-    assert answer.status == 200, told
+    told = await answered(await api.client.put(ADDRESS, json=body, headers=headers), 200, "Branding")
     assert told["accent"] == "#c8102e"
     assert told["pay_link"] == body["pay_link"]
     assert told["logo"] | {"sha256": ""} == {
