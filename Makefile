@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-kill serve lock docker-check clean
+.PHONY: conformance conformance-rules help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-rules bench-kill serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,11 +47,17 @@ bench-line: $(READY)  ## Measure the whole line at fixed arrival rates
 bench-tree: $(READY)  ## Measure publishing and auditing a hash tree of a million leaves
 	@$(BIN)/python -m tests.bench.tree
 
+bench-rules: $(READY)  ## Measure the official rules against SaxonC, in one run
+	@$(BIN)/python -m tests.bench.rules
+
 bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 	@$(BIN)/python -m tests.bench.kill --kills 1000
 
 conformance: $(READY)  ## Hold 200 made PDFs against veraPDF, Mustang and others (brings them by Maven; needs Java)
 	@$(BIN)/python -m tests.conformance
+
+conformance-rules: $(READY)  ## Hold our rules to SaxonC on the corpus, on mutants and on documents aimed at each rule
+	@$(BIN)/python -m tests.conformance.rules
 
 serve: $(READY)  ## Run the gateway
 	@$(BIN)/estafette serve
