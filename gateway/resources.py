@@ -59,7 +59,7 @@ class Resources:
     sealer: Sealer | None = None
     """Who seals originals; None: no key is configured."""
     language: str = "fr"
-    """Language of the readable page: fr or en."""
+    """Language of the readable page, one of `wording.languages`."""
     rules: str | None = None
     """The operator's folder of rule artefacts; None: those of the installed package."""
 

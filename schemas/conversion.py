@@ -145,7 +145,7 @@ class Wish:
     profile: str = ""
     """BT-24 of the result; empty: as the document has it."""
     language: str = "fr"
-    """Of the readable page: fr or en."""
+    """Of the readable page: one of `wording.languages`."""
     presentation: Presentation = PLAIN
     """How the account's pages look."""
     accept_losses: bool = False
