@@ -165,6 +165,7 @@ def escape(text: str) -> str:
 
 
 def attribute(text: str) -> str:
+    """Text as the value of an attribute between double quotes; line ends and tabs survive."""
     return escape(text).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
 
 
