@@ -114,6 +114,14 @@ _RISKS = re.compile(
 )
 
 
+_LIGHT = re.compile(r"(?:memo\(\w+, \w+, \d+\)|not|and|or|[() ])+")
+
+
+def is_light(source: str) -> bool:
+    """Whether a piece of generated Python only puts together what is computed once already."""
+    return _LIGHT.fullmatch(source) is not None
+
+
 def risky(source: str) -> bool:
     """Whether a piece of generated Python may end in a dynamic error."""
     return _RISKS.search(source) is not None

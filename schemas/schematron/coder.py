@@ -13,7 +13,20 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from schemas.schematron import functions, joins, operators
-from schemas.schematron.code import NUMBERS, TEXTS, Card, Code, Kind, Scope, any_of, free, mentions, settled, union
+from schemas.schematron.code import (
+    NUMBERS,
+    TEXTS,
+    Card,
+    Code,
+    Kind,
+    Scope,
+    any_of,
+    free,
+    is_light,
+    mentions,
+    settled,
+    union,
+)
 from schemas.schematron.expression import (
     FN,
     XS,
@@ -103,7 +116,11 @@ class Coder:
         """The same, computed once per document, where nothing but the document is needed and there is work to do."""
         if isinstance(expression, Literal | Variable | Root) or scope.foreign or not self._closed(expression):
             return code
-        if code.source.startswith(("memo(", "D")) or not (mentions(expression, Root) or self._reads(expression)):
+        if (
+            code.source.startswith(("memo(", "D"))
+            or is_light(code.source)
+            or not (mentions(expression, Root) or self._reads(expression))
+        ):
             return code
         return replace(code, source=self.memo(code.source, "s" if mentions(expression, Root | Variable) else "CODES"))
 
@@ -497,6 +514,8 @@ class Coder:
                 return f"(not {any_of(f'(not {source})', loops)})" if every else any_of(source, loops)
             case If(test, then, otherwise):
                 return f"({self.truth(then, scope)} if {self.truth(test, scope)} else {self.truth(otherwise, scope)})"
+            case Path((Binary("|", left, right), *rest)) if all(isinstance(step, Step) for step in rest):
+                return self._truth(Binary("|", _then(left, rest), _then(right, rest)), scope)
             case Root() | Step() | Path() | Filter():
                 walk = self.walk(expression, scope)
                 if walk.kind is Kind.NODE:
@@ -563,6 +582,11 @@ def sequence_type(declared: str) -> tuple[Kind, Card, bool]:
 
 def _is_place(predicate: Expression) -> bool:
     return isinstance(predicate, Literal) and isinstance(predicate.value, int)
+
+
+def _then(start: Expression, steps: list[Expression]) -> Expression:
+    """A path that goes on from an expression."""
+    return Path((*(start.steps if isinstance(start, Path) else (start,)), *steps))
 
 
 def _is_asked(step: Expression) -> bool:

@@ -293,6 +293,24 @@ def memo(run: Run | Codes, compute: Callable[[Any], Any], number: int) -> Any:
     return found
 
 
+def reaches(node: Any, *names: str) -> bool:
+    """Whether a node has a child of the first name that has a child of the second, and so on.
+
+    Mostly it has not, and then the places of the document tell it without a look at any element.
+    """
+    place = node.place
+    for name in names:
+        place = place.get(name)
+        if place is None:
+            return False
+    if len(node.place.nodes) == 1:
+        return True
+    nodes = [node]
+    for name in names:
+        nodes = [child for each in nodes for child in each.kids.get(name, ())]
+    return bool(nodes)
+
+
 def listed(item: Any) -> tuple[Any, ...]:
     """One item or None as a sequence."""
     return () if item is None else (item,)

@@ -136,6 +136,8 @@ class Walk:
 
     def exists(self) -> str:
         """Whether there is anything."""
+        if self.clauses and not self.conditions and (chain := _chain([*self.clauses, f"for _ in {self.source}"])):
+            return f"reaches({', '.join(chain)})"
         if self.clauses and (start := _FIRST.fullmatch(self.clauses[0])):
             return f"({start[2]} in {start[1]}.kids and {self._exists()})"
         return self._exists()
@@ -160,6 +162,22 @@ class Walk:
 
 _KIDS = re.compile(r"([\w.]+)\.kids\.get\((T\d+), \(\)\)")
 _FIRST = re.compile(r"for \w+ in ([\w.]+)\.kids\.get\((T\d+), \(\)\)")
+_LOOP = re.compile(r"for (\w+) in ([\w.]+)\.kids\.get\((T\d+), \(\)\)")
+
+
+def _chain(clauses: list[str]) -> list[str] | None:
+    """The node and the names of a path of children without conditions; None where a path is anything else."""
+    names: list[str] = []
+    before = None
+    for clause in clauses:
+        loop = _LOOP.fullmatch(clause)
+        if loop is None or (before is not None and loop[2] != before):
+            return None
+        names += [loop[3]] if names else [loop[2], loop[3]]
+        before = loop[1]
+    return names
+
+
 _CHILDREN = re.compile(r"children\(([\w.]+)\)")
 
 
