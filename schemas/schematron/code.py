@@ -25,6 +25,7 @@ from schemas.schematron.expression import (
     Name,
     Path,
     Quantified,
+    Refused,
     Root,
     Sequence,
     Step,
@@ -195,3 +196,27 @@ def _all(*expressions: Expression) -> frozenset[Name | str]:
 def _inside(*expressions: Expression) -> frozenset[Name | str]:
     """What expressions need that have a context item of their own."""
     return _all(*expressions) - {"."}
+
+
+_TYPES: dict[str, tuple[Kind, bool]] = {
+    "xs:string": (Kind.STRING, False),
+    "xs:boolean": (Kind.BOOLEAN, False),
+    "xs:decimal": (Kind.DECIMAL, False),
+    "xs:integer": (Kind.INTEGER, False),
+    "xs:double": (Kind.DOUBLE, False),
+    "xs:date": (Kind.DATE, False),
+    "element()": (Kind.NODE, True),
+    "node()": (Kind.NODE, False),
+    "item()": (Kind.ITEM, False),
+}
+_CARDS = {"?": Card.OPTIONAL, "*": Card.MANY, "+": Card.MANY}
+
+
+def sequence_type(declared: str) -> tuple[Kind, Card, bool]:
+    """A declared type as kind, number and whether its nodes are elements."""
+    name = declared.strip()
+    card = _CARDS.get(name[-1:], Card.ONE)
+    kind = _TYPES.get(name.rstrip("?*+").replace("xsd:", "xs:"))
+    if kind is None or name.endswith("+"):
+        raise Refused(f"the type {declared}")
+    return kind[0], card, kind[1]

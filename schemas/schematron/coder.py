@@ -8,7 +8,6 @@ it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -24,6 +23,7 @@ from schemas.schematron.code import (
     free,
     is_light,
     mentions,
+    sequence_type,
     settled,
     union,
 )
@@ -556,30 +556,6 @@ def one(code: Code) -> str:
     return f"at_most_one({code.source})" if code.card is Card.MANY else code.source
 
 
-_TYPES: dict[str, tuple[Kind, bool]] = {
-    "xs:string": (Kind.STRING, False),
-    "xs:boolean": (Kind.BOOLEAN, False),
-    "xs:decimal": (Kind.DECIMAL, False),
-    "xs:integer": (Kind.INTEGER, False),
-    "xs:double": (Kind.DOUBLE, False),
-    "xs:date": (Kind.DATE, False),
-    "element()": (Kind.NODE, True),
-    "node()": (Kind.NODE, False),
-    "item()": (Kind.ITEM, False),
-}
-_CARDS = {"?": Card.OPTIONAL, "*": Card.MANY, "+": Card.MANY}
-
-
-def sequence_type(declared: str) -> tuple[Kind, Card, bool]:
-    """A declared type as kind, number and whether its nodes are elements."""
-    name = declared.strip()
-    card = _CARDS.get(name[-1:], Card.ONE)
-    kind = _TYPES.get(name.rstrip("?*+").replace("xsd:", "xs:"))
-    if kind is None or name.endswith("+"):
-        raise Refused(f"the type {declared}")
-    return kind[0], card, kind[1]
-
-
 def _is_place(predicate: Expression) -> bool:
     return isinstance(predicate, Literal) and isinstance(predicate.value, int)
 
@@ -602,6 +578,3 @@ def _conjuncts(predicate: Expression) -> list[Expression]:
     if isinstance(predicate, Binary) and predicate.operator == "and":
         return [*_conjuncts(predicate.left), *_conjuncts(predicate.right)]
     return [predicate]
-
-
-Compile = Callable[[Coder, tuple[Expression, ...], Scope], Code]

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 
-from schemas.schematron.code import Card, Code, Kind, Scope
-from schemas.schematron.coder import Coder, Signature, as_list, sequence_type
+from schemas.schematron.code import Card, Code, Kind, Scope, sequence_type
+from schemas.schematron.coder import Coder, Signature, as_list
 from schemas.schematron.expression import (
     Expression,
     Name,
