@@ -47,6 +47,8 @@ async def audit_account(pool: Pool, account_id: UUID) -> AccountAudit:
         documents += 1
         events += len(trail.events)
         complaints += check_trail(trail)
+    orphans = await ledger.leaves_without_event(pool, account_id)
+    complaints += [f"the tree has a leaf of {orphan}, which is not there" for orphan in orphans]
     contents, damaged = await ledger.damaged_contents(pool, account_id)
     complaints += [f"content {digest} does not match its hash" for digest in damaged]
     reconciliation = await ledger.reconcile(pool, account_id)
@@ -135,7 +137,10 @@ async def audit_tree(
         inside, signed = await _inside(connection, keys)
         sizes = {one.size for one in (*inside, *outside.values())}
         size, roots, wrong = await _rebuilt(connection, sizes, progress)
+        strangers = await tree.strangers(connection)
     complaints += [*signed, *wrong]
+    if strangers:
+        complaints.append(f"the tree: {strangers} leaves belong to no account there is")
     if not wrong:
         for number, one in enumerate(inside, start=1):
             complaints += _held(f"checkpoint {number}", one, roots)

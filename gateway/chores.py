@@ -15,7 +15,7 @@ from datetime import timedelta
 from adapters.port import Arrival, ArrivalKind, Network, Unreachable
 from gateway.compute import Interrupted
 from gateway.errors import Busy
-from gateway.publish import publish
+from gateway.publish import Copies, publish
 from gateway.resources import Resources
 from gateway.store import arrivals, tasks
 from schemas.formats import cdar
@@ -28,6 +28,9 @@ PAGES = 1_000
 
 LOOK = 0.15
 """Seconds between looks for what is to be published."""
+
+COPY = 1.0
+"""Seconds between looks for a checkpoint to put outside."""
 
 GATHER = 0.35
 """Seconds after a publication before the next: under load one signature covers what came meanwhile."""
@@ -47,6 +50,8 @@ class Chores:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._collect())
             group.create_task(self._publish())
+            if (folder := self._resources.notary.copies) is not None:
+                group.create_task(self._copy(Copies(folder)))
 
     async def _publish(self) -> None:
         """Publish soon after something was recorded, and then let the next ones gather."""
@@ -60,6 +65,17 @@ class Chores:
             except Exception:
                 log.exception("publishing failed")
             await asyncio.sleep(LOOK)
+
+    async def _copy(self, copies: Copies) -> None:
+        """Put what was published outside, at its own pace: it may be slow, and nothing waits for it."""
+        while True:
+            try:
+                await copies.keep(self._resources)
+            except Busy as busy:
+                log.warning("copying checkpoints waits: %s", busy.detail)
+            except Exception:
+                log.exception("copying checkpoints failed")
+            await asyncio.sleep(COPY)
 
     async def _collect(self) -> None:
         """Collect, wait, collect again."""

@@ -69,6 +69,8 @@ The folder contents/ has the exact bytes of what was received, made, handed over
 async def bundle(resources: Resources, account_id: UUID, document_id: UUID) -> bytes:
     """The ZIP. Raises NotFound, Corrupt, and Busy while the last events are not published yet."""
     for _ in range(TRIES):
+        async with resources.pool.account(account_id) as connection:
+            await tree.mend(connection, document_id)
         await publish(resources)
         async with resources.pool.account(account_id, snapshot=True) as connection:
             document = await documents.get(connection, document_id)

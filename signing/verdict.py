@@ -11,6 +11,7 @@ Any exception of any kind, on any seal, means that it was not verified.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,7 +99,7 @@ def verify(pdf: bytes, trust: Trust, now: datetime) -> Verdict:
         return _one(Indication.FAILED, "FORMAT_FAILURE", "there is no seal")
     if len(found) > SEALS_LIMIT:
         return _one(Indication.INDETERMINATE, "GENERIC", f"there are more than {SEALS_LIMIT} seals")
-    seals = tuple(_verified(seal, trust, now, len(pdf)) for seal in found)
+    seals = tuple(_verified(seal, trust, now, pdf) for seal in found)
     order = (Indication.FAILED, Indication.INDETERMINATE, Indication.PASSED)
     worst = min(seals, key=lambda seal: order.index(seal.indication))
     return Verdict(
@@ -110,12 +111,12 @@ def _one(indication: Indication, sub: str, saw: str) -> Verdict:
     return Verdict(indication, sub, (Check(1, "a seal is there", False, saw),))
 
 
-def _verified(seal: EmbeddedPdfSignature, trust: Trust, now: datetime, size: int) -> Verdict:
+def _verified(seal: EmbeddedPdfSignature, trust: Trust, now: datetime, pdf: bytes) -> Verdict:
     try:
         status = validate_pdf_signature(
             seal, _context(trust.roots, now), _context(trust.stampers, now) if trust.stampers else None
         )
-        checks = tuple(_checks(seal, status, trust, size))
+        checks = tuple(_checks(seal, status, trust, len(pdf), clean_end=ends_cleanly(pdf)))
     except Exception as error:
         return _one(Indication.INDETERMINATE, "GENERIC", f"it could not be verified: {type(error).__name__}")
     stamp = status.timestamp_validity
@@ -135,6 +136,18 @@ def _context(roots: tuple[x509.Certificate, ...], now: datetime) -> ValidationCo
     return ValidationContext(trust_roots=list(roots), moment=now, allow_fetching=False, revocation_mode="soft-fail")
 
 
+def ends_cleanly(pdf: bytes) -> bool:
+    """Whether nothing stands behind the cross-references of the last revision but where they begin and the end mark."""
+    end = re.search(rb"startxref\s+([0-9]{1,12})\s+%%EOF\s*$", pdf[-200:])
+    if end is None:
+        return False
+    section = pdf[int(end[1]) :]
+    body = section[: section.rindex(b"startxref")]
+    if body.startswith(b"xref"):
+        return body.count(b"trailer") == 1 and b"obj" not in body and body.rstrip().endswith(b">>")
+    return body.count(b"endobj") == 1 and body.rstrip().endswith(b"endobj")
+
+
 def _followed(seal: EmbeddedPdfSignature) -> bool:
     """Whether the file has a revision after the one that was sealed."""
     return bool(seal.reader.xrefs.total_revisions > seal.signed_revision + 1)
@@ -146,12 +159,14 @@ def _to_the_end(seal: EmbeddedPdfSignature, size: int) -> bool:
     return bool(first == 0 and after + length == size)
 
 
-def _checks(seal: EmbeddedPdfSignature, status: PdfSignatureStatus, trust: Trust, size: int) -> Iterator[Check]:
+def _checks(
+    seal: EmbeddedPdfSignature, status: PdfSignatureStatus, trust: Trust, size: int, clean_end: bool
+) -> Iterator[Check]:
     yield Check(1, "a seal is there", True, f"in the field {seal.field_name}")
     level = status.modification_level
     later = level is not None and level <= ModificationLevel.LTA_UPDATES
     covered = status.coverage in (SignatureCoverageLevel.ENTIRE_FILE, SignatureCoverageLevel.ENTIRE_REVISION)
-    whole = covered and (later if _followed(seal) else _to_the_end(seal, size))
+    whole = covered and (later and clean_end if _followed(seal) else _to_the_end(seal, size))
     said = status.coverage.name.lower().replace("_", " ") if status.coverage else "nothing"
     yield Check(2, "it covers the document, and nothing that is seen was added", whole, f"covers {said}")
     yield Check(3, "the document is what was sealed", status.intact, f"digest by {status.md_algorithm}")

@@ -195,8 +195,8 @@ def key_of(line: str) -> tuple[str, bytes, bytes]:
     return parts[0], bytes.fromhex(parts[1]), public[1:]
 
 
-def check_checkpoint(note: str, keys: list[tuple[str, bytes, bytes]]) -> tuple[int, bytes, str, str]:
-    """Size, root, instant and the key's name, once one of the keys is found to have signed them."""
+def check_checkpoint(note: str, key: tuple[str, bytes, bytes]) -> tuple[int, bytes, str, str]:
+    """Size, root, instant and the key's name, once the key is found to have signed them for its own archive."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -210,16 +210,18 @@ def check_checkpoint(note: str, keys: list[tuple[str, bytes, bytes]]) -> tuple[i
         signature = base64.b64decode(encoded)
         if base64.b64encode(signature).decode() != encoded:
             raise Wrong("a signature is not in its one form")
-        for known, key_id, public in keys:
-            if (known, key_id) == (name, signature[:4]):
-                try:
-                    Ed25519PublicKey.from_public_bytes(public).verify(signature[4:], found[1].encode())
-                except InvalidSignature:
-                    continue
-                if base64.b64encode(base64.b64decode(found[4])).decode() != found[4]:
-                    raise Wrong("its root is not in its one form")
-                return int(found[3]), base64.b64decode(found[4]), found[5], name
-    raise Wrong("none of the keys has signed it")
+        known, key_id, public = key
+        if (known, key_id) == (name, signature[:4]):
+            try:
+                Ed25519PublicKey.from_public_bytes(public).verify(signature[4:], found[1].encode())
+            except InvalidSignature:
+                continue
+            if base64.b64encode(base64.b64decode(found[4])).decode() != found[4]:
+                raise Wrong("its root is not in its one form")
+            if found[2] != known:
+                raise Wrong(f"it is of the archive {found[2]}, and the key is that of {known}")
+            return int(found[3]), base64.b64decode(found[4]), found[5], name
+    raise Wrong("the key has not signed it")
 
 
 def check_time(events: list[Any], at: str) -> str:
@@ -254,14 +256,14 @@ def verify(path: Path, given: str | None = None) -> Iterator[tuple[str, str]]:
         leaves = check_leaves(events)
         yield step, f"{len(leaves)} leaves"
         step = "checkpoint"
-        lines = [given] if given else files[KEYS].decode().splitlines()
-        size, root, at, name = check_checkpoint(files[CHECKPOINT].decode(), [key_of(line) for line in lines])
+        line = given or files[KEYS].decode()
+        size, root, at, name = check_checkpoint(files[CHECKPOINT].decode(), key_of(line))
         step = "tree"
         yield step, check_tree(events, leaves, size, root)
         yield "checkpoint", f"signed by {name}"
         step = "time"
         yield step, check_time(events, at)
-        yield "key", "the one you gave" if given else f"the one in the proof; compare it: {lines[0]}"
+        yield "key", "the one you gave" if given else f"the one in the proof; compare it: {line.strip()}"
     except Wrong as wrong:
         raise Wrong(f"{step}: {wrong}") from wrong
     except Exception as error:

@@ -22,6 +22,8 @@ async def run(work: Work, resources: Resources) -> Outcome:
     """Wait for the proof, read the original back. Raises Corrupt when it is not what was made."""
     async with resources.pool.account(work.account.id) as connection:
         place = await tree.place(connection, work.document.id)
+        if len(place.places) != work.document.version:
+            await tree.mend(connection, work.document.id)
     if not place.published or len(place.places) != work.document.version:
         return Later(PATIENCE, "its proof is not published yet")
     await work.read(Role.SUBMISSION, resources)

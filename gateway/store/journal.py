@@ -357,14 +357,15 @@ async def _append(connection: Connection, claim: Claim, events: Sequence[_Event]
     salts = [secrets.token_bytes(32) for _ in events]
     await connection.execute(
         """
-        insert into leaf (account_id, document_id, seq, salt, entry)
-        select $1, $2, * from unnest($3::bigint[], $4::bytea[], $5::bytea[])
+        insert into leaf (account_id, document_id, seq, salt, entry, at)
+        select $1, $2, * from unnest($3::bigint[], $4::bytea[], $5::bytea[], $6::timestamptz[])
         """,
         claim.account_id,
         claim.document_id,
         [event.seq for event in events],
         salts,
         [salted(salt, event.hash) for salt, event in zip(salts, events, strict=True)],
+        [event.at for event in events],
     )
     if kept:
         await connection.execute(

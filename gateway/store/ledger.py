@@ -119,6 +119,18 @@ async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
         after = ids[-1]
 
 
+async def leaves_without_event(pool: Pool, account_id: UUID) -> tuple[str, ...]:
+    """Leaves of an account that stand for no event: the document's id and the event's number."""
+    async with pool.account(account_id, snapshot=True) as connection:
+        rows = await connection.fetch(
+            """
+            select l.document_id, l.seq from leaf l left join event e using (account_id, document_id, seq)
+            where e.seq is null order by 1, 2
+            """
+        )
+    return tuple(f"event {row['seq']} of document {row['document_id']}" for row in rows)
+
+
 async def damaged_contents(pool: Pool, account_id: UUID) -> tuple[int, tuple[str, ...]]:
     """Recompute the hash of every kept content in the database's own bytes; how many there are, which do not match."""
     async with pool.account(account_id) as connection:

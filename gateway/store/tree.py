@@ -6,6 +6,7 @@ nodes and the checkpoint that covers them, so that a leaf with a place is always
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.store.pool import Connection, Pool
+from signing.chain import salted
 from signing.tree import EMPTY, Frontier, Lookup, Node, consistency, inclusion, leaf
 
 BATCH = 5_000
@@ -49,26 +51,22 @@ class Place:
         return None not in self.places
 
 
-Sign = Callable[[int, bytes], str]
-"""Size and root into a signed note."""
+Sign = Callable[[int, bytes, datetime], str]
+"""Size, root and instant into a signed note."""
 
 
-async def publish(pool: Pool, sign: Sign, now: datetime) -> Signed | None:
+async def publish(pool: Pool, sign: Sign, clock: Callable[[], datetime]) -> Signed | None:
     """Give places to what waits and sign the new tree; None when there is nothing to do, or another process does it.
 
-    Documents that wait for their proof are woken in the same transaction.
+    Documents that wait for their proof are woken in the same transaction. The checkpoint is never earlier than the one
+    before or than an event it covers, whatever the clocks of several gateways say.
     """
     async with pool.worker() as connection:
         if not await connection.fetchval("select pg_try_advisory_xact_lock($1)", _LOCK):
             return None
         latest = await last(connection)
-        waiting = await connection.fetch(
-            """
-            select account_id, document_id, seq, entry from leaf where place is null
-            order by account_id, document_id, seq limit $1
-            """,
-            BATCH,
-        )
+        waiting = await _waiting(connection)
+        now = max([clock(), *(row["at"] for row in waiting), *([latest.at] if latest else [])])
         if not waiting and latest is not None and now - latest.at < LONGEST:
             return None
         size = latest.size if latest else 0
@@ -76,7 +74,7 @@ async def publish(pool: Pool, sign: Sign, now: datetime) -> Signed | None:
         nodes = [node for row in waiting for node in frontier.add(leaf(bytes(row["entry"])))]
         await _keep(connection, waiting, size, nodes)
         root = frontier.root
-        signed = Signed(latest.number + 1 if latest else 1, frontier.size, root, now, sign(frontier.size, root))
+        signed = Signed(latest.number + 1 if latest else 1, frontier.size, root, now, sign(frontier.size, root, now))
         await connection.execute(
             "insert into checkpoint (number, size, root, at, note) values ($1, $2, $3, $4, $5)",
             signed.number,
@@ -89,16 +87,33 @@ async def publish(pool: Pool, sign: Sign, now: datetime) -> Signed | None:
     return signed
 
 
-async def waits(pool: Pool) -> bool:
-    """Whether a leaf waits for its place."""
-    async with pool.worker() as connection:
-        return bool(await connection.fetchval("select exists (select from leaf where place is null)"))
-
-
 async def last(connection: Connection) -> Signed | None:
     """The latest checkpoint; None before the first."""
     row = await connection.fetchrow("select number, size, root, at, note from checkpoint order by number desc limit 1")
     return Signed(row["number"], row["size"], bytes(row["root"]), row["at"], row["note"]) if row else None
+
+
+async def mend(connection: Connection, document_id: UUID) -> None:
+    """Give leaves to events of a document that have none: a gateway of an older release may have written them."""
+    rows = await connection.fetch(
+        """
+        select account_id, seq, hash, at from event e where document_id = $1
+            and not exists (select from leaf l where l.document_id = e.document_id and l.seq = e.seq)
+        """,
+        document_id,
+    )
+    for row in rows:
+        salt = secrets.token_bytes(32)
+        await connection.execute(
+            "insert into leaf (account_id, document_id, seq, salt, entry, at) values ($1, $2, $3, $4, $5, $6) "
+            "on conflict do nothing",
+            row["account_id"],
+            document_id,
+            row["seq"],
+            salt,
+            salted(salt, bytes(row["hash"])),
+            row["at"],
+        )
 
 
 async def place(connection: Connection, document_id: UUID) -> Place:
@@ -210,6 +225,14 @@ async def nodes(connection: Connection, level: int) -> AsyncIterator[list[tuple[
         after = rows[-1]["place"]
 
 
+async def strangers(connection: Connection) -> int:
+    """How many leaves belong to an account that is not there, so that no account's audit sees them."""
+    found: int = await connection.fetchval(
+        "select count(*) from leaf l where not exists (select from account a where a.account_id = l.account_id)"
+    )
+    return found
+
+
 async def checkpoints(connection: Connection) -> AsyncIterator[list[Signed]]:
     """Every checkpoint, the first first, page by page."""
     after = 0
@@ -235,6 +258,27 @@ async def lookup(connection: Connection, wanted: set[tuple[int, int]]) -> Lookup
     )
     found = {(row["level"], row["place"]): bytes(row["hash"]) for row in rows}
     return lambda level, index: found[level, index]
+
+
+async def _waiting(connection: Connection) -> list[Connection]:
+    """The leaves to place now: first those of documents that wait for their proof, then whatever else there is."""
+    urgent = await connection.fetch(
+        """
+        select l.account_id, l.document_id, l.seq, l.entry, l.at
+        from task t join leaf l using (account_id, document_id) where t.stage = 'archived' and l.place is null
+        order by 1, 2, 3 limit $1
+        """,
+        BATCH,
+    )
+    others = await connection.fetch(
+        """
+        select account_id, document_id, seq, entry, at from leaf where place is null
+        order by account_id, document_id, seq limit $1
+        """,
+        BATCH,
+    )
+    known = {(row["document_id"], row["seq"]) for row in urgent}
+    return [*urgent, *(row for row in others if (row["document_id"], row["seq"]) not in known)][:BATCH]
 
 
 async def _edge(connection: Connection, size: int) -> list[bytes]:

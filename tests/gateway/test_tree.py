@@ -19,7 +19,7 @@ from adapters.port import Networks
 from gateway import audit
 from gateway.clock import SettableClock
 from gateway.lifecycle import Done, Kept, Later, Role, Stage
-from gateway.publish import LATEST, publish
+from gateway.publish import LATEST, Copies, publish
 from gateway.resources import Notary, Resources, digest, load
 from gateway.stages import archive
 from gateway.store import tree
@@ -81,12 +81,15 @@ async def archived(pool: Pool, tmp_path: Path) -> Archive:
     copies = tmp_path / "outside"
     resources = Resources(pool, Networks(()), clock, None, Notary(NOTARY.signer, copies))  # type: ignore[arg-type]
     one = Archive(pool, account, resources, clock, copies, [])
+    outside = Copies(copies)
     for number in ("F-1", "F-2", "F-3"):
         await one.add(number.encode(), number)
     assert (await publish(resources)) is not None
+    assert await outside.keep(resources)
     clock.advance(timedelta(minutes=2))
     await one.add(b"F-4", "F-4")
     assert (await publish(resources)) is not None
+    assert await outside.keep(resources)
     return one
 
 
@@ -172,7 +175,7 @@ TAMPERING = {
     ),
     "the salt of a leaf": ("update leaf set salt = sha256(salt) where place = 4", "is not made of it"),
     "a leaf of no event": (
-        "insert into leaf select account_id, document_id, 99, salt, entry, 20 from leaf where place = 0",
+        "insert into leaf select account_id, document_id, 99, salt, entry, at, 20 from leaf where place = 0",
         "covered by no checkpoint|node 0/20",
     ),
     "leaves renumbered": ("update leaf set place = place + 1000 where place >= 10", "leaf 10 is missing"),
@@ -187,6 +190,22 @@ TAMPERING = {
     "a checkpoint removed": ("delete from checkpoint where number = 1", "checkpoint 1 is missing"),
     "the last checkpoint removed": ("delete from checkpoint where number = 2", "covered by no checkpoint"),
     "a checkpoint's time": ("update checkpoint set at = at - interval '1 day'", "not what was signed"),
+    "a document taken away, its leaves left": (
+        "delete from leaf where place is null; delete from task; "
+        + "; ".join(
+            f"delete from {table} where document_id = (select document_id from leaf where place = 0)"
+            for table in ("entry", "event", "document")
+        ),
+        "the tree has a leaf of event 1 of document",
+    ),
+    "leaves given to a document that is not there": (
+        "update leaf set document_id = gen_random_uuid() where place < 5",
+        "the tree has a leaf of event 1 of document",
+    ),
+    "leaves given to an account that is not there": (
+        "update leaf set account_id = gen_random_uuid() where place < 5",
+        "5 leaves belong to no account there is",
+    ),
     "an event rewritten with its chain": (
         "update event set facts = '{}' where seq = 2; update event set hash = sha256(hash) where seq >= 2",
         "is not what was written",
@@ -228,7 +247,7 @@ async def test_an_operator_without_the_key_cannot_rewrite(archived: Archive) -> 
     """The right program over a forged past, with a key of the forger's own."""
     await archived.as_superuser("update leaf set place = null", "delete from node", "delete from checkpoint")
     stranger = Notary(checkpoint.signer(NOTARY.signer.verifier.name, checkpoint.generate()))
-    await tree.publish(archived.pool, lambda size, root: stranger.sign(size, root, NOON), NOON)
+    await tree.publish(archived.pool, stranger.sign, lambda: NOON)
     assert any("none of the known keys" in complaint for complaint in await archived.complaints())
 
 
@@ -241,7 +260,7 @@ async def test_an_operator_with_the_key_is_found_against_the_copies_outside(arch
         "delete from node",
         "delete from checkpoint",
     )
-    await tree.publish(archived.pool, lambda size, root: NOTARY.sign(size, root, NOON), NOON)
+    await tree.publish(archived.pool, NOTARY.sign, lambda: NOON)
     assert await archived.complaints() == ()
     complaints = await archived.complaints(copies=True)
     assert any("its root is not that of the first 15 leaves" in complaint for complaint in complaints)
@@ -259,16 +278,55 @@ async def test_copies_that_are_gone_or_forged_are_told(archived: Archive) -> Non
 async def test_a_folder_that_is_away_stops_nothing(archived: Archive, caplog: pytest.LogCaptureFixture) -> None:
     blocked = archived.copies.parent / "file"
     blocked.write_text("no folder")
-    resources = Resources(
-        archived.pool,
-        Networks(()),
-        archived.clock,
-        None,  # type: ignore[arg-type]
-        Notary(NOTARY.signer, blocked / "below"),
-    )
     await archived.add(b"F-9", "F-9")
-    assert (await publish(resources)) is not None
+    assert (await publish(archived.resources)) is not None
+    assert not await Copies(blocked / "below").keep(archived.resources)
     assert "could not be copied outside" in caplog.text
+
+
+async def test_a_copy_is_never_replaced_by_an_older_one(archived: Archive) -> None:
+    latest = archived.copies / LATEST
+    newer = NOTARY.sign(99, bytes(32), NOON)
+    latest.write_text(newer)
+    await archived.add(b"F-9", "F-9")
+    await publish(archived.resources)
+    assert await Copies(archived.copies).keep(archived.resources)
+    assert latest.read_text() == newer
+
+
+async def test_clocks_that_differ_make_no_checkpoint_that_goes_back(archived: Archive) -> None:
+    await archived.add(b"F-9", "F-9")
+    late = NOON + timedelta(hours=3)
+    assert await tree.publish(archived.pool, NOTARY.sign, lambda: late) is not None
+    await archived.add(b"F-10", "F-10")
+    signed = await tree.publish(archived.pool, NOTARY.sign, lambda: NOON - timedelta(days=1))
+    assert signed is not None
+    assert signed.at == late
+    assert await archived.complaints(copies=True) == ()
+
+
+async def test_those_who_wait_for_their_proof_go_before_a_backlog(
+    archived: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "BATCH", 5)
+    for number in ("F-11", "F-12"):
+        await archived.add(number.encode(), number)
+    async with archived.pool.owner() as connection:
+        await connection.execute("update task set stage = 'delivered' where document_id = $1", archived.documents[-2])
+    await publish(archived.resources)
+    async with archived.pool.account(archived.account.id) as connection:
+        assert (await tree.place(connection, archived.documents[-1])).published
+        assert not (await tree.place(connection, archived.documents[-2])).published
+
+
+async def test_events_of_an_older_gateway_get_their_leaves_when_they_are_asked_for(archived: Archive) -> None:
+    document_id = await archived.add(b"F-5", "F-5")
+    await archived.as_superuser(f"delete from leaf where document_id = '{document_id}' and seq in (2, 3)")
+    work = await load(archived.resources, archived.account, document_id, 1)
+    assert isinstance(await archive.run(work, archived.resources), Later)
+    await publish(archived.resources)
+    assert isinstance(await archive.run(work, archived.resources), Done)
+    assert await archived.complaints() == ()
 
 
 FLIPS = {

@@ -228,6 +228,24 @@ def replayed(data: bytes) -> bytes:
     return second[: theirs.start(1)] + digits[1] + second[theirs.end(1) :]
 
 
+def followed(data: bytes) -> bytes:
+    """A revision that may stand behind a seal: nothing but a store for verification data, which needs no key."""
+    from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, pdf_name
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    store = DictionaryObject({pdf_name("/Type"): pdf_name("/DSS"), pdf_name("/Certs"): ArrayObject()})
+    writer.root[pdf_name("/DSS")] = writer.add_object(store)
+    writer.update_root()
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def test_data_to_verify_by_may_follow_a_seal(proved: bytes) -> None:
+    assert verify(followed(proved), TRUST, NOW).indication is Indication.PASSED
+
+
 ATTACKS: dict[str, tuple[Callable[[bytes], bytes], Indication, str]] = {
     "a bit of the document": (flipped, Indication.FAILED, "HASH_FAILURE"),
     "an incremental update": (updated, Indication.FAILED, "FORMAT_FAILURE"),
@@ -238,6 +256,16 @@ ATTACKS: dict[str, tuple[Callable[[bytes], bytes], Indication, str]] = {
     "bytes after the end": (lambda data: data + b"\n% more\n", Indication.FAILED, "FORMAT_FAILURE"),
     "a second end": (
         lambda data: data + b"junk\n" + data[data.rindex(b"startxref") :],
+        Indication.FAILED,
+        "FORMAT_FAILURE",
+    ),
+    "bytes after data to verify by": (lambda data: followed(data) + b"junk\n", Indication.FAILED, "FORMAT_FAILURE"),
+    "objects and a second end after data to verify by": (
+        lambda data: (
+            (whole := followed(data))
+            + b"\n1 0 obj\n<< /Evil true >>\nendobj\n" * 500
+            + whole[whole.rindex(b"startxref") :]
+        ),
         Indication.FAILED,
         "FORMAT_FAILURE",
     ),

@@ -9,6 +9,7 @@ create table leaf (
     seq          bigint not null,
     salt         bytea not null check (length(salt) = 32),
     entry        bytea not null check (length(entry) = 32),
+    at           timestamptz not null,          -- of the event
     place        bigint,                        -- in the tree, from 0; null: not published yet
     primary key (account_id, document_id, seq),
     foreign key (account_id, document_id, seq) references event
@@ -16,11 +17,14 @@ create table leaf (
 create index leaf_waiting on leaf (account_id, document_id, seq) where place is null;
 create unique index leaf_place on leaf (place);
 
-insert into leaf (account_id, document_id, seq, salt, entry)
-select account_id, document_id, seq, salt, sha256(salt || hash)
-from (select account_id, document_id, seq, hash,
+-- The owner, too, sees no account's rows while row-level security is forced.
+alter table event no force row level security;
+insert into leaf (account_id, document_id, seq, salt, entry, at)
+select account_id, document_id, seq, salt, sha256(salt || hash), at
+from (select account_id, document_id, seq, hash, at,
              decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex') as salt
       from event) as salted;
+alter table event force row level security;
 
 -- A full subtree's root: it covers the leaves place·2^level to (place + 1)·2^level - 1. Belongs to nobody's account.
 create table node (
@@ -43,8 +47,8 @@ create index checkpoint_size on checkpoint (size);
 create function place_once() returns trigger language plpgsql as $$
 begin
     if old.place is not null or new.place is null
-       or (new.account_id, new.document_id, new.seq, new.salt, new.entry)
-          is distinct from (old.account_id, old.document_id, old.seq, old.salt, old.entry) then
+       or (new.account_id, new.document_id, new.seq, new.salt, new.entry, new.at)
+          is distinct from (old.account_id, old.document_id, old.seq, old.salt, old.entry, old.at) then
         raise exception 'a leaf is given its place once and is not changed otherwise'
             using errcode = 'restrict_violation';
     end if;
@@ -69,6 +73,6 @@ create policy own on leaf to estafette_app
 create policy any_account on leaf to estafette_worker using (true) with check (true);
 
 grant select, insert on leaf to estafette_app;
-grant select (account_id, document_id, seq, entry, place), update (place) on leaf to estafette_worker;
+grant select (account_id, document_id, seq, entry, at, place), update (place) on leaf to estafette_worker;
 grant select on node, checkpoint to estafette_app;
 grant select, insert on node, checkpoint to estafette_worker;

@@ -52,7 +52,7 @@ async def test_a_stranger_checks_a_proof_without_us(api: Api, tmp_path: Path) ->
     shown = await answered(await api.client.get("/v1/checkpoint", headers=key), 200, "Checkpoint")
     assert [name for name, _ in verify(path, shown["key"])][-1] == "key"
     stranger = checkpoint.signer("archive.example.org", checkpoint.generate()).verifier.line()
-    with pytest.raises(Wrong, match=r"^checkpoint: none of the keys"):
+    with pytest.raises(Wrong, match=r"^checkpoint: the key has not signed it"):
         list(verify(path, stranger))
 
 
@@ -99,8 +99,10 @@ FORGERIES = {
     "a content of no event": ("extra", r"^contents: .* belongs to no event"),
     "a salt": ("salt", r"^tree: event 1 is not in the tree"),
     "a path that is too long": ("path", r"^tree: the path of event 1 is too long|^tree: event 1 is not in the tree"),
-    "a checkpoint of another size": ("size", r"^checkpoint: none of the keys"),
-    "a later checkpoint's time": ("time", r"^checkpoint: none of the keys"),
+    "a checkpoint of another size": ("size", r"^checkpoint: the key has not signed it"),
+    "a later checkpoint's time": ("time", r"^checkpoint: the key has not signed it"),
+    "a second key": ("keys", r"^checkpoint: no key in the line"),
+    "another archive's name": ("origin", r"^checkpoint: the key has not signed it"),
     "another document": ("document", r"^events: event 1 is not what was written"),
     "the verifier": ("verifier", r"^container: verify.py is missing"),
     "no proof": ("form", r"^container: index.json is not that of a proof"),
@@ -135,6 +137,11 @@ async def test_a_forged_proof_with_a_right_index_is_told(api: Api, tmp_path: Pat
             files["checkpoint.txt"] = "\n".join([lines[0], str(int(lines[1]) + 1), *lines[2:]]).encode()
         case "time":
             files["checkpoint.txt"] = files["checkpoint.txt"].replace(b"2026-", b"2027-", 1)
+        case "keys":
+            stranger = checkpoint.signer("archive.example.org", checkpoint.generate()).verifier.line()
+            files["keys.txt"] += f"{stranger}\n".encode()
+        case "origin":
+            files["checkpoint.txt"] = b"other" + files["checkpoint.txt"]
         case "document":
             index["document"] = "01a2105e-10c9-7083-9aca-514487a6ab22"
         case "verifier":
@@ -147,6 +154,22 @@ async def test_a_forged_proof_with_a_right_index_is_told(api: Api, tmp_path: Pat
     files["index.json"] = canonical(index)
     path.write_bytes(zipped(files, list(files)))
     with pytest.raises(Wrong, match=says):
+        list(verify(path))
+
+
+async def test_a_key_does_not_vouch_for_another_archive(api: Api, tmp_path: Path) -> None:
+    path, _ = await proved(api, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        files = {one.filename: archive.read(one) for one in archive.infolist()}
+    stranger = checkpoint.signer("elsewhere.example", checkpoint.generate())
+    told = checkpoint.read(files["checkpoint.txt"].decode(), [checkpoint.verifier(files["keys.txt"].decode())])
+    files["checkpoint.txt"] = stranger.sign(told).encode()
+    files["keys.txt"] = f"{stranger.verifier.line()}\n".encode()
+    index = json.loads(files["index.json"])
+    index["files"] |= {name: sha256(files[name]).hexdigest() for name in ("checkpoint.txt", "keys.txt")}
+    files["index.json"] = canonical(index)
+    path.write_bytes(zipped(files, list(files)))
+    with pytest.raises(Wrong, match=r"^checkpoint: it is of the archive archive.example.org, and the key is that of"):
         list(verify(path))
 
 
