@@ -94,3 +94,41 @@ async def test_one_that_comes_too_late_is_refused(empty, folder):
 async def test_the_real_ones_are_current(pool):
     assert await migrate.current(pool)
     assert await migrate.apply(pool) == []
+
+
+async def test_events_of_before_get_their_leaves_whoever_owns_the_database(server, pool):
+    """An owner without superuser's rights sees no account's rows either, while row-level security is forced."""
+    name, owner = f"estafette_owned_{os.getpid()}", f"plain_{os.getpid()}"
+    await server.command(f"create role {owner} nologin")
+    await server.command(f"create database {name} owner {owner}")
+    made = await server.pool(name)
+    try:
+        async with made.owner() as connection:
+            await connection.execute(f"set session authorization {owner}")
+            files = {file.name: file.sql for file in migrate.files()}
+            for before in ("0001_the_line", "0002_branding", "0003_orders"):
+                await connection.execute(files[before])
+            await connection.execute("reset session authorization")
+            await connection.execute(
+                """
+                insert into account (account_id, name, french, original, created_at)
+                values ('00000000-0000-0000-0000-000000000001', 'Old', true, 'facturx', now());
+                insert into document (account_id, document_id, participant, direction, format, stage, created_at,
+                                      updated_at, version, head)
+                select account_id, account_id, '1', 'outbound', 'cii', 'received', now(), now(), 1, sha256('head')
+                from account;
+                insert into event (account_id, document_id, seq, at, stage, outcome, facts, prior, hash)
+                select account_id, account_id, 1, now(), 'received', 'done', '{}', sha256('p'), sha256('h') from account
+                """
+            )
+            await connection.execute(f"set session authorization {owner}")
+            await connection.execute(files["0004_the_tree"])
+            await connection.execute("reset session authorization")
+            row = await connection.fetchrow("select entry = sha256(salt || sha256('h')) as right, place from leaf")
+            assert row["right"]
+            assert row["place"] is None
+            assert await connection.fetchval("select relforcerowsecurity from pg_class where relname = 'event'")
+    finally:
+        await made.close()
+        await server.command(f"drop database {name} with (force)")
+        await server.command(f"drop role {owner}")
