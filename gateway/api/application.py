@@ -32,7 +32,7 @@ from gateway.api import (
 )
 from gateway.api.auth import Route, guarded
 from gateway.api.feed import FEED, Feed
-from gateway.api.keys import CLOSING, PEPPER, RESOURCES, RING, SETTINGS
+from gateway.api.keys import CLOSING, PEPPER, PROVING, RESOURCES, RING, SETTINGS
 from gateway.api.limits import LIMITS, Limits
 from gateway.api.metrics import METRICS, Metrics
 from gateway.resources import Resources
@@ -89,6 +89,9 @@ ROUTES: tuple[Route, ...] = (
 _HTTP = {"auto_decompress": False, "keepalive_timeout": 75.0, "max_line_size": 8_190, "max_field_size": 8_190}
 """How aiohttp reads requests: bodies as they come, heads within limits."""
 
+PROOFS_AT_ONCE = 2
+"""Proofs that one process makes at once; others wait their turn."""
+
 _ENVELOPE = 1024 * 1024
 """Bytes that a multipart body may add to its submission, as far as aiohttp counts; `bodies` counts closer."""
 
@@ -108,6 +111,7 @@ def create(resources: Resources, settings: Settings, *, ring: Callable[[], None]
     application[METRICS] = Metrics()
     application[FEED] = Feed(resources.pool)
     application[CLOSING] = asyncio.Event()
+    application[PROVING] = asyncio.Semaphore(PROOFS_AT_ONCE)
     application.on_shutdown.append(_let_go)
     for route in ROUTES:
         handler = guarded(route)

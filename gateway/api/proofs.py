@@ -10,7 +10,7 @@ from gateway import proof
 from gateway.api import queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.documents import find
-from gateway.api.keys import RESOURCES
+from gateway.api.keys import PROVING, RESOURCES
 from gateway.errors import Malformed, NotFound
 from gateway.store import tree
 from signing.chain import instant
@@ -23,7 +23,8 @@ async def bundle(request: web.Request) -> web.Response:
     queries.only(request, ())
     resources, account = request.app[RESOURCES], request[CALLER].account
     document = await find(resources, account, queries.document_id(request))
-    data = await proof.bundle(resources, account.id, document.id)
+    async with request.app[PROVING]:
+        data = await proof.bundle(resources, account.id, document.id)
     headers = {
         "Content-Disposition": f'attachment; filename="proof-{document.id}.zip"',
         "Cache-Control": "private, no-store",
