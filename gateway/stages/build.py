@@ -21,10 +21,11 @@ from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import facturx
 from schemas.formats.facturx.presentation import Presentation
 from schemas.judge import judge
+from schemas.loss import Loss, losses
 from schemas.xml import Unreadable
 
 REASONS_LIMIT = 5
-"""Reasons told why a submitted PDF is not the page of its Factur-X."""
+"""Reasons told why a submitted PDF is not the page of its Factur-X; values told that a translation would lose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ def _facturx(order: Order, as_submitted: Built) -> Built:
         report = judge(xml, french=order.french, folder=order.rules)
         if report.verdict is not Verdict.VALID:
             return _kept(order, as_submitted, f"its translation into CII does not pass: {_first(report.findings)}")
+        if lost := losses(reading.invoice, FORMATS["cii"].read(xml).invoice):
+            return _kept(order, as_submitted, f"its translation into CII would lose {_named(lost)}")
     supplied = order.submission if order.format == "pdf" else None
     made = facturx.make(
         reading.invoice,
@@ -146,6 +149,13 @@ def _kept(order: Order, as_submitted: Built, why: str) -> Built:
         says = f"No Factur-X can be made of the PDF and its data: {why}."
         raise Unreadable((Finding("HOUSE-PDF-DATA", Severity.FATAL, "house", says, fix="Send the data alone."),))
     return Built(as_submitted.format, as_submitted.media_type, as_submitted.data, f"kept as submitted: {why}")
+
+
+def _named(lost: tuple[Loss, ...]) -> str:
+    """The first values by term, name and place in the model, never by what they say."""
+    named = [f"{one.term} {one.name} ({one.pointer})".lstrip() for one in lost[:REASONS_LIMIT]]
+    more = len(lost) - REASONS_LIMIT
+    return ", ".join([*named, *([f"{more} more"] if more > 0 else [])])
 
 
 def _first(findings: tuple[Finding, ...]) -> str:

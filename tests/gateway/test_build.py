@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from gateway.stages.build import Order, build
 from schemas.catalogue import FORMATS
 from schemas.formats import facturx
 from schemas.formats.facturx.extract import extract
 from schemas.formats.facturx.presentation import PLAIN
+from schemas.invoice import Card, CreditTransfer, Invoice, Note, Payment
+from schemas.xml import Unreadable
 from tests.schemas import hybrid_pdf as made
 from tests.schemas.hybrid_pdf import OTHER_XML, built, drawn
 from tests.schemas.sample_invoice import invoice
@@ -48,3 +52,40 @@ def test_an_invoice_that_it_carried_is_named() -> None:
 
 def test_without_a_pdf_nothing_of_one_is_told() -> None:
     assert build(replace(order(XML), format="cii")).reason == "made from cii"
+
+
+CARD = replace(invoice(), payment=Payment(means_code="48", card=Card(number="1234", network="VISA")))
+FIRST = Payment(means_code="30", remittance="12115118", transfers=(CreditTransfer(account="NL57RABO0107307510"),))
+SECOND = Payment(means_code="30", transfers=(CreditTransfer(account="NL03INGB0004489902"),))
+
+LOST: dict[str, tuple[Invoice, str]] = {
+    "the network of a card": (CARD, "BG-18 network (/payment/card/network)"),
+    "a second way to pay": (
+        replace(invoice(), payment=FIRST, more_payments=(SECOND,)),
+        "BG-16 Payment instructions (/more_payments/0)",
+    ),
+    "a note of only spaces": (
+        replace(invoice(), notes=(*invoice().notes, Note(subject="AAI", text="  "))),
+        "BT-22 Invoice note (/notes/4/text)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", sorted(LOST))
+def test_a_ubl_of_which_cii_would_lose_a_value_stays_as_submitted(what: str) -> None:
+    rich, told = LOST[what]
+    xml = FORMATS["ubl-invoice"].write(rich)
+    original = build(replace(order(xml), format="ubl-invoice", xml=xml, xml_format="ubl-invoice"))
+    assert (original.format, original.data) == ("ubl-invoice", xml)
+    assert original.reason == f"kept as submitted: its translation into CII would lose {told}"
+    with pytest.raises(Unreadable) as refused:
+        build(replace(order(built(drawn(DRAWING))), xml=xml, xml_format="ubl-invoice"))
+    (finding,) = refused.value.findings
+    assert finding.rule == "HOUSE-PDF-DATA"
+    assert told in finding.says
+
+
+def test_a_ubl_of_which_cii_loses_nothing_is_built() -> None:
+    xml = FORMATS["ubl-invoice"].write(invoice())
+    original = build(replace(order(xml), format="ubl-invoice", xml=xml, xml_format="ubl-invoice"))
+    assert (original.format, original.reason) == ("facturx", "made from ubl-invoice")
