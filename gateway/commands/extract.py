@@ -84,6 +84,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     everything = options.folder is not None
     sources = files.found(options.paths, files.ENDINGS if everything else (".pdf",))
     places = _places(sources, options)
+    read = files.identities(sources)
     aside = files.STANDARD in places.values()
 
     def take(source: Source, result: Found | Unusable) -> int:
@@ -91,9 +92,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         code = GOOD if found.reason is None else FAILED if isinstance(result, Unusable) else BAD
         written: list[str] = []
         try:
-            written = [
-                _write(one, where, source, options) for one, where in _named(found, places[id(source)], everything)
-            ]
+            for one, where in _named(found, places[id(source)], everything):
+                files.write(where, one.data, force=options.force, sources=read)
+                written.append(shown(where))
         except Unusable as unusable:
             found, code = Found(found.files, found.why, unusable.told), FAILED
         if options.format == "json":
@@ -205,11 +206,6 @@ def _named(found: Found, place: str, everything: bool) -> Iterator[tuple[Taken, 
     taken: set[str] = set()
     for one in found.files:
         yield one, os.path.join(place, files.safe_name(one.name, taken)) if everything else place
-
-
-def _write(one: Taken, where: str, source: Source, options: argparse.Namespace) -> str:
-    files.write(where, one.data, force=options.force, source=source)
-    return shown(where)
 
 
 def _as_json(source: Source, found: Found, written: list[str], code: int) -> dict[str, Any]:

@@ -5,11 +5,12 @@ How a command uses it:
     sources = files.found(options.paths)                       # PATH... or -, folders looked through, sorted
     places = files.destinations(sources, options.output, ".pdf")
     batch.each(job, sources, take, ...)                        # job(source) calls source.read(), in another process
-    files.write(place, data, force=options.force)
+    files.write(place, data, force=options.force, sources=files.identities(sources))
 
 - A folder is looked through with its folders, in the order of names; of its files those with a known ending are taken,
   hidden ones and links to folders are passed over. A file that is named itself is taken whatever its ending.
-- Nothing is overwritten without --force, and never the file that was read. A file appears whole or not at all.
+- Nothing is overwritten without --force, and never a file that is read, now or later. A file
+  appears whole or not at all.
 - What cannot be read or written is `Unusable`, with its reason in both languages; one such file stops no other.
 """
 
@@ -22,7 +23,7 @@ import secrets
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,9 @@ LIMIT = 100 * 1024 * 1024
 """Bytes of one file, as of a submission; what reads XML, JSON and PDF stops much earlier."""
 STANDARD = "-"
 """Standard input among paths, standard output as a destination."""
+
+Identity = tuple[int, int]
+"""Device and number of a file."""
 
 
 class Unusable(Exception):
@@ -144,8 +148,13 @@ def destinations(sources: Sequence[Source], output: str | None, ending: str) -> 
     return [os.path.join(output, name) for name in chosen]
 
 
-def write(place: str, data: bytes, *, force: bool = False, source: Source | None = None) -> None:
-    """Put the bytes in their place, whole or not at all. Raises Unusable; never overwrites `source`.
+def identities(sources: Sequence[Source]) -> frozenset[Identity]:
+    """What the system knows the sources by, whatever their names and the links to them; for `write`."""
+    return frozenset(found for source in sources if source.data is None and (found := _identity(source.path)))
+
+
+def write(place: str, data: bytes, *, force: bool = False, sources: Set[Identity] = frozenset()) -> None:
+    """Put the bytes in their place, whole or not at all. Raises Unusable; never overwrites one of `sources`.
 
     Bytes for standard output that are a PDF are not sent to a terminal.
     """
@@ -153,7 +162,7 @@ def write(place: str, data: bytes, *, force: bool = False, source: Source | None
         _to_standard_output(data)
         return
     try:
-        if source is not None and _is_same(place, source.path):
+        if _identity(place) in sources:
             raise Unusable(Told("a source is never overwritten", "une source n'est jamais écrasée"))
         if _is_special(place):
             Path(place).write_bytes(data)
@@ -252,8 +261,13 @@ def _relative(source: Source) -> str:
     return os.path.relpath(source.path, source.folder) if source.folder else os.path.basename(source.path)
 
 
-def _is_same(place: str, path: str) -> bool:
-    return os.path.exists(place) and os.path.exists(path) and os.path.samefile(place, path)
+def _identity(path: str) -> Identity | None:
+    """The file that a path leads to; None where there is none."""
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a null byte in it
+        return None
+    return state.st_dev, state.st_ino
 
 
 def _is_special(place: str) -> bool:

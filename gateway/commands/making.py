@@ -140,6 +140,7 @@ def run(
 ) -> int:
     """Do the job on every source, write what it made, tell what became of each; returns the exit code."""
     places = dict(zip(map(id, sources), files.destinations(sources, options.output, ENDINGS[to]), strict=True))
+    read = files.identities(sources)
     report = _Report(options, terminal.language_of(options, os.environ), STANDARD in places.values())
 
     def take(source: Source, result: Made | Unusable) -> int:
@@ -148,7 +149,7 @@ def run(
             result = Made(reason=result.told, code=FAILED)
         elif result.data is not None:
             try:
-                files.write(place, result.data, force=options.force, source=source)
+                files.write(place, result.data, force=options.force, sources=read)
             except Unusable as unusable:
                 result = Made(reason=unusable.told, code=FAILED)
         report.tell(source, place, result)

@@ -92,6 +92,42 @@ def test_a_source_is_never_overwritten(tmp_path: Path) -> None:
     assert mine.read_bytes() == UBL.read_bytes()
 
 
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_source_that_is_read_later_is_not_overwritten_either(tmp_path: Path, force: tuple[str, ...]) -> None:
+    """The first PDF carries a file that is called like the second."""
+    page = convert(CII.read_bytes(), Wish("page", NOON)).data
+    described = pdfa.Description("urn:cen.eu:en16931:2017", "t", "a", NOON)
+    carried = (Embedded("b.pdf", "application/pdf", page), Embedded("c.pdf", "application/pdf", page))
+    first, second = tmp_path / "in/a.pdf", tmp_path / "in/a/b.pdf"
+    second.parent.mkdir(parents=True)
+    first.write_bytes(pdfa.attach(page, CII.read_bytes(), described, carried))
+    second.write_bytes(pdfa.attach(page, CII.read_bytes(), described))
+    before = first.read_bytes(), second.read_bytes()
+    ended = estafette("extract", "--all", "in", *force, "--format", "json", "in/a.pdf", "in/a/b.pdf", cwd=tmp_path)
+    assert ended.code == 2
+    assert (first.read_bytes(), second.read_bytes()) == before
+    one, other = told(ended.out)
+    assert (one["outcome"], other["outcome"]) == ("failed", "done")
+    assert "source is never overwritten" in one["reason"]
+
+
+def test_what_was_written_before_a_file_that_could_not_be_is_told(tmp_path: Path) -> None:
+    page = convert(CII.read_bytes(), Wish("page", NOON)).data
+    described = pdfa.Description("urn:cen.eu:en16931:2017", "t", "a", NOON)
+    carried = (Embedded("b.pdf", "application/pdf", page), Embedded("c.pdf", "application/pdf", page))
+    (tmp_path / "in.pdf").write_bytes(pdfa.attach(page, CII.read_bytes(), described, carried))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/b.pdf").write_bytes(b"mine")
+    arguments = ("extract", "--all", "out", "in.pdf")
+    ended = estafette(*arguments, "--format", "json", cwd=tmp_path)
+    assert ended.code == 2
+    (report,) = told(ended.out)
+    assert [one["output"] for one in report["files"]] == ["out/factur-x.xml", None, None]
+    assert "there already" in report["reason"]
+    (tmp_path / "out/factur-x.xml").unlink()
+    assert "out/factur-x.xml" in estafette(*arguments, cwd=tmp_path).text
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
