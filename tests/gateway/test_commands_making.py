@@ -371,7 +371,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     for source, name in ((JSON, "invoice.json"), (CII, "invoice.xml"), (UBL, "invoices/other.xml")):
         shutil.copy(source, tmp_path / name)
     (tmp_path / "own.pdf").write_bytes(convert(CII.read_bytes(), Wish("page", NOON)).data)
-    assert len(lines) == 7
+    assert len(lines) == 8
     for line in lines:
         program, *arguments = shlex.split(line, comments=True)
         assert program == "estafette"
