@@ -5,8 +5,9 @@ any thread may call it, and its arguments and answer cross process borders: a lo
 gateway runs it in worker processes. The document is parsed once for the XSD and read once for all layers of rules.
 
 After a failed XSD the rule layers are reported as skipped, with the reason. The base rules and BR-FR are both run,
-because a caller wants all the findings at once and neither needs the other. The verdict is
-- invalid, when a rule is broken by a finding that is fatal;
+because a caller wants all the findings at once and neither needs the other. What keeps all rules must be readable too:
+official rules let pass what no reader can make sense of (a 31 February), and such a value is fatal. The verdict is
+- invalid, when a rule is broken by a finding that is fatal, or a value cannot be read;
 - unjudged, when none is known to be broken and a layer that had to run could not;
 - valid otherwise.
 
@@ -99,8 +100,14 @@ def _judged(
         layer, said = house.apply(tree)
         layers.append(layer)
         findings.extend(said)
+        valid = _verdict(findings) is Verdict.VALID
+        if invoice is None and (valid or page is not None):
+            invoice, unread = _read(recognised)
+            if valid and unread:
+                layers = [_failed_by(unread, layer) for layer in layers]
+                findings = [*unread, *findings]
         if page is not None:
-            findings.extend(_of_page(page, invoice or _read(recognised)))
+            findings.extend(_of_page(page, invoice))
     else:
         names = [*(rules.layer for rules in others), house.NAME]
         layers.extend(Layer(name, "", LayerVerdict.SKIPPED, _after(layer)) for name in names)
@@ -112,13 +119,19 @@ def _judged(
 
 
 def _of_page(data: bytes, invoice: Invoice | None) -> tuple[Finding, ...]:
-    """Whether the page that people read says what the data say; nothing where they are no invoice we can read."""
+    """Whether the page that people read says what the data say; where either cannot be read, that this is not known."""
     if invoice is None:
-        return ()
+        return (house.without_page("a value of the XML cannot be read"),)
     page = page_text.read(data)
     if page.legible is not Legible.TEXT:
         return (house.without_page(page.reason),)
     return house.of_page(compare(invoice, page.text), page.hidden)
+
+
+def _failed_by(findings: tuple[Finding, ...], layer: Layer) -> Layer:
+    """The layer, failed where one of the findings is its own."""
+    named = any(finding.layer == layer.name for finding in findings)
+    return replace(layer, verdict=LayerVerdict.FAILED) if named else layer
 
 
 def _official(
@@ -156,15 +169,21 @@ def _unreadable(findings: tuple[Finding, ...], recognised: Recognised) -> Report
 
 def _report(recognised: Recognised, layers: Iterable[Layer], findings: list[Finding]) -> Report:
     """Findings in the order of layers, as many as a report keeps; fatal ones are never the ones left out."""
-    fatal = [finding for finding in findings if finding.severity is Severity.FATAL]
-    if any(not finding.rule.startswith(ENGINE) for finding in fatal):
-        verdict = Verdict.INVALID
-    else:
-        verdict = Verdict.UNJUDGED if fatal else Verdict.VALID
     kept = findings
     if len(findings) > FINDINGS_LIMIT:
+        fatal = [finding for finding in findings if finding.severity is Severity.FATAL]
         kept = (fatal + [finding for finding in findings if finding.severity is not Severity.FATAL])[:FINDINGS_LIMIT]
-    return Report(verdict, recognised.format, recognised.profile, tuple(layers), tuple(kept), len(findings) - len(kept))
+    return Report(
+        _verdict(findings), recognised.format, recognised.profile, tuple(layers), tuple(kept), len(findings) - len(kept)
+    )
+
+
+def _verdict(findings: Iterable[Finding]) -> Verdict:
+    """What the findings amount to: broken for certain, not known, or neither."""
+    fatal = [finding for finding in findings if finding.severity is Severity.FATAL]
+    if any(not finding.rule.startswith(ENGINE) for finding in fatal):
+        return Verdict.INVALID
+    return Verdict.UNJUDGED if fatal else Verdict.VALID
 
 
 def _told(findings: Iterable[Finding], recognised: Recognised, invoice: Invoice | None) -> list[Finding]:
@@ -172,7 +191,7 @@ def _told(findings: Iterable[Finding], recognised: Recognised, invoice: Invoice 
     told = []
     for finding in findings:
         if finding.rule in _SUMS and invoice is None:
-            invoice = _read(recognised)
+            invoice, _ = _read(recognised)
         found, expected = finding.found, finding.expected
         if invoice is not None and (compared := _compared(finding.rule, invoice)):
             found, expected = compared
@@ -188,14 +207,14 @@ def _told(findings: Iterable[Finding], recognised: Recognised, invoice: Invoice 
     return told
 
 
-def _read(recognised: Recognised) -> Invoice | None:
-    """The invoice in our model, for the sums; None where it cannot be read, which other findings tell."""
+def _read(recognised: Recognised) -> tuple[Invoice | None, tuple[Finding, ...]]:
+    """The invoice in our model; None where it cannot be read, and why."""
     if recognised.xml is None:
-        return None
+        return None, ()
     try:
-        return FORMATS[recognised.syntax].read(recognised.xml).invoice
-    except Unreadable:
-        return None
+        return FORMATS[recognised.syntax].read(recognised.xml).invoice, ()
+    except Unreadable as unreadable:
+        return None, unreadable.findings
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:

@@ -6,7 +6,6 @@ A structured document that cannot be read into the model is not refused here: th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from gateway.lifecycle import Done, Halted, Kept, Outcome, Role
 from gateway.resources import Resources, Work, digest
 from schemas import json_form
 from schemas.catalogue import FORMATS, recognise
-from schemas.finding import Finding, Report, Severity, Verdict
+from schemas.finding import Finding, Severity
 from schemas.invoice import Invoice, Party
 from schemas.xml import Unreadable
 
@@ -84,9 +83,6 @@ async def run(work: Work, resources: Resources) -> Outcome:
     if parsed.xml is not None:
         facts["xml"] = digest(parsed.xml)
         keep = (Kept(Role.XML, "application/xml", parsed.xml),)
-    if parsed.unreadable:
-        report = Report(Verdict.INVALID, parsed.format, parsed.profile, findings=parsed.unreadable)
-        keep = (*keep, Kept(Role.REPORT, "application/json", json.dumps(report.as_json(), ensure_ascii=False).encode()))
     return Done(facts, keep, columns=parsed.columns)
 
 

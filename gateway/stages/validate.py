@@ -6,12 +6,11 @@ Fail closed: a layer that could not run leaves the document waiting ("could not 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from gateway.compute import Interrupted
-from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, wait_before
 from gateway.resources import Resources, Work
-from schemas.finding import Finding, Report, Severity, Verdict
+from schemas.finding import Report, Severity, Verdict
 from schemas.judge import judge
 
 
@@ -26,8 +25,6 @@ async def run(work: Work, resources: Resources) -> Outcome:
         if work.attempts >= INTERRUPTIONS_LIMIT:
             return Halted("could not be judged: the judging process died each time", facts={"attempts": work.attempts})
         return _again(work, str(interrupted))
-    if report.verdict is Verdict.VALID and work.facts(Stage.PARSED).get("unreadable"):
-        report = await _unread(work, resources, report)
     kept = Kept(Role.REPORT, "application/json", json.dumps(report.as_json(), ensure_ascii=False).encode())
     facts = {
         "verdict": str(report.verdict),
@@ -41,13 +38,6 @@ async def run(work: Work, resources: Resources) -> Outcome:
             return Halted("the document breaks rules", report.findings, facts, (kept,))
         case Verdict.VALID:
             return Done(facts, (kept,))
-
-
-async def _unread(work: Work, resources: Resources, report: Report) -> Report:
-    """Official rules let pass what no reader can make sense of (a 31 February): what parse said of it is fatal."""
-    told = json.loads(await work.read(Role.REPORT, resources))["findings"]
-    findings = (*(Finding.from_json(finding) for finding in told), *report.findings)
-    return replace(report, verdict=Verdict.INVALID, findings=findings)
 
 
 def _again(work: Work, reason: str) -> Outcome:

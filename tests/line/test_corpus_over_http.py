@@ -48,7 +48,7 @@ KINDS = {"cii": 235, "ubl-invoice": 249, "ubl-creditnote": 24, "facturx-pdf": 15
 
 NO_DAY = (
     "the official rules let a date pass that no calendar holds (31 February, a 13th month, letters behind it); "
-    "the line refuses what it cannot read"
+    "what no reader can read is invalid"
 )
 
 EXCEPTIONS = {

@@ -254,6 +254,32 @@ def test_a_page_that_says_other_than_its_xml_is_a_warning() -> None:
     assert (unread.rule, unread.severity) == ("HOUSE-PDF-UNREAD", Severity.WARNING)
 
 
+def test_what_the_rules_pass_and_no_reader_can_read_is_invalid() -> None:
+    data = FORMATS["cii"].write(invoice()).replace(b"20261031", b"20159999")
+    report = judge(data, french=True)
+    assert report.verdict is Verdict.INVALID
+    assert set(_fatal(report)) == {"XML-VALUE"}
+    finding = report.findings[0]
+    assert (finding.rule, finding.terms) == ("XML-VALUE", ("BT-9",))
+    assert finding.line is not None
+    assert b"20159999" in data.splitlines()[finding.line - 1]
+    failed = {name for name, verdict in _layers(report).items() if verdict is LayerVerdict.FAILED}
+    assert failed == {"xml"}
+    assert judge(_pdf(data)).verdict is Verdict.INVALID
+
+
+def test_a_page_beside_data_that_cannot_be_read_is_told_as_not_compared() -> None:
+    page = typeset(invoice(), created=datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC))
+    data = FORMATS["cii"].write(invoice()).replace(b"20261031", b"20159999")
+    report = judge(data, page=page)
+    assert set(_fatal(report)) == {"XML-VALUE"}
+    assert [finding.rule for finding in _of_house(report)] == ["HOUSE-PDF-UNREAD"]
+    broken = FORMATS["cii"].write(SUMS["BR-CO-15"][0](invoice())).replace(b"20261031", b"20159999")
+    report = judge(broken, page=page)
+    assert "BR-CO-15" in _fatal(report)
+    assert [finding.rule for finding in _of_house(report)] == ["HOUSE-PDF-UNREAD"]
+
+
 @pytest.mark.parametrize(
     ("attached", "rule"),
     [
