@@ -69,6 +69,9 @@ _TOTALS = {
     "with_vat": "BT-112",
 }
 """Totals of an order that its lines give, and their terms."""
+_SUGGESTIONS, _CANDIDATES, _COMPARED = 3, 500, 40
+"""How many unknown lines are told which may be meant, among how many lines, by how many characters of their names:
+comparing names is quadratic, and whoever calls chooses both sides."""
 _EXACT = decimal.Context(prec=100, rounding=decimal.ROUND_HALF_UP)
 _ZERO = Decimal(0)
 
@@ -252,12 +255,17 @@ class _Work:
 
     def _named_lines(self) -> Iterator[Finding]:
         """Lines that the order does not have, named twice, or of no quantity."""
-        known, seen = {line.id for line in self.order.lines}, set[str]()
-        for at, one in enumerate(self.dispatch.lines):
+        ordered, named = self.order.lines, self.dispatch.lines
+        if len(named) > len(ordered):
+            says, expected = "The call names more lines than the order has.", f"at most {len(ordered)}"
+            yield _finding("DELIVERY-LINE", says, "/lines", ("BT-132",), found=str(len(named)), expected=expected)
+            return
+        known, seen, unknown = {line.id for line in ordered}, set[str](), 0
+        for at, one in enumerate(named):
             path = f"/lines/{at}"
             if one.line not in known:
-                near = difflib.get_close_matches(one.line, known, n=1, cutoff=0.6)
-                fix = f"Did you mean {near[0]}?" if near else f"Lines of the order: {', '.join(sorted(known)[:20])}."
+                unknown += 1
+                fix = self._meant(one.line) if unknown <= _SUGGESTIONS else None
                 says = "The order has no such line."
                 yield _finding("DELIVERY-LINE", says, f"{path}/line", ("BT-132",), found=one.line[:100], fix=fix)
             elif one.line in seen:
@@ -268,6 +276,12 @@ class _Work:
                 says = "A delivered quantity is more than nothing."
                 where, found = f"{path}/quantity", format(one.quantity, "f")
                 yield _finding("DELIVERY-QUANTITY", says, where, ("BT-129",), found=found, expected="above 0")
+
+    def _meant(self, name: str) -> str:
+        """Which line of the order an unknown name may mean."""
+        known = {line.id[:_COMPARED]: line.id[:100] for line in self.order.lines[:_CANDIDATES]}
+        near = difflib.get_close_matches(name[:_COMPARED], known, n=1, cutoff=0.6)
+        return f"Did you mean {known[near[0]]}?" if near else f"Lines of the order: {', '.join(list(known)[:20])}."
 
     def _delivered(self) -> list[tuple[OrderLine, DispatchLine, Decimal]]:
         """What is delivered, in the order of the order."""

@@ -21,7 +21,7 @@ from aiohttp import web
 from gateway.api import bodies, documents, drafting, orders, problems, queries, shapes
 from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.keys import RESOURCES, RING
-from gateway.api.limits import LIMITS
+from gateway.api.limits import LIMITS, Budget
 from gateway.compute import Interrupted
 from gateway.errors import Busy, Conflict, Malformed, NotFound, Rejected, UnknownFormat
 from gateway.store import orders as store
@@ -63,12 +63,12 @@ _Act: TypeAlias = Callable[[_Call, OrderRow, Sequence[DeliveryRow]], Awaitable[U
 
 async def deliver(request: web.Request) -> web.Response:
     """Record a delivery and issue its invoice, once for its Idempotency-Key."""
-    return await _issued(await _call(request), _deliver)
+    return await _issued(request, _deliver)
 
 
 async def correct(request: web.Request) -> web.Response:
     """Issue another invoice for a delivery whose invoice was refused."""
-    return await _issued(await _call(request), _correct)
+    return await _issued(request, _correct)
 
 
 async def read(request: web.Request) -> web.Response:
@@ -81,44 +81,51 @@ async def read(request: web.Request) -> web.Response:
     return shapes.answer(orders.delivery(found))
 
 
-async def _call(request: web.Request) -> _Call:
+async def _issued(request: web.Request, act: _Act) -> web.Response:
+    """Issue an invoice and answer where its delivery stands.
+
+    The call counts as an upload until it is issued, as its bytes are held while it waits for its turn and is drafted.
+    """
+    wait = documents.preferred_wait(request)
+    try:
+        with request.app[LIMITS].upload(request[CALLER].public_id) as budget:
+            call = await _call(request, budget)
+            order_id, delivery_id, replayed = await _recorded(call, act)
+    except _Uninvoiced as refused:
+        return _refusal(request, refused.draft)
+    request.app[RING]()
+    return await _answer(request, order_id, delivery_id, replayed=replayed, wait=wait)
+
+
+async def _call(request: web.Request, budget: Budget) -> _Call:
     queries.only(request, ())
     if request.content_type != "application/json":
         raise UnknownFormat("this address takes application/json")
-    with request.app[LIMITS].upload(request[CALLER].public_id) as budget:
-        body = await bodies.read(request, SIZE_LIMIT, budget)
+    body = await bodies.read(request, SIZE_LIMIT, budget)
     if not body.strip():
         raise Malformed("the body is empty; a delivery has at least its date")
     return _Call(request, body, idempotency_key(request), orders.fingerprint(request, body))
 
 
-async def _issued(call: _Call, act: _Act) -> web.Response:
-    """Try until the order stands still, then answer where the delivery stands."""
+async def _recorded(call: _Call, act: _Act) -> tuple[UUID, UUID, bool]:
+    """Try until the order stands still: the order, the delivery, and whether the call was answered before."""
     request = call.request
     account, resources = request[CALLER].account, request.app[RESOURCES]
-    wait, replayed = documents.preferred_wait(request), False
     async with resources.pool.account(account.id) as connection:
         order_id = (await orders.find(request, connection)).id
-    async with _alone(order_id):
+    async with alone(order_id):
         for _ in range(ATTEMPTS):
             async with resources.pool.account(account.id, snapshot=True) as connection:
                 order = await store.get(connection, order_id)
                 before = await store.deliveries(connection, order_id)
                 known = await store.issued_for(connection, call.key, call.fingerprint) if call.key else None
             if known is not None:
-                delivery_id, replayed = known, True
-                break
+                return order_id, known, True
             try:
-                delivery_id = await act(call, order, before)
-                break
+                return order_id, await act(call, order, before), False
             except Changed:
                 continue
-            except _Uninvoiced as refused:
-                return _refusal(request, refused.draft)
-        else:
-            raise Busy("the order is being delivered by others; try again", timedelta(seconds=1))
-    request.app[RING]()
-    return await _answer(call, order_id, delivery_id, replayed=replayed, wait=wait)
+    raise Busy("the order is being delivered by others; try again", timedelta(seconds=1))
 
 
 def _refusal(request: web.Request, draft: drafting.Answer) -> web.Response:
@@ -127,8 +134,9 @@ def _refusal(request: web.Request, draft: drafting.Answer) -> web.Response:
     return problems.answer(request, error, checked=list(draft.checked), invoice=dict(draft.shown))
 
 
-async def _answer(call: _Call, order_id: UUID, delivery_id: UUID, *, replayed: bool, wait: int | None) -> web.Response:
-    request = call.request
+async def _answer(
+    request: web.Request, order_id: UUID, delivery_id: UUID, *, replayed: bool, wait: int | None
+) -> web.Response:
     account = request[CALLER].account
     found = await _one(request, order_id, delivery_id)
     headers = {"Location": f"{orders.location(order_id)}/deliveries/{delivery_id}"}
@@ -262,7 +270,7 @@ def _named(request: web.Request, found: Sequence[DeliveryRow]) -> DeliveryRow:
 
 
 @asynccontextmanager
-async def _alone(order_id: UUID) -> AsyncIterator[None]:
+async def alone(order_id: UUID) -> AsyncIterator[None]:
     """Hold other deliveries of the same order back, in this process."""
     lock = _ORDERS.setdefault(order_id, asyncio.Lock())
     async with lock:

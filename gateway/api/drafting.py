@@ -167,6 +167,10 @@ def _corrected(dispatch: Dispatch, question: Question) -> Dispatch:
 
 def _changed(dispatch: Dispatch, question: Question) -> Iterator[Finding]:
     """A correction mends the invoice, not what was delivered."""
+    if len(dispatch.lines) > len(question.quantities):
+        found, expected = f"{len(dispatch.lines)} lines", f"at most {len(question.quantities)}"
+        yield _same("its lines and quantities stay", "BT-129", "/lines", found, expected)
+        return
     before = json_form.form(dict(question.previous or {}), Dispatch, partial=True)
     if dispatch.date not in (None, before.date):
         yield _same("its date stays", "BT-72", "/date", str(dispatch.date), str(before.date))

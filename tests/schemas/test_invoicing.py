@@ -125,6 +125,24 @@ def test_what_the_call_names_wrongly_is_told_at_once():
     assert found.findings[1].fix == "Did you mean 10?"
 
 
+def test_however_many_and_long_the_names_only_a_few_are_compared():
+    names = [f"{at:>5}".replace(" ", "x") + "abcdefghij" * 20 for at in range(200)]
+    order = replace(COMFORT, lines=tuple(replace(COMFORT.lines[0], id=name) for name in names))
+    found = drafted(order, part(*((name.replace("j", "k"), "1") for name in names)))
+    assert [one.rule for one in found.findings] == ["DELIVERY-LINE"] * 200
+    assert [one.fix for one in found.findings[:3]] == [f"Did you mean {name[:100]}?" for name in names[:3]]
+    assert {one.fix for one in found.findings[3:]} == {None}
+    strange = drafted(order, part(("?", "1"))).findings[0].fix
+    assert strange is not None
+    assert len(strange) < 1_000
+
+
+def test_more_lines_than_the_order_has_are_not_looked_at():
+    found = drafted(COMFORT, part(*((f"{at}", "1") for at in range(4))))
+    assert told(found) == {("DELIVERY-LINE", "/lines")}
+    assert (found.findings[0].found, found.findings[0].expected) == ("4", "at most 3")
+
+
 def test_an_order_without_vat_is_completed_by_the_call():
     assert told(drafted(BASIC, part(("1", "1"), ("2", "5")))) == {
         ("DELIVERY-MISSING", "/invoice/lines/0/vat"),

@@ -6,17 +6,23 @@ import asyncio
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
 
+from gateway.api import deliveries
+from gateway.api.limits import LIMITS
+from gateway.clock import SettableClock
+from gateway.compute import Compute
 from gateway.lifecycle import Role
 from gateway.store import documents
+from gateway.store.pool import Pool
 from schemas import json_form
 from schemas.invoice import Invoice
-from tests.gateway.api.conftest import Api, answered, conforms, numbered, problem, sample
+from tests.gateway.api.conftest import Api, answered, conforms, numbered, problem, sample, serving
 
 ORDER = "order/order-x-comfort.xml"
 PAYMENT = {"transfers": [{"account": "FR7630006000011234567890189"}]}
@@ -372,6 +378,24 @@ async def test_a_call_that_cannot_be_followed_changes_nothing(
     assert await count(api, "order_delivery") == 0
 
 
+async def test_a_call_counts_as_an_upload_until_it_is_issued(
+    pool: Pool, compute: Compute, clock: SettableClock, tmp_path: Path
+) -> None:
+    async with serving(pool, compute, clock, tmp_path, uploads_at_once=1) as api:
+        key = await api.key(await api.account())
+        order = await kept(api, key)
+        assert api.client.app is not None
+        limits = api.client.app[LIMITS]
+        async with deliveries.alone(UUID(order.rpartition("/")[2])):
+            queued = asyncio.create_task(deliver(api, key, order, call(("10", "1"))))
+            await asyncio.sleep(0.5)
+            assert limits.held > 0
+            await problem(await deliver(api, key, order, call(("10", "1"))), 429, "too-many")
+        await answered(await queued, 201)
+        assert limits.held == 0
+        await answered(await deliver(api, key, order, call(("10", "1"))), 201)
+
+
 async def test_a_despatch_advice_is_delivered_once(api: Api) -> None:
     key = await api.key(await api.account())
     order = await kept(api, key)
@@ -435,6 +459,9 @@ async def test_a_refused_invoice_is_corrected_for_the_same_delivery(api: Api) ->
     assert refused["invoice"]["halted"] == "the invoice number is already used"
     assert (await shown(api, key, order))["lines"][0]["remaining"] == "1"
     correct = refused["links"]["correct"]
+    many = {"lines": [{"line": "10"}, {"line": "20"}]}
+    told = await problem(await api.client.post(correct, json=many, headers=key), 422, "rejected")
+    assert rules(told) == {("DELIVERY-SAME", "/lines")}
     other = {"date": "2026-11-22", "despatch_advice": "BL-2", "lines": [{"line": "10", "quantity": "2"}]}
     told = await problem(await api.client.post(correct, json=other, headers=key), 422, "rejected")
     assert rules(told) == {("DELIVERY-SAME", f"/{path}") for path in ("date", "despatch_advice", "lines/0")}
