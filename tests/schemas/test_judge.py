@@ -256,7 +256,7 @@ def test_a_page_that_says_other_than_its_xml_is_a_warning() -> None:
 
 def test_what_the_rules_pass_and_no_reader_can_read_is_invalid() -> None:
     data = FORMATS["cii"].write(invoice()).replace(b"20261031", b"20159999")
-    report = judge(data, french=True)
+    report = judge(data)
     assert report.verdict is Verdict.INVALID
     assert set(_fatal(report)) == {"XML-VALUE"}
     finding = report.findings[0]
