@@ -194,6 +194,7 @@ async def _correct(call: _Call, order: OrderRow, before: Sequence[DeliveryRow]) 
         raise Conflict(f"invoice {refused.number} of this delivery was not refused; there is nothing to correct")
     async with resources.pool.account(account.id) as connection:
         free = await store.number_is_free(connection, refused.document_id)
+        said = await store.said(connection, refused.document_id)
     question = drafting.Question(
         order=order.form,
         body=call.body,
@@ -201,7 +202,7 @@ async def _correct(call: _Call, order: OrderRow, before: Sequence[DeliveryRow]) 
         today=resources.clock.now().date(),
         french=account.french,
         rules=resources.rules,
-        previous=refused.call,
+        previous=said,
         quantities=found.quantities,
         keep_number=free,
     )

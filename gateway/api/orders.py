@@ -19,7 +19,17 @@ from gateway.errors import Busy, Malformed, NotFound, Rejected, TooLarge, Unknow
 from gateway.resources import Resources
 from gateway.store import documents, orders
 from gateway.store.identifiers import new_id
-from gateway.store.orders import OPEN, PAGE_LIMIT, STATES, DeliveryRow, Filter, IssuedRow, NewOrder, OrderRow
+from gateway.store.orders import (
+    OPEN,
+    PAGE_LIMIT,
+    STATES,
+    DeliveryRow,
+    Filter,
+    IssuedRow,
+    NewOrder,
+    OrderHead,
+    OrderRow,
+)
 from schemas.xml import Unreadable
 from signing.chain import instant
 
@@ -109,7 +119,7 @@ async def read(request: web.Request) -> web.Response:
     queries.only(request, ())
     account = request[CALLER].account
     async with request.app[RESOURCES].pool.account(account.id) as connection:
-        order = await find(request, connection)
+        order = await orders.get(connection, (await find(request, connection)).id)
         delivered = await orders.deliveries(connection, order.id)
     return shapes.answer(whole(order, delivered))
 
@@ -139,13 +149,13 @@ async def close(request: web.Request) -> web.Response:
     return shapes.answer(whole(closed, delivered))
 
 
-async def find(request: web.Request, connection: Any) -> OrderRow:
+async def find(request: web.Request, connection: Any) -> OrderHead:
     """The order named in the path, of this account. Raises NotFound."""
     try:
         order_id = UUID(request.match_info["id"])
     except ValueError as unknown:
         raise NotFound("there is no such order") from unknown
-    order = await orders.get(connection, order_id)
+    order = await orders.head(connection, order_id)
     if order.account_id != request[CALLER].account.id:
         raise NotFound("there is no such order")
     return order
@@ -171,7 +181,7 @@ def delivered_in_all(deliveries: Sequence[DeliveryRow]) -> dict[str, Decimal]:
     return total
 
 
-def summary(order: OrderRow) -> dict[str, Any]:
+def summary(order: OrderHead) -> dict[str, Any]:
     """An order as a list shows it."""
     here = location(order.id)
     return {

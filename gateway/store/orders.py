@@ -33,8 +33,8 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class OrderRow:
-    """An order as it is kept."""
+class OrderHead:
+    """An order as a list shows it."""
 
     account_id: UUID
     id: UUID
@@ -48,15 +48,21 @@ class OrderRow:
     total: Decimal | None
     format: str
     sha256: str
+    state: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow(OrderHead):
+    """An order as it is kept."""
+
     form: Mapping[str, Any]
     """The order in its JSON form."""
     unknown: tuple[str, ...]
     remarks: tuple[Mapping[str, Any], ...]
     """Findings that refused nothing."""
-    state: str
-    version: int
-    created_at: datetime
-    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,6 @@ class IssuedRow:
     take: int
     document_id: UUID
     number: str
-    call: Mapping[str, Any]
     created_at: datetime
     stage: Stage
     halted: str | None
@@ -152,10 +157,12 @@ class Changed(Exception):
     """The order does not stand any more as it stood when the invoice was drafted; nothing was written."""
 
 
-_COLUMNS = (
+_HEAD = (
     "account_id, order_id, participant, number, buyer, buyer_name, seller, issue_date, currency, total, format, "
-    "sha256, form, unknown, remarks, state, version, created_at, updated_at"
+    "sha256, state, version, created_at, updated_at"
 )
+_COLUMNS = f"{_HEAD}, form, unknown, remarks"
+"""With what may be large: an order of thousands of lines is read only by whom it concerns."""
 
 
 async def keep(connection: Connection, new: NewOrder) -> tuple[OrderRow, bool]:
@@ -249,17 +256,27 @@ async def get(connection: Connection, order_id: UUID) -> OrderRow:
     row = await connection.fetchrow(f"select {_COLUMNS} from purchase_order where order_id = $1", order_id)  # noqa: S608
     if row is None:
         raise NotFound("there is no such order")
-    return _order(row)
+    values = dict(row)
+    unknown, remarks = tuple(values.pop("unknown")), tuple(values.pop("remarks"))
+    return OrderRow(**_named(values), unknown=unknown, remarks=remarks)
+
+
+async def head(connection: Connection, order_id: UUID) -> OrderHead:
+    """One order of the account without its lines. Raises NotFound."""
+    row = await connection.fetchrow(f"select {_HEAD} from purchase_order where order_id = $1", order_id)  # noqa: S608
+    if row is None:
+        raise NotFound("there is no such order")
+    return OrderHead(**_named(row))
 
 
 async def page(
     connection: Connection, wanted: Filter, after: str | None, limit: int
-) -> tuple[tuple[OrderRow, ...], str | None]:
+) -> tuple[tuple[OrderHead, ...], str | None]:
     """Orders of the account, newest first, and the cursor of the next page (None at the end). Raises Malformed."""
     before_at, before_id = _split(after) if after else (None, None)
     rows = await connection.fetch(
         f"""
-        select {_COLUMNS} from purchase_order
+        select {_HEAD} from purchase_order
         where ($1::timestamptz is null or (created_at, order_id) < ($1, $2::uuid))
           and ($3::text is null or state = $3) and ($4::text is null or number = $4)
           and ($5::text is null or buyer = $5) and ($6::text is null or participant = $6)
@@ -276,7 +293,7 @@ async def page(
         wanted.created_until,
         limit + 1,
     )
-    found = tuple(_order(row) for row in rows[:limit])
+    found = tuple(OrderHead(**_named(row)) for row in rows[:limit])
     return found, _join(found[-1]) if len(rows) > limit else None
 
 
@@ -295,7 +312,7 @@ async def deliveries(connection: Connection, order_id: UUID) -> tuple[DeliveryRo
     )
     issued = await connection.fetch(
         """
-        select i.delivery_id, i.take, i.document_id, i.number, i.call, i.created_at, d.stage, d.halted, d.status
+        select i.delivery_id, i.take, i.document_id, i.number, i.created_at, d.stage, d.halted, d.status
         from order_invoice i join document d using (account_id, document_id)
         where i.delivery_id = any($1) order by i.take
         """,
@@ -332,6 +349,14 @@ async def issued_for(connection: Connection, key: str, fingerprint: bytes) -> UU
         "select delivery_id from order_invoice where document_id = $1", document_id
     )
     return found
+
+
+async def said(connection: Connection, document_id: UUID) -> Mapping[str, Any]:
+    """What the calls that made this invoice said."""
+    call: Mapping[str, Any] = await connection.fetchval(
+        "select call from order_invoice where document_id = $1", document_id
+    )
+    return call
 
 
 async def number_is_free(connection: Connection, document_id: UUID) -> bool:
@@ -469,15 +494,10 @@ def _submission(what: Issue, data: bytes) -> Submission:
     )
 
 
-def _order(row: Mapping[str, Any]) -> OrderRow:
+def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a row by the names of our fields."""
     values = dict(row)
-    return OrderRow(
-        id=values.pop("order_id"),
-        sha256=bytes(values.pop("sha256")).hex(),
-        unknown=tuple(values.pop("unknown")),
-        remarks=tuple(values.pop("remarks")),
-        **values,
-    )
+    return {"id": values.pop("order_id"), "sha256": bytes(values.pop("sha256")).hex(), **values}
 
 
 def _issued(row: Mapping[str, Any]) -> IssuedRow:
@@ -485,7 +505,6 @@ def _issued(row: Mapping[str, Any]) -> IssuedRow:
         row["take"],
         row["document_id"],
         row["number"],
-        row["call"],
         row["created_at"],
         Stage(row["stage"]),
         row["halted"],
@@ -493,7 +512,7 @@ def _issued(row: Mapping[str, Any]) -> IssuedRow:
     )
 
 
-def _join(order: OrderRow) -> str:
+def _join(order: OrderHead) -> str:
     return base64.urlsafe_b64encode(f"{order.created_at.isoformat()}|{order.id}".encode()).decode().rstrip("=")
 
 

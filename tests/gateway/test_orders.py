@@ -209,6 +209,27 @@ async def test_pages_hold_every_order_once(pool: Pool) -> None:
     assert seen[0] == "B-6"
 
 
+async def test_what_may_be_large_is_read_only_where_it_is_needed(pool: Pool) -> None:
+    account = await open_account(pool)
+    order = await kept(pool, account)
+    made = issue(order, call={"date": "2026-11-23", "large": "x" * 1_000})
+    await orders.issue(pool, made, delivery())
+    read: list[str] = []
+
+    def noted(text: str) -> Any:
+        read.append(text)
+        return json.loads(text)
+
+    async with pool.account(account.id) as connection:
+        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=noted)
+        (listed,), _ = await orders.page(connection, orders.Filter(), None, 200)
+        assert (listed.id, listed.number) == (order.id, "B-1")
+        assert (await orders.head(connection, order.id)).sha256 == order.sha256
+        await orders.deliveries(connection, order.id)
+        assert read == ["[]"]  # the remarks of the delivery
+        assert await orders.said(connection, made.document_id) == made.call
+
+
 @pytest.mark.parametrize("table", ["order_delivery", "order_delivery_line", "order_invoice"])
 async def test_what_was_delivered_and_invoiced_is_append_only(pool: Pool, table: str) -> None:
     account = await open_account(pool)
