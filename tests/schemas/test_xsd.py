@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 
 from schemas import rulebook, xml, xsd
 from schemas.catalogue import FORMATS, chain
-from schemas.finding import LayerVerdict
+from schemas.finding import LayerVerdict, Severity, Verdict
+from schemas.judge import judge
 from schemas.rulebooks import en16931, facturx
 from tests.schemas.sample_invoice import invoice
 
@@ -64,6 +67,68 @@ def test_breaches_are_counted_out() -> None:
         FORMATS["cii"].write(invoice()).replace(b"</ram:SpecifiedTradeProduct>", many + b"</ram:SpecifiedTradeProduct>")
     )
     assert 1 <= len(xsd.check(_file("cii"), xml.parse(data))) <= xsd.BREACHES_LIMIT
+
+
+def test_a_type_that_does_not_exist_is_told_by_the_gate() -> None:
+    """xmlschema raises on it."""
+    named = b'<rsm:ExchangedDocument xmlns:q="http://www.w3.org/2001/XMLSchema-instance" q:type="foo">'
+    data = FORMATS["cii"].write(invoice()).replace(b"<rsm:ExchangedDocument>", named)
+    assert named in data
+    findings = xsd.check(_file("cii"), xml.parse(data))
+    assert "foo" in findings[0].says
+    assert findings[0].line
+    assert judge(data).verdict is Verdict.INVALID
+
+
+def test_a_refusal_without_words_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = xml.parse(FORMATS["ubl-invoice"].write(invoice()).replace(b"2026-10-01", b"2026-02-31"))
+    monkeypatch.setattr(xsd, "BREACHES_LIMIT", 0)
+    (finding,) = xsd.check(_file("ubl-invoice"), tree)
+    assert (finding.rule, finding.severity) == ("XSD", Severity.FATAL)
+    assert finding.says
+
+
+def test_what_only_the_gate_refuses_is_told_in_its_words() -> None:
+    """A space that XML Schema does not know before an amount: xmlschema takes it away and reads on."""
+    data = FORMATS["ubl-invoice"].write(invoice()).replace(b'"EUR">1200.00', '"EUR">\u00a01200.00'.encode())
+    assert "\u00a0".encode() in data
+    assert "1200.00" in xsd.check(_file("ubl-invoice"), xml.parse(data))[0].says
+
+
+def test_threads_do_not_take_the_words_of_each_other() -> None:
+    file = _file("ubl-invoice")
+    good = FORMATS["ubl-invoice"].write(invoice())
+    trees = [xml.parse(good), xml.parse(good.replace(b"2026-10-01", b"2026-02-31"))] * 100
+    with ThreadPoolExecutor(4) as threads:
+        counts = list(threads.map(lambda tree: len(xsd.check(file, tree)), trees))
+    assert counts == [0, 1] * 100
+
+
+@pytest.mark.parametrize(
+    ("syntax", "end", "many"),
+    [
+        ("cii", b"</rsm:CrossIndustryInvoice>", b"<x/>"),
+        ("ubl-invoice", b"<cbc:DueDate>", b'<cbc:Note x=""/>'),
+    ],
+)
+def test_a_wide_tree_is_refused_soon(syntax: str, end: bytes, many: bytes) -> None:
+    data = FORMATS[syntax].write(invoice())
+    assert end in data
+    tree = xml.parse(data.replace(end, many * 40_000 + end))
+    started = time.perf_counter()
+    findings = xsd.check(_file(syntax), tree)
+    assert time.perf_counter() - started < 4
+    assert 1 <= len(findings) <= xsd.BREACHES_LIMIT
+
+
+def test_a_wide_tree_that_is_right_passes_and_its_breaches_have_places() -> None:
+    line = invoice().lines[0]
+    lines = tuple(replace(line, id=str(place)) for place in range(1, xsd.CHILDREN_LIMIT + 100))
+    data = FORMATS["ubl-invoice"].write(replace(invoice(), lines=lines))
+    assert xsd.check(_file("ubl-invoice"), xml.parse(data)) == ()
+    (finding,) = xsd.check(_file("ubl-invoice"), xml.parse(data.replace(b"<cbc:ID>2050<", b'<cbc:ID x="">2050<')))
+    assert finding.line == data[: data.index(b"<cbc:ID>2050<")].count(b"\n") + 1
+    assert "InvoiceLine[2050]" in finding.path
 
 
 def test_a_broken_schema_judges_nothing(tmp_path: Path) -> None:
