@@ -404,11 +404,13 @@ async def issue(pool: Pool, what: Issue, delivery: NewDelivery | None) -> str:
 
 
 async def close(connection: Connection, order_id: UUID, now: datetime) -> OrderRow:
-    """Nothing more will be delivered of an order; closing it again changes nothing. Raises NotFound."""
+    """Nothing more will be delivered of an order, and its number is free for another; one that was delivered whole is
+    closed too. Closing it again changes nothing. Raises NotFound.
+    """
     row = await connection.fetchrow("select state from purchase_order where order_id = $1 for no key update", order_id)
     if row is None:
         raise NotFound("there is no such order")
-    if row["state"] == OPEN:
+    if row["state"] != CLOSED:
         await _move(connection, order_id, CLOSED, now)
     return await get(connection, order_id)
 

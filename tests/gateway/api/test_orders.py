@@ -127,13 +127,15 @@ async def test_an_order_is_kept_once(api: Api) -> None:
     assert await count(api, "purchase_order") == 1
 
 
-async def test_a_changed_order_takes_the_place_of_a_closed_one(api: Api) -> None:
+@pytest.mark.parametrize("lines", [[("10", "1")], []], ids=["in part", "whole"])
+async def test_a_changed_order_takes_the_place_of_a_closed_one(api: Api, lines: list[tuple[str, str]]) -> None:
     key = await api.key(await api.account())
     order = await kept(api, key)
-    await answered(await deliver(api, key, order, call(("10", "1"))), 201)
+    await answered(await deliver(api, key, order, call(*lines)), 201)
     changed = sample(ORDER).replace(b">120<", b">121<")
     await problem(await hand_in(api, key, changed), 409, "conflict")
-    await answered(await api.client.post(f"{order}/close", headers=key), 200)
+    closed = await answered(await api.client.post(f"{order}/close", headers=key), 200, "OrderWhole")
+    assert closed["state"] == "closed"
     again = await hand_in(api, key, sample(ORDER))
     assert (await answered(again, 201))["links"]["self"] == order
     assert again.headers["Idempotent-Replayed"] == "true"
