@@ -142,8 +142,14 @@ def draft(order: Order, dispatch: Dispatch, setting: Setting) -> Draft:
 
 
 def numbered(data: bytes, number: str) -> bytes:
-    """A drafted invoice in its JSON form with its number (BT-1) instead of NUMBERLESS."""
-    return data.replace(f'"number": "{NUMBERLESS}"'.encode(), f'"number": {json.dumps(number)}'.encode(), 1)
+    """A drafted invoice in its JSON form (of json_form.write) with its number (BT-1) instead of NUMBERLESS.
+
+    One that bears a number of its own stays as it is. The number is the first member: no other is touched.
+    """
+    head = f'{{\n  "number": "{NUMBERLESS}"'.encode()
+    if not data.startswith(head):
+        return data
+    return f'{{\n  "number": {json.dumps(number)}'.encode() + data[len(head) :]
 
 
 def over(base: T, given: T | None) -> T:

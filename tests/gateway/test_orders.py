@@ -68,7 +68,7 @@ def issue(order: OrderRow, **more: Any) -> Issue:
         "delivery_id": new_id(NOON),
         "document_id": new_id(NOON),
         "take": 1,
-        "invoice": json.dumps({"number": "0"}).encode(),
+        "invoice": json.dumps({"number": "0"}, indent=2).encode(),
         "number": "",
         "series": "F2026-",
         "call": {"date": "2026-11-23"},

@@ -325,6 +325,16 @@ def test_the_number_is_put_in_when_it_is_given():
     assert json_form.read(data) == replace(invoice, number='F-"1"')
 
 
+@pytest.mark.parametrize("own", ["0", "OWN-1"])
+def test_only_the_invoices_own_number_is_put_in(own: str):
+    said = json_form.form(
+        {"number": own, "preceding": [{"number": "0"}], "payment": {"card": {"number": "0"}}}, Invoice, partial=True
+    )
+    invoice = drafted(COMFORT, part(("10", "1"), invoice=said)).invoice
+    data = numbered(json_form.write(invoice), "F-1")
+    assert json_form.read(data) == replace(invoice, number="F-1" if own == "0" else "OWN-1")
+
+
 def test_the_invoice_of_a_comfort_order_passes_the_french_rules():
     said = Invoice(due_date=date(2026, 12, 24), notes=(*NOTES, Note(text="B2B", subject="BAR")))
     seller = json_form.form(
