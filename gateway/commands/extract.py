@@ -203,7 +203,7 @@ def _places(sources: list[Source], options: argparse.Namespace) -> dict[int, str
 
 def _named(found: Found, place: str, everything: bool) -> Iterator[tuple[Taken, str]]:
     """Each file and where it goes."""
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     for one in found.files:
         yield one, os.path.join(place, files.safe_name(one.name, taken)) if everything else place
 

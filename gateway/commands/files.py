@@ -194,17 +194,22 @@ def reason(error: OSError) -> Told:
     return told or Told(error.strerror or type(error).__name__, error.strerror or type(error).__name__)
 
 
-def safe_name(name: str, taken: set[str]) -> str:
-    """A file name for what a document brings along: no path, not hidden, short, and free among `taken` (lower case)."""
+def safe_name(name: str, taken: dict[str, int]) -> str:
+    """A file name for what a document brings along: no path, not hidden, short, and free among `taken`.
+
+    `taken` holds the names given away (lower case), each with the number to try for the next of that name, so that
+    thousands of one name do not count up anew each time.
+    """
     last = name.replace("\\", "/").rpartition("/")[2]
     clean = "".join(sign if sign.isprintable() and sign not in '<>:"|?*' else "_" for sign in last)
     clean = clean.strip(" .") or "attachment"
     stem, ending = os.path.splitext(clean)
     stem, ending = _cut(stem, 150), _cut(ending, 20)
-    free, number = stem + ending, 2
+    free = wanted = stem + ending
     while free.lower() in taken:
-        free, number = f"{stem}-{number}{ending}", number + 1
-    taken.add(free.lower())
+        number = taken[wanted.lower()]
+        free, taken[wanted.lower()] = f"{stem}-{number}{ending}", number + 1
+    taken[free.lower()] = 2
     return free
 
 

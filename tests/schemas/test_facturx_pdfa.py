@@ -8,6 +8,7 @@ import pickle
 import random
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pikepdf
@@ -17,8 +18,9 @@ from pikepdf import Name
 from pikepdf import pdfa as checker
 
 from schemas.formats.facturx import pdfa
-from schemas.formats.facturx.extract import NAMES, Embedded, extract
+from schemas.formats.facturx.extract import FILES_LIMIT, NAMES, Embedded, extract
 from schemas.formats.facturx.pdfa import Description, NotPdfA
+from schemas.xml import Unreadable
 from tests.schemas import hybrid_pdf as made
 from tests.schemas.hybrid_pdf import XML, action, root
 
@@ -206,6 +208,23 @@ def test_attachments_go_along_under_names_no_reader_confuses() -> None:
         keys = [bytes(key) for key in list(pdf.Root.Names.EmbeddedFiles.Names)[::2]]
         assert keys == sorted(keys)
         assert len(pdf.Root.AF) == len(files) + 1
+
+
+def test_as_many_files_go_along_as_are_read_and_no_more() -> None:
+    """Also when all are called the same; what is too much is refused before any work is done for it."""
+    files = tuple(Embedded("Plan.pdf", "application/pdf", b"%d" % number) for number in range(FILES_LIMIT))
+    found = extract(pdfa.attach(made.page(), XML, WHAT, files[:-1]))
+    assert found.xml == XML
+    assert [other.data for other in found.others if other.name == "Plan-99.pdf"] == [b"98"]
+    assert len({other.name.lower() for other in found.others}) == FILES_LIMIT - 1
+    start = time.process_time()
+    for many in (files, files * 200):
+        with pytest.raises(Unreadable) as caught:
+            pdfa.attach(made.page(), XML, WHAT, many)
+        (finding,) = caught.value.findings
+        assert (finding.rule, finding.found) == ("PDF-SIZE", f"{len(many)} attachments")
+        assert finding.expected == f"at most {FILES_LIMIT - 1}"
+    assert time.process_time() - start < 5
 
 
 def test_a_large_attachment_goes_through_unharmed() -> None:

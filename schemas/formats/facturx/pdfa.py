@@ -17,8 +17,8 @@ from typing import Any
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String, pdfa
 
-from schemas.formats.facturx import mending, xmp
-from schemas.formats.facturx.extract import NAMES, Embedded, embedded_files, extract, xmp_packet
+from schemas.formats.facturx import door, mending, xmp
+from schemas.formats.facturx.extract import FILES_LIMIT, NAMES, Embedded, embedded_files, extract, xmp_packet
 from schemas.formats.facturx.proof import Proof, Shape, shapes
 
 PRODUCER = "Estafette"
@@ -75,7 +75,8 @@ class Description:
 def attach(page: bytes, xml: bytes, description: Description, attachments: Sequence[Embedded] = ()) -> bytes:
     """A Factur-X of a PDF/A page of ours and its invoice, checked and read back.
 
-    Raises NotPdfA, and Unreadable (PDF-SIZE) when page, invoice and attachments together are more than we read.
+    Raises NotPdfA, and Unreadable (PDF-SIZE) when page, invoice and attachments together are more than we read, or
+    the files are more than FILES_LIMIT, the invoice among them.
 
     The page's own claims of level A and PDF/UA are kept: its typesetter refuses to make what does not keep them. A page
     with nothing in it that was not checked before, in this process, is not checked in full again (see `proof`).
@@ -140,7 +141,16 @@ def assembled(
     attachments: Sequence[Embedded],
     claims: xmp.Claims | None = None,
 ) -> bytes:
-    """Page, invoice, attachments and metadata in one PDF, not checked. Without claims the page's own ones are kept."""
+    """Page, invoice, attachments and metadata in one PDF, not checked. Without claims the page's own ones are kept.
+
+    Raises Unreadable (PDF-SIZE): more attachments than any reader of ours would take out again.
+    """
+    if len(attachments) >= FILES_LIMIT:
+        says = f"A Factur-X carries at most {FILES_LIMIT} files, the invoice among them."
+        fix = "Put the supporting documents together into fewer files."
+        raise door.refusal(
+            "PDF-SIZE", says, found=f"{len(attachments)} attachments", expected=f"at most {FILES_LIMIT - 1}", fix=fix
+        )
     profile = description.profile
     invoice = Embedded(file_name_of(profile), "text/xml", xml, relationship_of(profile), "Factur-X invoice")
     with pikepdf.open(BytesIO(page)) as pdf:
@@ -166,7 +176,7 @@ def _embed(pdf: Pdf, files: Sequence[Embedded], created: datetime) -> None:
     """The files, the first of them the invoice, in the name tree and as associated files of the document."""
     at = _instant(created)
     pairs: list[tuple[str, Any]] = []
-    taken = set(NAMES) - {files[0].name}
+    taken = dict.fromkeys((name for name in NAMES if name != files[0].name), 2)
     for file in files:
         name = _free_name(file.name, taken)
         digest = hashlib.md5(file.data, usedforsecurity=False).digest()
@@ -194,15 +204,19 @@ def _media_type(text: str) -> str:
     return text if _MEDIA_TYPE.fullmatch(text) else "application/octet-stream"
 
 
-def _free_name(name: str, taken: set[str]) -> str:
-    """A file name that no other has, upper and lower case taken as the same, and that is no path."""
+def _free_name(name: str, taken: dict[str, int]) -> str:
+    """A file name that no other has, upper and lower case taken as the same, and that is no path.
+
+    `taken` holds the names in use (lower case), each with the number to try for the next of that name.
+    """
     name = _clean(name.replace("\\", "/").rpartition("/")[2]).lstrip(".") or "-"
     stem, dot, suffix = name.rpartition(".")
-    free, number = name, 2
+    free = name
     while free.lower() in taken:
+        number = taken[name.lower()]
         free = f"{stem or suffix}-{number}{dot if stem else ''}{suffix if stem else ''}"
-        number += 1
-    taken.add(free.lower())
+        taken[name.lower()] = number + 1
+    taken[free.lower()] = 2
     return free
 
 
