@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 
 from lxml import etree
@@ -157,8 +156,9 @@ def _breaches(rules: Rules, path: str, tree: etree._ElementTree, document: bytes
     if rules.artefact.kind is Kind.XSD:
         yield from xsd.check(path, tree)
         return
+    twins = xml.Twins()
     for assertion in _fired(path, document):
-        finding = _finding(rules, assertion, tree)
+        finding = _finding(rules, assertion, tree, twins)
         if finding.severity is Severity.FATAL and rules.only and not finding.rule.startswith(rules.only):
             continue
         yield finding
@@ -174,17 +174,17 @@ def _fired(path: str, document: bytes | Tree) -> tuple[Fired, ...]:
         light.discard()
 
 
-def _finding(rules: Rules, assertion: Fired, tree: etree._ElementTree) -> Finding:
+def _finding(rules: Rules, assertion: Fired, tree: etree._ElementTree, twins: xml.Twins) -> Finding:
     """An assertion as a finding. No flag means fatal, as the platforms take it."""
     severity = {"warning": Severity.WARNING, "information": Severity.INFO, "info": Severity.INFO}
     text = _clean(assertion.text, assertion.id)
-    element, attribute = locate(tree, assertion.location)
+    element, attribute = locate(tree, assertion.location, twins)
     return Finding(
         rule=assertion.id or _nameless(rules.layer, text),
         severity=severity.get(assertion.flag or assertion.role, Severity.FATAL),
         layer=rules.layer,
         says=text,
-        path=assertion.location if element is None else xml.path_of(element, attribute),
+        path=assertion.location if element is None else xml.path_of(element, attribute, twins),
         line=None if element is None else xml.line_of(element),
     )
 
@@ -209,8 +209,14 @@ _STEP = re.compile(r"/(?:\*:)?(?P<name>[\w.-]+)(?:\[namespace-uri\(\)='(?P<ns>[^
 _ATTRIBUTE = re.compile(r"/@(?:\*:)?(?P<name>[\w.-]+).*$")
 
 
-def locate(tree: etree._ElementTree, location: str) -> tuple[etree._Element | None, str]:
-    """The element that the location of an assertion names, and its attribute ("" for none); None when there is none."""
+def locate(
+    tree: etree._ElementTree, location: str, twins: xml.Twins | None = None
+) -> tuple[etree._Element | None, str]:
+    """The element that the location of an assertion names, and its attribute ("" for none); None when there is none.
+
+    `twins`: see `schemas.xml.path_of`.
+    """
+    counted = twins or xml.Twins()
     attribute = _ATTRIBUTE.search(location)
     steps = location[: attribute.start()] if attribute else location
     element: etree._Element | None = None
@@ -225,7 +231,7 @@ def locate(tree: etree._ElementTree, location: str) -> tuple[etree._Element | No
             element = tree.getroot() if tree.getroot().tag == tag else None
         else:
             assert element is not None
-            element = next(islice(element.iterchildren(tag), place - 1, None), None)
+            element = next(iter(counted.of(element, tag)[place - 1 : place]), None)
         if element is None:
             return None, ""
         at = step.end()

@@ -135,22 +135,50 @@ def select(query: etree.XPath, tree: etree._ElementTree) -> list[etree._Element]
     return [node for node in found if isinstance(node, etree._Element)] if isinstance(found, list) else []
 
 
-def path_of(element: etree._Element, attribute: str = "") -> str:
-    """The XPath of an element (or of its attribute), prefixes from PREFIXES; twins are told apart by their place."""
+class Twins:
+    """The children of each parent by name, counted once; for who asks for the paths of many elements of one tree.
+
+    It is kept no longer than the tree stays as it is.
+    """
+
+    def __init__(self) -> None:
+        self._children: dict[tuple[etree._Element, str], list[etree._Element]] = {}
+        self._places: dict[etree._Element, int] = {}
+
+    def of(self, parent: etree._Element, tag: str) -> list[etree._Element]:
+        """The children of that name, in document order."""
+        found = self._children.get((parent, tag))
+        if found is None:
+            found = self._children[parent, tag] = list(parent.iterchildren(tag))
+            self._places.update((child, place) for place, child in enumerate(found, 1))
+        return found
+
+    def place(self, element: etree._Element) -> int | None:
+        """The place of an element among its twins, from 1; None when it has none."""
+        parent = element.getparent()
+        if parent is None or len(self.of(parent, element.tag)) == 1:
+            return None
+        return self._places[element]
+
+
+def path_of(element: etree._Element, attribute: str = "", twins: Twins | None = None) -> str:
+    """The XPath of an element (or of its attribute), prefixes from PREFIXES; twins are told apart by their place.
+
+    Each call counts siblings, unless it is given the `twins` that earlier calls on the same tree have counted.
+    """
+    counted = twins or Twins()
     steps: list[str] = []
     at: etree._Element | None = element
     while at is not None:
-        steps.append(_step(at))
+        steps.append(_step(at, counted.place(at)))
         at = at.getparent()
     return "/" + "/".join(reversed(steps)) + (f"/@{attribute}" if attribute else "")
 
 
-def _step(element: etree._Element) -> str:
+def _step(element: etree._Element, place: int | None) -> str:
     namespace, name = name_of(element)
     prefix = PREFIXES.get(namespace, "*" if namespace else "")
-    before = sum(1 for _ in element.itersiblings(element.tag, preceding=True))
-    twins = before or next(element.itersiblings(element.tag), None) is not None
-    return (f"{prefix}:" if prefix else "") + name + (f"[{before + 1}]" if twins else "")
+    return (f"{prefix}:" if prefix else "") + name + (f"[{place}]" if place else "")
 
 
 def _check_bytes(data: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import decimal
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -198,7 +199,7 @@ def location(node: Node) -> str:
     steps = []
     while node.parent is not None:
         name, uri = tree.local(node.tag), tree.space(node.tag)
-        place = node.parent.kids[node.tag].index(node) + 1
+        place = bisect_left(node.parent.kids[node.tag], node.order, key=tree.by_order) + 1
         steps.append(f"/*:{name}[namespace-uri()='{uri}'][{place}]" if uri else f"/{name}[{place}]")
         node = node.parent
     return "".join(reversed(steps))

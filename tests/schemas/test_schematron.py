@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -268,6 +269,16 @@ def test_judging_loads_no_native_engine_and_leaves_the_collector_on() -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120, env=environment).returncode == 0
+
+
+def test_many_findings_among_many_siblings_take_no_time(tmp_path: Path) -> None:
+    written(tmp_path, (BOUND,))
+    many = 15_000
+    document = xml.parse(b"<a xmlns='urn:x'>" + b"\n<b c='1'>5</b><c/>" * many + b"</a>")
+    started = time.perf_counter()
+    _, findings = rulebook.apply(_rules(), document, xml.serialise(document), str(tmp_path))
+    assert time.perf_counter() - started < 5
+    assert [(one.path, one.line) for one in findings] == [(f"/*:a/*:b[{at}]", at + 1) for at in range(1, many + 1)]
 
 
 @pytest.mark.parametrize(

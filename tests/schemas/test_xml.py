@@ -118,5 +118,7 @@ def test_names_paths_and_lines() -> None:
     assert xml.name_of(second) == (ram, "b")
     assert xml.path_of(second, "currencyID") == "/ram:a/ram:b[2]/@currencyID"
     assert xml.path_of(second[0]) == "/ram:a/ram:b[2]/*:c"
+    twins = xml.Twins()
+    assert [xml.path_of(one, twins=twins) for one in tree.iter()] == [xml.path_of(one) for one in tree.iter()]
     assert xml.line_of(second) == 3
     assert xml.root_of(b"<a/>") == ("", "a")
