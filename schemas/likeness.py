@@ -156,8 +156,15 @@ def _reference(term: str, name: str, value: str, page: _Page) -> Likeness:
     return _otherwise(term, name, value, (_as_written(other, page) for other in others))
 
 
+_LONG = 200
+"""Signs beyond which a number is looked for as it is, not by a pattern, whose memory and time would grow with it."""
+
+
 def _stands(wanted: str, text: str) -> bool:
     """Whether it stands in a text, next to no sign of its own kind: a reader of pages may have lost the spaces."""
+    found = wanted in "".join(text.split())
+    if not found or len(wanted) > _LONG:
+        return found
     pattern = r"\s?".join(map(re.escape, wanted))
     before = r"(?<!\d)" if wanted[0].isdigit() else r"(?<![^\W\d_])"
     after = r"(?!\d)" if wanted[-1].isdigit() else r"(?![^\W\d_])"
@@ -217,7 +224,8 @@ def _account(term: str, name: str, value: str, page: _Page) -> Likeness:
     """An IBAN as one run of signs; an account in a country's own form by its parts, which a page may set apart."""
     wanted = _letters(value)
     known = _SHAPE.fullmatch(wanted) is not None
-    if all(part in page.letters for part in ([wanted] if known else map(_letters, value.split()))):
+    whole = known or len(value) > _LONG
+    if all(part in page.letters for part in ([wanted] if whole else map(_letters, value.split()))):
         return Likeness(term, name, value, Standing.FOUND)
     return _otherwise(term, name, value, _accounts(page) if known else ())
 
@@ -250,10 +258,20 @@ def _amount(term: str, name: str, value: Decimal, page: _Page) -> Likeness:
     return _otherwise(term, name, str(value), near)
 
 
+_DIGITS = 40
+"""Digits beyond which an amount is not looked for: no page states one, and the pattern would grow with it."""
+_NOWHERE = re.compile(r"(?!)")
+"""Matches no text."""
+
+
 def _spellings(value: Decimal) -> re.Pattern[str]:
     """Every way an amount without its sign may be written: groups, either decimal sign, zeros kept or left out."""
+    if value.adjusted() >= _DIGITS:
+        return _NOWHERE
     whole, _, decimals = f"{value:f}".partition(".")
     decimals = decimals.rstrip("0")
+    if len(whole) + len(decimals) > _DIGITS:
+        return _NOWHERE
     digits = whole[0] + "".join(_between(len(whole) - at) + sign for at, sign in enumerate(whole[1:], 1))
     round_amount = r"(?:\s?[.,]\s?(?:0+|-+))?"
     rest = r"\s?[.,]\s?" + r"\s?".join(decimals) + "0*" if decimals else round_amount

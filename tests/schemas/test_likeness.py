@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC
@@ -191,6 +192,27 @@ def test_no_text_breaks_it(text: str, amount: Decimal, day: datetime.date) -> No
 def test_the_largest_text_takes_little_time() -> None:
     for text in ("aa11" + "a" * 26 + " ", "1 ", "total ttc ", "Atelier des Tilleux "):
         assert len(compare(invoice(), text * (250_000 // len(text)))) == 10
+
+
+def test_a_number_without_end_is_found_and_costs_no_pattern() -> None:
+    number = "F-" + "2026-0001/" * 40_000
+    tracemalloc.start()
+    try:
+        assert one("BT-1", f"Facture {number[:99]} {number[99:]}", number=number).standing is FOUND
+        assert one("BT-1", f"Facture n° {number[:-1]}", number=number).standing is CONTRADICTED
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40_000_000
+
+
+@pytest.mark.parametrize("amount", ["9" * 41, "1" * 39 + ".25", "1E+999999", "0." + "1" * 41])
+def test_an_amount_that_nobody_writes_is_not_looked_for(amount: str) -> None:
+    assert total(amount, amount) is NOT_FOUND
+
+
+def test_zeros_without_end_are_no_digits() -> None:
+    assert total("Total TTC 12,00", "12." + "0" * 1000) is FOUND
 
 
 def _invoices() -> Iterator[Invoice]:
