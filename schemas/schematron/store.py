@@ -2,21 +2,24 @@
 
 Compiling takes up to two seconds, loading a compiled program some milliseconds. What is kept is Python's marshalled
 code, which runs when it is loaded, so it is only ever taken from a folder and a file that belong to the user this
-process runs as and that nobody else can write to; anything else is passed over and the artefact compiled. A file is
-named after the content of the artefact, of this engine and of the Python that made it, holds a digest of itself, and is
-put in place whole, so that a torn or stale one is never taken.
+process runs as and that nobody else can write to, below folders in which nobody but that user and root can put another
+in its place; anything else is passed over and the artefact compiled. A file is named after the content of the artefact,
+of this engine and of the Python that made it, holds a digest of itself, and is put in place whole, so that a torn or
+stale one is never taken.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import marshal
 import os
+import secrets
 import stat
 import sys
-import tempfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
@@ -27,6 +30,8 @@ from schemas.schematron.expression import Refused
 from schemas.schematron.program import Program
 
 _DIGEST_SIZE = 32
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a folder is opened; where there is O_PATH, one that may be gone through but not listed too."""
 
 Compiled = tuple[CodeType, tuple[tuple[str, str], ...]]
 
@@ -44,14 +49,16 @@ def default_cache() -> Path | None:
         return None
 
 
-def load(path: str | Path, cache: Path | None = None) -> Program:
+def load(path: str | Path, cache: Path | None = None, data: bytes | None = None) -> Program:
     """The program of the artefact in a file; `cache` is the folder for compiled ones, None: nothing is kept.
+
+    `data` is what the file says, for who has read it already and has named it by its hash.
 
     Raises Unusable: the file, or a code list beside it, cannot be read, or says something this engine does not know.
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if data is None else data
         code, files = _compiled(data, path.name, cache)
         documents = {name: tree.read((path.parent / file).read_bytes()) for name, file in files}
     except (OSError, Refused) as error:
@@ -66,11 +73,11 @@ def load(path: str | Path, cache: Path | None = None) -> Program:
 def _compiled(data: bytes, name: str, cache: Path | None) -> Compiled:
     if cache is None:
         return _compile(data, name)
-    file = cache / f"{_key(data)}.program"
-    kept = _take(file)
+    file = f"{_key(data)}.program"
+    kept = _take(cache, file)
     if kept is None:
         kept = _compile(data, name)
-        _keep(file, kept)
+        _keep(cache, file, kept)
     return kept
 
 
@@ -98,13 +105,40 @@ def _ours(state: os.stat_result) -> bool:
     return state.st_uid == os.geteuid() and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _take(file: Path) -> Compiled | None:
+def _firm(state: os.stat_result) -> bool:
+    """Whether nobody but this user and root can put another folder in the place of one that is in this one."""
+    loose = state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not state.st_mode & stat.S_ISVTX
+    return state.st_uid in (0, os.geteuid()) and not loose
+
+
+@contextlib.contextmanager
+def _opened(cache: Path) -> Iterator[int]:
+    """The folder, reached step by step from the root and held open, so that what was checked is what is used.
+
+    Raises OSError: it is not there, is a link, or somebody else could have written to it or put it there.
+    """
+    at = os.open("/", _FOLDER)
+    try:
+        for name in (*Path(os.path.realpath(cache.parent)).parts[1:], cache.name):
+            if not _firm(os.fstat(at)):
+                raise PermissionError(errno.EPERM, "others can write to a folder above", str(cache))
+            inner = os.open(name, _FOLDER, dir_fd=at)
+            os.close(at)
+            at = inner
+        if not _ours(os.fstat(at)):
+            raise PermissionError(errno.EPERM, "others can write to it", str(cache))
+        yield at
+    finally:
+        os.close(at)
+
+
+def _take(cache: Path, name: str) -> Compiled | None:
     """What is kept in a file; None where there is nothing that may be trusted."""
     try:
-        folder = os.lstat(file.parent)
-        if not stat.S_ISDIR(folder.st_mode) or not _ours(folder):
-            return None
-        with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as opened:
+        with (
+            _opened(cache) as folder,
+            open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), "rb") as opened,
+        ):
             state = os.fstat(opened.fileno())
             if not stat.S_ISREG(state.st_mode) or not _ours(state):
                 return None
@@ -121,16 +155,19 @@ def _take(file: Path) -> Compiled | None:
     return (code, files) if isinstance(code, CodeType) else None
 
 
-def _keep(file: Path, compiled: Compiled) -> None:
-    """Put a program in place, whole; a cache that cannot be written is no cache, and no error."""
+def _keep(cache: Path, name: str, compiled: Compiled) -> None:
+    """Put a program in place, whole; a cache that cannot be written, or not be trusted, is no cache, and no error."""
     payload = marshal.dumps(compiled)
     with contextlib.suppress(OSError):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".new")
-        try:
-            with open(handle, "wb") as opened:
-                opened.write(hashlib.sha256(payload).digest() + payload)
-            os.replace(name, file)
-        except OSError:
-            os.unlink(name)
-            raise
+        for folder in (*reversed(cache.parents), cache):
+            folder.mkdir(mode=0o700, exist_ok=True)  # each: `parents` would make those above as the umask has it
+        with _opened(cache) as at:
+            new = f".{secrets.token_hex(8)}.new"
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=at)
+            try:
+                with open(handle, "wb") as opened:
+                    opened.write(hashlib.sha256(payload).digest() + payload)
+                os.replace(new, name, src_dir_fd=at, dst_dir_fd=at)
+            except OSError:
+                os.unlink(new, dir_fd=at)
+                raise

@@ -79,7 +79,7 @@ def test_a_torn_file_is_made_anew(sheet: str, cache: Path, spoil: Callable[[byte
     assert _kept(cache).stat().st_size == len(good)
 
 
-@pytest.mark.parametrize("loose", ["file", "folder", "link", "folder link"])
+@pytest.mark.parametrize("loose", ["file", "folder", "above", "link", "folder link"])
 def test_what_others_could_have_written_is_never_run(sheet: str, cache: Path, tmp_path: Path, loose: str) -> None:
     assert _ids(sheet, cache) == ["OUR-01"]
     trace, file = tmp_path / "trace", _kept(cache)
@@ -89,14 +89,52 @@ def test_what_others_could_have_written_is_never_run(sheet: str, cache: Path, tm
             file.chmod(0o666)
         case "folder":
             cache.chmod(0o777)
+        case "above":
+            cache.parent.chmod(0o777)
         case "link":
             elsewhere = file.rename(tmp_path / "elsewhere")
             file.symlink_to(elsewhere)
         case _:
             cache.rename(tmp_path / "moved")
             cache.symlink_to(tmp_path / "moved")
+    planted = file.read_bytes()
     assert _ids(sheet, cache) == ["OUR-01"]
     assert not trace.exists()
+    if loose in ("folder", "above", "folder link"):
+        assert file.read_bytes() == planted, "something was kept where others can write"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_none_of_ours(sheet: str, cache: Path, tmp_path: Path) -> None:
+    assert _ids(sheet, cache) == ["OUR-01"]
+    _kept(cache).write_bytes(_harmful(tmp_path / "trace"))
+    os.chown(cache.parent, 12345, -1)
+    assert _ids(sheet, cache) == ["OUR-01"]
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_folder_for_all_where_each_keeps_his_own_is_taken(
+    sheet: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As /tmp: sticky. And a link above leads to where it leads."""
+    assert _ids(sheet, cache) == ["OUR-01"]
+    cache.parent.chmod(0o1777)
+    (cache.parent.parent / "link").symlink_to(cache.parent)
+    monkeypatch.setattr(store, "compile_schema", lambda _: pytest.fail("compiled again"))
+    assert _ids(sheet, cache) == ["OUR-01"]
+    assert _ids(sheet, cache.parent.parent / "link" / "rules") == ["OUR-01"]
+
+
+def test_no_umask_makes_the_cache_one_that_is_not_trusted(
+    sheet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0)
+    try:
+        assert _ids(sheet, tmp_path / "a" / "b" / "c") == ["OUR-01"]
+    finally:
+        os.umask(before)
+    monkeypatch.setattr(store, "compile_schema", lambda _: pytest.fail("compiled again"))
+    assert _ids(sheet, tmp_path / "a" / "b" / "c") == ["OUR-01"]
 
 
 def test_where_nothing_can_be_kept_rules_run_all_the_same(sheet: str, tmp_path: Path) -> None:
