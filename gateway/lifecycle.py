@@ -127,6 +127,15 @@ class Halted:
 
 Outcome = Done | Skipped | Later | Halted
 
+BY_NETWORK, BY_PLATFORM, BY_OTHER_SIDE = "refused by the network", "refused by the platform", "by the other side"
+"""Reasons of a halt that are somebody's answer: the first begins with these words, the last ends with them."""
+
+
+def answered_no(halted: str) -> bool:
+    """Whether a halt of this reason is the answer of a network, a platform or the buyer: nobody keeps the document."""
+    return halted.startswith(f"{BY_NETWORK}: ") or halted == BY_PLATFORM or halted.endswith(f" {BY_OTHER_SIDE}")
+
+
 INTERRUPTIONS_LIMIT = 3
 """A document whose judging or building killed its process so often is set aside for a person."""
 

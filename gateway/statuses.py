@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.port import ArrivalKind
-from gateway.lifecycle import Kept, News, Role
+from gateway.lifecycle import BY_OTHER_SIDE, BY_PLATFORM, Kept, News, Role
 from gateway.resources import Resources, Work
 from gateway.store.documents import WaitingArrival
 from schemas.finding import Finding, Severity
@@ -43,7 +43,7 @@ async def hear(work: Work, resources: Resources) -> Heard:
             item, refused = _acknowledgement(arrival, furthest)
             news.append(item)
             if refused:
-                ended, findings = "refused by the platform", refused
+                ended, findings = BY_PLATFORM, refused
             continue
         try:
             message = await resources.compute(cdar.read, arrival.data)
@@ -54,7 +54,7 @@ async def hear(work: Work, resources: Resources) -> Heard:
         furthest = cdar.further(furthest, status.name)
         news.append(_status(arrival, message, furthest))
         if status.ends:
-            ended, findings = f"{status.name} by the other side", _reasons(message)
+            ended, findings = f"{status.name} {BY_OTHER_SIDE}", _reasons(message)
     return Heard(tuple(news), furthest, ended, findings)
 
 

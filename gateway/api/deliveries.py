@@ -192,6 +192,12 @@ async def _correct(call: _Call, order: OrderRow, before: Sequence[DeliveryRow]) 
     refused = found.issued[-1]
     if refused.halted is None:
         raise Conflict(f"invoice {refused.number} of this delivery was not refused; there is nothing to correct")
+    if not refused.correctable:
+        raise Conflict(
+            f"invoice {refused.number} of this delivery ended after it was on its way to a network ({refused.halted}), "
+            "and nobody refused it: it may have arrived, and another one would invoice the same goods twice; "
+            f"ask the network about document {refused.document_id}"
+        )
     async with resources.pool.account(account.id) as connection:
         free = await store.number_is_free(connection, refused.document_id)
         said = await store.said(connection, refused.document_id)

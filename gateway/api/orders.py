@@ -237,7 +237,7 @@ def delivery(one: DeliveryRow) -> dict[str, Any]:
 def _links(one: DeliveryRow, newest: IssuedRow) -> dict[str, str]:
     here = f"{location(one.order_id)}/deliveries/{one.id}"
     links = {"self": here, "order": location(one.order_id), "document": shapes.location(newest.document_id)}
-    if newest.halted is not None:
+    if newest.correctable:
         links["correct"] = f"{here}/corrections"
     return links
 

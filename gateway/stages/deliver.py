@@ -8,7 +8,7 @@ reconciled by that id before anything is sent again.
 from __future__ import annotations
 
 from adapters.port import Consignment, ElectronicAddress, Receipt, Refused, Route, Unreachable
-from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.lifecycle import BY_NETWORK, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
 from schemas import profiles
 from schemas.invoice import CREDIT_NOTE_TYPES, Profile
@@ -38,7 +38,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
         return _later(work, consignment, unreachable)
     except Refused as refused:
         facts = {"consignment": consignment.id, "network": network.name}
-        return Halted(f"refused by the network: {refused.reason}", refused.findings, facts)
+        return Halted(f"{BY_NETWORK}: {refused.reason}", refused.findings, facts)
     return _handed_over(consignment, receipt)
 
 

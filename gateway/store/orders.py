@@ -20,7 +20,7 @@ from uuid import UUID
 from asyncpg import UniqueViolationError
 
 from gateway.errors import Conflict, KeyReused, Malformed, NotFound
-from gateway.lifecycle import Kept, Role, Stage
+from gateway.lifecycle import Kept, Role, Stage, answered_no
 from gateway.store.journal import Submission, enter, known, never_left
 from gateway.store.pool import Connection, Pool
 from schemas.invoicing import numbered
@@ -89,6 +89,14 @@ class IssuedRow:
     stage: Stage
     halted: str | None
     status: str | None
+
+    @property
+    def correctable(self) -> bool:
+        """Whether another invoice may take its place: it ended before any network had it, or with somebody's refusal.
+
+        One that ended otherwise after it was routed may lie with a network: another would invoice the goods twice.
+        """
+        return self.halted is not None and (not self.stage.reaches(Stage.ROUTED) or answered_no(self.halted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from uuid import UUID
 import pytest
 
 from gateway.errors import Conflict, KeyReused, NotFound
+from gateway.lifecycle import Stage
 from gateway.store import orders
 from gateway.store.accounts import Account
 from gateway.store.identifiers import new_id
-from gateway.store.orders import Changed, DeliveryRow, Issue, NewDelivery, NewOrder, OrderRow
+from gateway.store.orders import Changed, DeliveryRow, Issue, IssuedRow, NewDelivery, NewOrder, OrderRow
 from gateway.store.pool import Pool
 from tests.conftest import Server
 from tests.gateway.ground import NOON, open_account
@@ -178,6 +179,28 @@ async def test_the_state_follows_the_deliveries(pool: Pool) -> None:
             await orders.close(connection, UUID(int=1), NOON)
     with pytest.raises(NotFound):
         await orders.issue(pool, issue(replace(order, id=UUID(int=1))), delivery(2))
+
+
+@pytest.mark.parametrize(
+    ("stage", "halted", "correctable"),
+    [
+        (Stage.VALIDATED, None, False),
+        (Stage.PARSED, "the document breaks rules", True),
+        (Stage.ARCHIVED, "no way to this participant", True),
+        (Stage.ARCHIVED, "set aside: no attempt came to an end", True),
+        (Stage.ROUTED, "refused by the network: too large", True),
+        (Stage.ROUTED, "the network could not be reached for three days", False),
+        (Stage.ROUTED, "set aside: no attempt came to an end", False),
+        (Stage.DELIVERED, "refused by the platform", True),
+        (Stage.DELIVERED, "the stage failed at each attempt", False),
+        (Stage.ACKNOWLEDGED, "refused by the other side", True),
+    ],
+)
+def test_another_invoice_takes_the_place_only_of_one_that_nobody_holds(
+    stage: Stage, halted: str | None, correctable: bool
+) -> None:
+    row = IssuedRow(1, new_id(NOON), "F-1", NOON, stage, halted, None)
+    assert row.correctable is correctable
 
 
 async def test_an_order_is_one_for_its_buyer_and_number(pool: Pool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from uuid import UUID, uuid4
 import aiohttp
 import pytest
 
+from adapters.port import Refused, Unreachable
 from gateway.api import deliveries
 from gateway.api.limits import LIMITS
 from gateway.clock import SettableClock
 from gateway.compute import Compute
-from gateway.lifecycle import Role
+from gateway.lifecycle import WAITS, Role
 from gateway.store import documents
 from gateway.store.pool import Pool
 from schemas import json_form
@@ -506,6 +508,51 @@ async def test_a_number_that_never_left_serves_the_correction(api: Api) -> None:
     assert invoice.buyer.endpoint is not None
     assert invoice.buyer.endpoint.value == "100000363"
     assert invoice.buyer.name == "Halles Comptabilité"
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+async def test_an_invoice_that_a_network_may_hold_is_not_corrected(
+    api: Api, clock: SettableClock, unknown: bool
+) -> None:
+    """Three days of attempts without an answer: another invoice might be the second one for the same goods."""
+
+    async def away(consignment: object) -> None:
+        raise Unreachable("no answer", unknown=unknown)
+
+    key = await api.key(await api.account())
+    order = await kept(api, key)
+    network: Any = api.resources.networks.all[0]
+    network.send = away
+    made = await answered(await deliver(api, key, order, call(("10", "1"))), 201)
+    for seconds in (0, *WAITS):
+        clock.advance(timedelta(seconds=seconds))
+        await api.worker.drain()
+    ended = await shown(api, key, made["links"]["self"], "OrderDelivery")
+    assert ended["invoice"]["halted"] == "the network could not be reached for three days"
+    assert "correct" not in ended["links"]
+    told = await problem(
+        await api.client.post(f"{made['links']['self']}/corrections", json={}, headers=key), 409, "conflict"
+    )
+    assert "three days" in told["detail"]
+    assert made["invoice"]["document"] in told["detail"]
+    assert await count(api, "order_invoice") == 1
+
+
+async def test_what_the_network_refuses_is_corrected_under_another_number(api: Api) -> None:
+    async def no(consignment: object) -> None:
+        raise Refused("not like this")
+
+    key = await api.key(await api.account())
+    order = await kept(api, key)
+    network: Any = api.resources.networks.all[0]
+    send, network.send = network.send, no
+    made = await answered(await deliver(api, key, order, call(("10", "1"))), 201)
+    await api.worker.drain()
+    network.send = send
+    refused = await shown(api, key, made["links"]["self"])
+    assert refused["invoice"]["halted"] == "refused by the network: not like this"
+    mended = await answered(await api.client.post(refused["links"]["correct"], json={}, headers=key), 201)
+    assert mended["invoice"]["number"] == "F2026-000002"
 
 
 async def _nobody(address: object) -> None:
