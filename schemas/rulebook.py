@@ -17,7 +17,7 @@ import hashlib
 import importlib.util
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -81,6 +81,8 @@ class Loaded:
     path: str
     edition: str
     """Publisher, edition and the first twelve digits of the SHA-256 of the file."""
+    rules: bytes = field(default=b"", repr=False, compare=False)
+    """Of a Schematron the bytes that were hashed, which are the ones to be compiled; an XSD is read with its parts."""
 
 
 class Missing(Exception):
@@ -98,8 +100,10 @@ def _find(artefact: Artefact, folder: str | None) -> Loaded:
     for base, publisher in ((folder, "operator's file for "), (_package(), "")):
         path = Path(base or "", artefact.file)
         if base and path.is_file():
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-            return Loaded(str(path), f"{publisher}{artefact.publisher} {artefact.edition} ({digest})")
+            data = path.read_bytes()
+            digest = hashlib.sha256(data).hexdigest()[:12]
+            edition = f"{publisher}{artefact.publisher} {artefact.edition} ({digest})"
+            return Loaded(str(path), edition, data if artefact.kind is Kind.SCHEMATRON else b"")
     raise Missing(f"{artefact.file} is neither in the package {PACKAGE[0]} nor in the operator's folder")
 
 
@@ -123,7 +127,7 @@ def apply(
     except Missing as missing:
         return _unjudged(rules, "", "ENGINE-MISSING", str(missing))
     try:
-        findings = tuple(_breaches(rules, loaded.path, tree, document))
+        findings = tuple(_breaches(rules, loaded, tree, document))
     except (xsd.Unusable, store.Unusable) as error:
         return _unjudged(rules, loaded.edition, "ENGINE-UNUSABLE", f"The official file cannot be used: {error}")
     except (DynamicError, Unparsable) as error:
@@ -136,15 +140,15 @@ def prepare(rules: Rules, folder: str | None = None) -> None:
     """Load what a layer needs before its first document comes; what is missing shows then, as a finding."""
     try:
         if rules.artefact.kind is Kind.SCHEMATRON:
-            _program(find(rules.artefact, folder).path)
+            _program(find(rules.artefact, folder))
     except (Missing, store.Unusable):
         return
 
 
 @lru_cache(maxsize=64)
-def _program(path: str) -> Program:
+def _program(loaded: Loaded) -> Program:
     """The compiled rules of a file, once per process."""
-    return store.load(path, store.default_cache())
+    return store.load(loaded.path, store.default_cache(), loaded.rules)
 
 
 def _unjudged(rules: Rules, edition: str, rule: str, reason: str) -> tuple[Layer, tuple[Finding, ...]]:
@@ -152,24 +156,24 @@ def _unjudged(rules: Rules, edition: str, rule: str, reason: str) -> tuple[Layer
     return Layer(rules.layer, edition, LayerVerdict.SKIPPED, f"could not be judged: {reason}"), (finding,)
 
 
-def _breaches(rules: Rules, path: str, tree: etree._ElementTree, document: bytes | Tree) -> Iterator[Finding]:
+def _breaches(rules: Rules, loaded: Loaded, tree: etree._ElementTree, document: bytes | Tree) -> Iterator[Finding]:
     if rules.artefact.kind is Kind.XSD:
-        yield from xsd.check(path, tree)
+        yield from xsd.check(loaded.path, tree)
         return
     twins = xml.Twins()
-    for assertion in _fired(path, document):
+    for assertion in _fired(loaded, document):
         finding = _finding(rules, assertion, tree, twins)
         if finding.severity is Severity.FATAL and rules.only and not finding.rule.startswith(rules.only):
             continue
         yield finding
 
 
-def _fired(path: str, document: bytes | Tree) -> tuple[Fired, ...]:
+def _fired(loaded: Loaded, document: bytes | Tree) -> tuple[Fired, ...]:
     if isinstance(document, Tree):
-        return _program(path).judge(document)
+        return _program(loaded).judge(document)
     light = read(document)
     try:
-        return _program(path).judge(light)
+        return _program(loaded).judge(light)
     finally:
         light.discard()
 

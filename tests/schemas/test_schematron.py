@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import multiprocessing
 import os
 import subprocess
@@ -56,6 +57,16 @@ def test_findings_have_severity_path_and_line(tmp_path: Path) -> None:
     assert warning.path == "/*:a/*:b"
     assert (fatal.severity, fatal.path, fatal.line) == (Severity.FATAL, "/*:a", 1)
     assert fatal.rule.startswith("OURS-"), "an assertion without an id gets one that stays"
+
+
+def test_the_edition_names_the_bytes_that_are_compiled(tmp_path: Path) -> None:
+    file = Path(written(tmp_path, (BOUND,)))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    assert digest in rulebook.find(_rules().artefact, str(tmp_path)).edition
+    file.write_bytes(file.read_bytes().replace(b"OUR-01", b"OUR-09"))
+    document = xml.parse(b"<a xmlns='urn:x'><b c='1'>5</b></a>")
+    layer, (warning,) = rulebook.apply(_rules(), document, xml.serialise(document), str(tmp_path))
+    assert (digest in layer.edition, warning.rule) == (True, "OUR-01")
 
 
 def test_rules_that_do_not_count_are_left_out_but_warnings_stay(tmp_path: Path) -> None:
