@@ -254,7 +254,9 @@ def test_a_page_without_text_is_not_one_that_could_not_be_read() -> None:
         assert unread.reason
 
 
-@pytest.mark.parametrize(("mode", "hidden"), [(b"", False), (b"0 Tr", False), (b"3 Tr", True)])
+@pytest.mark.parametrize(
+    ("mode", "hidden"), [(b"", False), (b"0 Tr", False), (b"4 Tr", False), (b"3 Tr", True), (b"7 Tr", True)]
+)
 def test_text_that_nobody_sees_is_told(mode: bytes, hidden: bool) -> None:
     content = b"BT /F1 9 Tf %s (Facture F-2026-0001, Atelier des Tilleuls SARL, Lyon) Tj ET" % mode
     found = page_text.read(made.built(made.drawn(content, Font=made.unembedded)))

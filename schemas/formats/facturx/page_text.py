@@ -46,8 +46,9 @@ _FORMS_LIMIT = 1_000
 _SCAN = 40
 """Letters and digits below which a page has no text to speak of: a scanner's stamp is not an invoice."""
 
-_INVISIBLE = 3
-"""The rendering mode that draws nothing (ISO 32000-1, table 106)."""
+_INVISIBLE = ([3], [7])
+"""Operands of the rendering modes that draw nothing: neither filled nor stroked, or clipping only (ISO 32000-1, table
+106)."""
 
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it complains of could be a part of the invoice
 
@@ -102,7 +103,7 @@ def _text(reader: Any) -> tuple[str, bool]:
     def counted(operator: object, operands: object, *_: object) -> None:
         nonlocal operators, forms, hidden
         operators += 1
-        hidden = hidden or (operator == b"Tr" and operands == [_INVISIBLE])
+        hidden = hidden or (operator == b"Tr" and operands in _INVISIBLE)
         forms += operator == b"Do"
         if operators > OPERATORS_LIMIT or forms > _FORMS_LIMIT:
             raise _TooMuch(f"the pages hold more than {OPERATORS_LIMIT} drawing operators or {_FORMS_LIMIT} forms")
