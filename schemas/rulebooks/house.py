@@ -1,8 +1,9 @@
-"""What no official rule checks: the check digits of numbers that people retype, and whether a page says what XML says.
+"""What no official rule checks: check digits of numbers that people retype, currencies of amounts, the page of a PDF.
 
 A wrong check digit is a slip of the hand in most cases, but registers have made exceptions, and a page can be read in
 more ways than one. So these are warnings and never refuse a document. The length and shape of the same numbers is the
-business of the official rules.
+business of the official rules. An amount in another currency than its invoice contradicts it: what is to be paid is
+then no longer clear.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from stdnum.fr import siren, siret
 
 from schemas.finding import Finding, Layer, LayerVerdict, Severity
 from schemas.likeness import Likeness, Standing
-from schemas.xml import PREFIXES, line_of, path_of, select
+from schemas.xml import PREFIXES, Twins, line_of, path_of, select
 
 NAME = "house"
 
@@ -105,6 +106,14 @@ def apply(tree: etree._ElementTree) -> tuple[Layer, tuple[Finding, ...]]:
     return Layer(NAME, "", LayerVerdict.PASSED), tuple(_warnings(tree))
 
 
+CURRENCY = "HOUSE-CURRENCY"
+"""The rule on amounts in a currency that is not the invoice's (BT-5), nor that of its accounting where that may be."""
+_amounts = _at("//ram:*[@currencyID]", "//cbc:*[@currencyID][not(ancestor::ext:UBLExtensions)]")
+_currency = _at("//ram:InvoiceCurrencyCode", "/*/cbc:DocumentCurrencyCode")
+_accounting = _at("//ram:TaxCurrencyCode", "/*/cbc:TaxCurrencyCode")
+_tax_totals = _at("//ram:TaxTotalAmount", "/*/cac:TaxTotal/cbc:TaxAmount")
+"""Where the total of VAT stands: in the currency of the invoice (BT-110) and in that of its accounting (BT-111)."""
+
 PAGE = "HOUSE-PDF-"
 """Beginning of the rules on the readable page; the business term follows, or SCAN, UNREAD, HIDDEN."""
 
@@ -147,6 +156,13 @@ def _page_says(one: Likeness) -> str:
 
 
 def _warnings(tree: etree._ElementTree) -> Iterator[Finding]:
+    twins = Twins()
+    yield from _numbers(tree, twins)
+    yield from _currencies(tree, twins)
+
+
+def _numbers(tree: etree._ElementTree, twins: Twins) -> Iterator[Finding]:
+    """The numbers whose check digits are wrong."""
     for check in _CHECKS:
         for element in select(check.where, tree):
             number = re.sub(r"\s", "", element.text or "")
@@ -157,10 +173,32 @@ def _warnings(tree: etree._ElementTree) -> Iterator[Finding]:
                     NAME,
                     check.says,
                     terms=_terms(check, element),
-                    path=path_of(element),
+                    path=path_of(element, twins=twins),
                     line=line_of(element),
                     found=number,
                 )
+
+
+def _currencies(tree: etree._ElementTree, twins: Twins) -> Iterator[Finding]:
+    """The amounts in another currency than the invoice's; an invoice that names none is refused by other rules."""
+    currency, accounting = (
+        next(((element.text or "").strip() for element in select(code, tree)), "") for code in (_currency, _accounting)
+    )
+    totals = set(select(_tax_totals, tree))
+    for element in select(_amounts, tree) if currency else ():
+        found = (element.get("currencyID") or "").strip()
+        if found != currency and not (found == accounting and element in totals):
+            yield Finding(
+                CURRENCY,
+                Severity.WARNING,
+                NAME,
+                "This amount is in another currency than the invoice.",
+                terms=("BT-5",),
+                path=path_of(element, "currencyID", twins),
+                line=line_of(element),
+                found=found,
+                expected=currency,
+            )
 
 
 def _terms(check: _Check, element: etree._Element) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import datetime
 import io
 import multiprocessing
 import pickle
+import re
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -333,6 +334,37 @@ def test_a_wrong_check_digit_is_a_warning(rule: str, syntax: str) -> None:
     assert finding.line
 
 
+@pytest.mark.parametrize(
+    ("syntax", "amount", "path"),
+    [
+        ("ubl-invoice", "PayableAmount", "/ubl:Invoice/cac:LegalMonetaryTotal/cbc:PayableAmount/@currencyID"),
+        ("cii", "TaxTotalAmount", "ram:SpecifiedTradeSettlementHeaderMonetarySummation/ram:TaxTotalAmount/@currencyID"),
+        ("cii", "DuePayableAmount", "ram:DuePayableAmount/@currencyID"),
+    ],
+)
+def test_an_amount_in_another_currency_is_a_warning(syntax: str, amount: str, path: str) -> None:
+    data = re.sub(rf'{amount}( currencyID="EUR")?>(?=\d)', f'{amount} currencyID="USD">', _text(invoice(), syntax))
+    findings = [one for one in judge(data.encode()).findings if one.rule == "HOUSE-CURRENCY"]
+    assert [(one.severity, one.found, one.expected) for one in findings] == [(Severity.WARNING, "USD", "EUR")]
+    assert findings[0].path.endswith(path)
+    assert findings[0].line
+    assert findings[0].fix
+
+
+@pytest.mark.parametrize("syntax", ["cii", "ubl-invoice"])
+def test_the_total_of_vat_may_be_in_the_currency_of_accounting(syntax: str) -> None:
+    totals = replace(invoice().totals, vat_in_tax_currency=Decimal("220.00"))
+    data = _text(replace(invoice(), tax_currency="USD", totals=totals), syntax)
+    assert data.count('currencyID="USD"') == 1
+    assert not _of_house(judge(data.encode()))
+    (warning,) = _of_house(judge(data.replace('currencyID="USD"', 'currencyID="GBP"').encode()))
+    assert (warning.rule, warning.found) == ("HOUSE-CURRENCY", "GBP")
+
+
+def _text(whole: Invoice, syntax: str) -> str:
+    return FORMATS[syntax].write(whole).decode()
+
+
 def _spoilt(folder: Path, text: str) -> str:
     sheet = folder / facturx.chain(invoice().profile)[1].artefact.file
     sheet.parent.mkdir(parents=True)
@@ -399,7 +431,7 @@ def test_explanations_speak_both_languages() -> None:
         "BR-FR-03_BT-9", "BR-FR-32-LEGALID", "BR-FR-MV-03_EXT-FR-FE-164", "BR-FXEXT-CO-10", "BR-FXEXT-E-08rev",
         "BR-IC-12", "BR-O-14", "BR-CL-10", "BR-DEC-01", "UBL-CR-001", "CII-SR-465", "FX-SCH-A-000588", "XSD",
         "XML-DOCTYPE", "JSON-SYNTAX", "PDF-BROKEN", "FORMAT-UNKNOWN", "MEDIA-TYPE", "HOUSE-IBAN", "ENGINE-ERROR",
-        "HOUSE-PDF-BT-112", "HOUSE-PDF-SCAN", "HOUSE-PDF-UNREAD", "HOUSE-PDF-HIDDEN",
+        "HOUSE-CURRENCY", "HOUSE-PDF-BT-112", "HOUSE-PDF-SCAN", "HOUSE-PDF-UNREAD", "HOUSE-PDF-HIDDEN",
     ]  # fmt: skip
     for rule in rules:
         told = explain.explain(rule)
