@@ -32,6 +32,8 @@ AT = datetime(2026, 11, 24, 9, 30, 15, tzinfo=UTC)
 EN16931 = "urn:cen.eu:en16931:2017"
 WHAT = Description(EN16931, "Facture F-2026-0001", "Atelier des Tilleuls SARL", AT, "fr")
 FX = "urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#"
+ORDER = b'<r:SCRDMCCBDACIOMessageStructure xmlns:r="urn:un:unece:uncefact:data:SCRDMCCBDACIOMessageStructure:100"/>'
+ZUGFERD_1 = b'<r:CrossIndustryDocument xmlns:r="urn:ferd:CrossIndustryDocument:invoice:1p0"/>'
 GOOD = made.in_tree(("factur-x.xml", XML))
 
 
@@ -178,6 +180,11 @@ def test_a_pdf_without_invoice_is_refused_by_what_it_carries() -> None:
         (("factur-x.xml", XML), ("factur-x.xml", OTHER_XML)),
         (("factur-x.xml", XML), ("FACTUR-X.xml", OTHER_XML)),
         (("a.xml", XML), ("b.xml", OTHER_XML)),
+        (("factur-x.xml", XML), ("xrechnung.xml", OTHER_XML)),
+        (("factur-x.xml", XML), ("ZUGFeRD-invoice.xml", OTHER_XML)),
+        (("factur-x.xml", XML), ("xrechnung.xml", b"<no XML")),
+        (("xrechnung.xml", XML), ("zugferd-invoice.xml", OTHER_XML)),
+        (("factur-x.xml", ORDER), ("order-x.xml", ORDER + b" ")),
     ],
 )
 def test_two_invoices_that_differ_are_none(files: tuple[tuple[str, bytes], ...]) -> None:
@@ -187,14 +194,21 @@ def test_two_invoices_that_differ_are_none(files: tuple[tuple[str, bytes], ...])
 
 
 def test_the_xmp_must_not_name_another_invoice() -> None:
-    says = f'<rdf:Description xmlns:fx="{FX}" fx:DocumentFileName="xrechnung.xml"/>'
-    files = made.in_tree(("factur-x.xml", XML), ("xrechnung.xml", OTHER_XML))
+    says = f'<rdf:Description xmlns:fx="{FX}" fx:DocumentFileName="other.xml"/>'
+    files = made.in_tree(("factur-x.xml", XML), ("other.xml", OTHER_XML))
     assert refused(built(files, made.described(says)))[0] == "PDF-AMBIGUOUS"
     assert extract(built(files)).name == "factur-x.xml"
 
 
 def test_the_same_invoice_twice_is_one() -> None:
-    assert extract(built(made.in_tree(("a.xml", XML), ("b.xml", XML)))).xml == XML
+    for one, other in (("a.xml", "b.xml"), ("factur-x.xml", "xrechnung.xml")):
+        assert extract(built(made.in_tree((one, XML), (other, XML)))).xml == XML
+
+
+@pytest.mark.parametrize(("name", "data"), [("order-x.xml", ORDER), ("ZUGFeRD-invoice.xml", ZUGFERD_1)])
+def test_what_is_of_another_standard_is_no_second_invoice(name: str, data: bytes) -> None:
+    found = extract(built(made.in_tree((name, data), ("factur-x.xml", XML))))
+    assert (found.name, found.taken) == ("factur-x.xml", f"factur-x.xml, by its standard name; passed over: {name}")
 
 
 def test_two_files_behind_one_name_are_none() -> None:
@@ -392,12 +406,14 @@ def test_the_official_examples_give_the_same_bytes_as_other_readers(folder: str,
 
 
 def test_an_order_and_a_zugferd_1_are_read_under_any_name() -> None:
-    order = b'<r:SCRDMCCBDACIOMessageStructure xmlns:r="urn:un:unece:uncefact:data:SCRDMCCBDACIOMessageStructure:100"/>'
-    first = b'<r:CrossIndustryDocument xmlns:r="urn:ferd:CrossIndustryDocument:invoice:1p0"/>'
-    for data, standard in ((order, "order-x.xml"), (first, "ZUGFeRD-invoice.xml"), (first, "zugferd-invoice.xml")):
+    for data, standard in (
+        (ORDER, "order-x.xml"),
+        (ZUGFERD_1, "ZUGFeRD-invoice.xml"),
+        (ZUGFERD_1, "zugferd-invoice.xml"),
+    ):
         assert extract(built(made.in_tree(("a.xml", b"<a/>"), (standard, data)))).name == standard
         assert extract(built(made.in_tree(("a.xml", b"<a/>"), ("z.xml", data)))).xml == data
-    assert refused(built(made.in_tree(("a.xml", order), ("b.xml", first))))[0] == "PDF-AMBIGUOUS"
+    assert refused(built(made.in_tree(("a.xml", ORDER), ("b.xml", ZUGFERD_1))))[0] == "PDF-AMBIGUOUS"
 
 
 def test_what_the_document_lists_and_when_a_file_was_made_is_told() -> None:

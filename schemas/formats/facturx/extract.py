@@ -190,9 +190,17 @@ def _rank(file: Embedded, claims: xmp.Claims) -> tuple[int, bool, bool, str]:
 
 
 def _rivals(taken: Embedded, other: Embedded, claims: xmp.Claims) -> bool:
-    """Whether a reader could take the other file: by its name, by the XMP, or because no name decides."""
-    name, claimed, decided = taken.name.lower(), claims.file_name.lower(), taken.name.lower() in NAMES
-    return other.name.lower() in (name, claimed) or (not decided and name != claimed and is_invoice(other))
+    """Whether a reader could take the other file: by its name, by the XMP, or because no name decides.
+
+    A standard name makes no rival of what is by its root of another standard: an order beside its invoice, or the
+    ZUGFeRD 1 that some put beside their Factur-X for readers of old.
+    """
+    name, claimed, rival = taken.name.lower(), claims.file_name.lower(), other.name.lower()
+    if rival in (name, claimed):
+        return True
+    if name in NAMES:
+        return rival in NAMES and _root(other) not in _ROOTS - {_root(taken)}
+    return name != claimed and is_invoice(other)
 
 
 _ROOTS = frozenset(("CrossIndustryInvoice", "CrossIndustryDocument", "SCRDMCCBDACIOMessageStructure"))
@@ -201,10 +209,15 @@ _ROOTS = frozenset(("CrossIndustryInvoice", "CrossIndustryDocument", "SCRDMCCBDA
 
 def is_invoice(file: Embedded) -> bool:
     """Whether a file is an invoice or order by its root element, whatever its name."""
+    return _root(file) in _ROOTS
+
+
+def _root(file: Embedded) -> str:
+    """The local name of the root element; empty where the file is no XML that is read."""
     try:
-        return name_of(parse(file.data).getroot())[1] in _ROOTS
+        return name_of(parse(file.data).getroot())[1]
     except Unreadable:
-        return False
+        return ""
 
 
 def _why(taken: Embedded, ranked: Sequence[Embedded], claims: xmp.Claims) -> str:
