@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 BREACHES_LIMIT = 200
 """Breaches told of one document; one wrong element near the top can make thousands of others wrong."""
 ELEMENTS_LIMIT = 20_000
-"""Elements of a tree that xmlschema is asked about; it is slow, and cannot be stopped between two breaches."""
+"""Elements of a tree that is not large: xmlschema is asked about it, which is slow and cannot always be stopped."""
 CHILDREN_LIMIT = 2_000
-"""Children of one element, up to which a tree is narrow: each of them may be wrong, and its place looked up."""
+"""Children of one element of such a tree: each of them may be wrong, and its place looked up."""
 STEPS_LIMIT = 50_000_000
 """Siblings passed while the places of breaches are looked up; about a second."""
 
@@ -48,13 +48,13 @@ class Unusable(Exception):
 def check(file: str, tree: etree._ElementTree) -> tuple[Finding, ...]:
     """Every breach of the XSD in `file`, in document order; empty when the tree follows it. Raises Unusable."""
     gate = _gate(file, threading.get_ident())
-    wide = bool(_is_wide(tree))
-    if wide and (told := _too_many(gate, tree)):
+    large = bool(_is_large(tree) or _is_wide(tree))
+    if large and (told := _too_many(gate, tree)):
         return told
     if gate.validate(tree):
         return ()
     told = tuple(_told(gate.error_log))
-    explained = () if wide or _is_large(tree) else _explained(file, tree)
+    explained = () if large else _explained(file, tree)
     return explained or told or (Finding("XSD", Severity.FATAL, "xsd", "The document does not follow the XSD."),)
 
 
@@ -75,7 +75,7 @@ def _explainer(file: str) -> xmlschema.XMLSchema:
 
 
 def _too_many(gate: etree.XMLSchema, tree: etree._ElementTree) -> tuple[Finding, ...]:
-    """The first breaches of a wide tree, without places; empty where they are so few that the places can be told."""
+    """The first breaches of a large tree, without places; empty where they are so few that the places can be told."""
     widest = max(len(element) for element in tree.iter())
     limit = max(BREACHES_LIMIT, STEPS_LIMIT // widest)
     parser = etree.XMLParser(schema=gate, resolve_entities=False, no_network=True)

@@ -111,7 +111,7 @@ def test_threads_do_not_take_the_words_of_each_other() -> None:
         ("ubl-invoice", b"<cbc:DueDate>", b'<cbc:Note x=""/>'),
     ],
 )
-def test_a_wide_tree_is_refused_soon(syntax: str, end: bytes, many: bytes) -> None:
+def test_a_large_tree_is_refused_soon(syntax: str, end: bytes, many: bytes) -> None:
     data = FORMATS[syntax].write(invoice())
     assert end in data
     tree = xml.parse(data.replace(end, many * 40_000 + end))
@@ -119,6 +119,16 @@ def test_a_wide_tree_is_refused_soon(syntax: str, end: bytes, many: bytes) -> No
     findings = xsd.check(_file(syntax), tree)
     assert time.perf_counter() - started < 4
     assert 1 <= len(findings) <= xsd.BREACHES_LIMIT
+
+
+def test_of_a_large_tree_too_many_breaches_are_told_without_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xsd, "STEPS_LIMIT", 1)
+    line = replace(invoice().lines[0], note="n")
+    wide = replace(invoice(), lines=tuple(replace(line, id=str(place)) for place in range(1, 1_900)))
+    data = FORMATS["ubl-invoice"].write(wide).replace(b"<cbc:Note>n<", b'<cbc:Note x="">n<')
+    findings = xsd.check(_file("ubl-invoice"), xml.parse(data))
+    assert len(findings) == xsd.BREACHES_LIMIT
+    assert {(one.rule, one.line, one.path) for one in findings} == {("XSD", None, "")}
 
 
 def test_a_wide_tree_that_is_right_passes_and_its_breaches_have_places() -> None:
