@@ -449,6 +449,9 @@ Tout le texte de la page est visible. → Regardez la page ; refaites le PDF san
 HOUSE-PDF-UNREAD
 The text of the page can be read and held against the XML. → Make the PDF again, plainer or with fewer pages.
 Le texte de la page se lit et se compare au XML. → Refaites le PDF, plus simple ou avec moins de pages.
+HOUSE-NOT-IN-CII
+The XML made of a JSON invoice holds all that the JSON says. → Leave the value out, or say it in a note.
+Le XML tiré d'une facture JSON contient tout ce que dit le JSON. → Retirez la valeur, ou dites-la dans une note.
 HOUSE-CURRENCY BT-5 BT-6 BT-111
 Each amount is in the currency of the invoice, only the VAT total for accounting in another. → Correct the currency.
 Chaque montant est dans la devise de la facture, sauf le total de TVA en devise comptable. → Corrigez la devise.

@@ -32,6 +32,7 @@ from schemas.formats.facturx import page_text
 from schemas.formats.facturx.page_text import Legible
 from schemas.invoice import Invoice
 from schemas.likeness import compare
+from schemas.loss import losses
 from schemas.rulebook import ENGINE, Rules
 from schemas.rulebooks import house
 from schemas.schematron.tree import Unparsable, read
@@ -100,6 +101,8 @@ def _judged(
         layer, said = house.apply(tree)
         layers.append(layer)
         findings.extend(said)
+        if recognised.format == JSON and invoice is not None:
+            findings.extend(house.left_out(losses(invoice, FORMATS[recognised.syntax].read(serialise(tree)).invoice)))
         valid = _verdict(findings) is Verdict.VALID
         if invoice is None and (valid or page is not None):
             invoice, unread = _read(recognised)

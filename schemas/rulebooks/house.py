@@ -9,7 +9,7 @@ then no longer clear.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from lxml import etree
@@ -19,6 +19,7 @@ from stdnum.fr import siren, siret
 
 from schemas.finding import Finding, Layer, LayerVerdict, Severity
 from schemas.likeness import Likeness, Standing
+from schemas.loss import Loss
 from schemas.xml import PREFIXES, Twins, line_of, path_of, select
 
 NAME = "house"
@@ -107,6 +108,7 @@ def apply(tree: etree._ElementTree) -> tuple[Layer, tuple[Finding, ...]]:
 
 
 CURRENCY = "HOUSE-CURRENCY"
+NOT_IN_CII = "HOUSE-NOT-IN-CII"
 """The rule on amounts in a currency that is not the invoice's (BT-5), nor that of its accounting where that may be."""
 _amounts = _at("//ram:*[@currencyID]", "//cbc:*[@currencyID][not(ancestor::ext:UBLExtensions)]")
 _currency = _at("//ram:InvoiceCurrencyCode", "/*/cbc:DocumentCurrencyCode")
@@ -147,6 +149,21 @@ def without_page(reason: str) -> Finding:
         return Finding(f"{PAGE}UNREAD", Severity.WARNING, NAME, says)
     says = "The page has no text, as a scan has none; whether it says what the XML says could not be told."
     return Finding(f"{PAGE}SCAN", Severity.INFO, NAME, says)
+
+
+def left_out(lost: Iterable[Loss]) -> tuple[Finding, ...]:
+    """What a JSON invoice says and the XML made of it has no place for."""
+    return tuple(
+        Finding(
+            NOT_IN_CII,
+            Severity.WARNING,
+            NAME,
+            f"The XML has no place for {one.name} ({one.term or 'no term of the norm'}): it stays in the JSON alone.",
+            (one.term,) if one.term else (),
+            one.pointer,
+        )
+        for one in lost
+    )
 
 
 def _page_says(one: Likeness) -> str:

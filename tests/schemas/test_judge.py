@@ -21,7 +21,7 @@ from schemas.catalogue import FORMATS
 from schemas.finding import FINDINGS_LIMIT, Finding, LayerVerdict, Report, Severity, Verdict
 from schemas.formats import facturx as hybrid
 from schemas.formats.facturx.page import typeset
-from schemas.invoice import Identifier, Invoice
+from schemas.invoice import Card, Identifier, Invoice
 from schemas.judge import judge, warm
 from schemas.rulebooks import facturx, fr
 from tests.schemas.sample_invoice import invoice
@@ -453,3 +453,13 @@ def test_no_ending_of_an_unknown_profile_switches_the_rules_of_the_norm_off(endi
     report = judge(FORMATS["cii"].write(one))
     assert report.verdict is Verdict.INVALID
     assert any(finding.rule.startswith("BR-") and finding.severity is Severity.FATAL for finding in report.findings)
+
+
+def test_what_a_json_invoice_says_and_its_xml_cannot_is_told() -> None:
+    one = invoice()
+    carded = replace(one, payment=replace(one.payment, card=Card(number="1234", network="VISA")))
+    report = judge(json_form.write(carded))
+    assert report.verdict is Verdict.VALID
+    (told,) = [finding for finding in report.findings if finding.rule == "HOUSE-NOT-IN-CII"]
+    assert (told.severity, told.path) == (Severity.WARNING, "/payment/card/network")
+    assert "HOUSE-NOT-IN-CII" not in {finding.rule for finding in judge(json_form.write(one)).findings}
