@@ -8,7 +8,6 @@ committed before; what is sent is decided and committed before. Events are appen
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -32,11 +31,12 @@ from gateway.lifecycle import (
     Stage,
     event_body,
 )
+from gateway.store import tree
 from gateway.store.documents import WaitingArrival
 from gateway.store.pool import Connection, Pool
 from gateway.store.tasks import Claim
 from schemas.finding import FINDINGS_LIMIT, Finding, Layer, LayerVerdict, Report, Severity, Verdict
-from signing.chain import GENESIS, link, salted
+from signing.chain import GENESIS, link
 
 DUPLICATE_RULE = "HOUSE-NUMBER-USED"
 """Rule id of the finding for an invoice number that is already taken."""
@@ -354,19 +354,7 @@ async def _append(connection: Connection, claim: Claim, events: Sequence[_Event]
         [event.prior for event in events],
         [event.hash for event in events],
     )
-    salts = [secrets.token_bytes(32) for _ in events]
-    await connection.execute(
-        """
-        insert into leaf (account_id, document_id, seq, salt, entry, at)
-        select $1, $2, * from unnest($3::bigint[], $4::bytea[], $5::bytea[], $6::timestamptz[])
-        """,
-        claim.account_id,
-        claim.document_id,
-        [event.seq for event in events],
-        salts,
-        [salted(salt, event.hash) for salt, event in zip(salts, events, strict=True)],
-        [event.at for event in events],
-    )
+    await tree.plant(connection, claim.account_id, claim.document_id, [(e.seq, e.at, e.hash) for e in events])
     if kept:
         await connection.execute(
             """

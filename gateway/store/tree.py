@@ -7,7 +7,7 @@ nodes and the checkpoint that covers them, so that a leaf with a place is always
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,27 +93,37 @@ async def last(connection: Connection) -> Signed | None:
     return Signed(row["number"], row["size"], bytes(row["root"]), row["at"], row["note"]) if row else None
 
 
+async def plant(
+    connection: Connection, account_id: UUID, document_id: UUID, events: Sequence[tuple[int, datetime, bytes]]
+) -> None:
+    """Give each event its leaf, to be placed later; an event is its number, its instant and its hash."""
+    salts = [secrets.token_bytes(32) for _ in events]
+    await connection.execute(
+        """
+        insert into leaf (account_id, document_id, seq, salt, entry, at)
+        select $1, $2, * from unnest($3::bigint[], $4::bytea[], $5::bytea[], $6::timestamptz[]) on conflict do nothing
+        """,
+        account_id,
+        document_id,
+        [seq for seq, _, _ in events],
+        salts,
+        [salted(salt, hashed) for salt, (_, _, hashed) in zip(salts, events, strict=True)],
+        [at for _, at, _ in events],
+    )
+
+
 async def mend(connection: Connection, document_id: UUID) -> None:
     """Give leaves to events of a document that have none: a gateway of an older release may have written them."""
     rows = await connection.fetch(
         """
-        select account_id, seq, hash, at from event e where document_id = $1
+        select account_id, seq, at, hash from event e where document_id = $1
             and not exists (select from leaf l where l.document_id = e.document_id and l.seq = e.seq)
         """,
         document_id,
     )
-    for row in rows:
-        salt = secrets.token_bytes(32)
-        await connection.execute(
-            "insert into leaf (account_id, document_id, seq, salt, entry, at) values ($1, $2, $3, $4, $5, $6) "
-            "on conflict do nothing",
-            row["account_id"],
-            document_id,
-            row["seq"],
-            salt,
-            salted(salt, bytes(row["hash"])),
-            row["at"],
-        )
+    if rows:
+        bare = [(row["seq"], row["at"], bytes(row["hash"])) for row in rows]
+        await plant(connection, rows[0]["account_id"], document_id, bare)
 
 
 async def place(connection: Connection, document_id: UUID) -> Place:

@@ -226,6 +226,13 @@ def test_in_extended_ctc_fr_a_line_names_its_subtype_and_its_parent_by_the_invoi
     assert INVOICE.read(INVOICE.write(invoice)).invoice == invoice
 
 
+def test_a_line_may_refer_to_an_earlier_invoice_of_the_same_number() -> None:
+    invoice = sample("invoice-simple")
+    line = replace(invoice.lines[0], preceding=InvoiceReference(number=invoice.number))
+    invoice = replace(invoice, profile=EXTENDED_CTC_FR, lines=(line,))
+    assert INVOICE.read(INVOICE.write(invoice)).invoice == invoice
+
+
 def test_elsewhere_lines_that_only_break_down_stand_inside_their_parent() -> None:
     lines = lined(
         ("1", "", ""),

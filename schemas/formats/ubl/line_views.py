@@ -249,7 +249,7 @@ def merge_billing(scope: Scope, found: Scope, context: Context) -> bool:
     earlier invoice of the line (BG-X-48)."""
     own = context.root.get("number")
     earlier = found.keys() & {"date", "type_code"} or scope.keys() & {"kind", "parent_id"}
-    if "status" in found or (found.get("number") == own and not earlier):
+    if "status" in found or (found.get("number") == own and "line" in found and not earlier):
         mine = {"status": "kind", "line": "parent_id"}
         held = put(scope, {mine[name]: found[name] for name in mine if name in found})
         return held and found.get("number") == own and not found.keys() & {"date", "type_code"}
