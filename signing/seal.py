@@ -196,12 +196,10 @@ def _signer(key: SealKey) -> SimpleSigner:
 def _from_pem(key: SealKey) -> SimpleSigner:
     try:
         private = serialization.load_pem_private_key(key.data, key.passphrase)
-        certificates = [
-            x509.Certificate.load(der) for kind, _, der in pem.unarmor(key.data, multiple=True) if kind == "CERTIFICATE"
-        ]
+        found = certificates(key.data)
     except (ValueError, TypeError) as wrong:
         raise UnusableKey(f"the key cannot be read: {wrong}") from wrong
-    if not certificates:
+    if not found:
         raise UnusableKey("the file has no certificate")
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -209,9 +207,18 @@ def _from_pem(key: SealKey) -> SimpleSigner:
     info = keys.PrivateKeyInfo.load(der)
     if (
         private.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        != certificates[0].public_key.dump()
+        != found[0].public_key.dump()
     ):
         raise UnusableKey("the first certificate of the file is not that of its key")
     store = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # the library brings no types
-    store.register_multiple(certificates[1:])
-    return SimpleSigner(signing_cert=certificates[0], signing_key=info, cert_registry=store)
+    store.register_multiple(found[1:])
+    return SimpleSigner(signing_cert=found[0], signing_key=info, cert_registry=store)
+
+
+def certificates(bundle: bytes) -> tuple[x509.Certificate, ...]:
+    """Every certificate of a PEM bundle, whatever else is in it. Raises ValueError."""
+    if not bundle.strip():
+        return ()
+    return tuple(
+        x509.Certificate.load(der) for kind, _, der in pem.unarmor(bundle, multiple=True) if kind == "CERTIFICATE"
+    )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from asn1crypto import pem, x509
+from asn1crypto import x509
 from pyhanko.pdf_utils.decode_limits import DecodeLimits
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESStatus
@@ -26,6 +26,8 @@ from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
+
+from signing.seal import certificates
 
 SEALS_LIMIT = 20
 """Seals of one document that are looked at; more make the verdict indeterminate."""
@@ -81,8 +83,8 @@ class Trust:
     stampers: tuple[x509.Certificate, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "roots", _certificates(self.sealers))
-        object.__setattr__(self, "stampers", _certificates(self.authorities))
+        object.__setattr__(self, "roots", certificates(self.sealers))
+        object.__setattr__(self, "stampers", certificates(self.authorities))
 
 
 def verify(pdf: bytes, trust: Trust, now: datetime) -> Verdict:
@@ -237,12 +239,3 @@ def _strong(certificate: x509.Certificate) -> bool:
 def _size(certificate: x509.Certificate) -> str:
     key = certificate.public_key
     return f"{key.algorithm} {key.bit_size}"
-
-
-def _certificates(bundle: bytes) -> tuple[x509.Certificate, ...]:
-    """Every certificate of a PEM bundle. Raises ValueError."""
-    if not bundle.strip():
-        return ()
-    return tuple(
-        x509.Certificate.load(der) for kind, _, der in pem.unarmor(bundle, multiple=True) if kind == "CERTIFICATE"
-    )

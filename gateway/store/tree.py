@@ -15,7 +15,7 @@ from uuid import UUID
 
 from gateway.store.pool import Connection, Pool
 from signing.chain import salted
-from signing.tree import EMPTY, Frontier, Lookup, Node, consistency, inclusion, leaf
+from signing.tree import EMPTY, Frontier, Lookup, Node, consistency, edge, inclusion, leaf
 
 BATCH = 5_000
 """Leaves that one checkpoint adds, at most."""
@@ -70,7 +70,7 @@ async def publish(pool: Pool, sign: Sign, clock: Callable[[], datetime]) -> Sign
         if not waiting and latest is not None and now - latest.at < LONGEST:
             return None
         size = latest.size if latest else 0
-        frontier = Frontier(size, await _edge(connection, size))
+        frontier = await _frontier(connection, size)
         nodes = [node for row in waiting for node in frontier.add(leaf(bytes(row["entry"])))]
         await _keep(connection, waiting, size, nodes)
         root = frontier.root
@@ -291,16 +291,9 @@ async def _waiting(connection: Connection) -> list[Connection]:
     return [*urgent, *(row for row in others if (row["document_id"], row["seq"]) not in known)][:BATCH]
 
 
-async def _edge(connection: Connection, size: int) -> list[bytes]:
-    """The hashes at the right edge of the tree of this size."""
-    wanted: list[tuple[int, int]] = []
-    begin = 0
-    for level in reversed(range(size.bit_length())):
-        if size >> level & 1:
-            wanted.append((level, begin >> level))
-            begin += 1 << level
-    found = await lookup(connection, set(wanted))
-    return [found(level, index) for level, index in wanted]
+async def _frontier(connection: Connection, size: int) -> Frontier:
+    """The right edge of the tree of this size, to which leaves are added."""
+    return edge(size, await _looked_up(connection, lambda look: edge(size, look)))
 
 
 async def _keep(connection: Connection, waiting: list[Connection], size: int, made: list[Node]) -> None:

@@ -10,6 +10,7 @@ from schemas.formats.cii.syntax import (
     TAX,
     TAX_POINT,
     VAT,
+    accounting,
     allowance,
     day,
     document,
@@ -35,7 +36,7 @@ from schemas.formats.cii.views import (
     spread_tax,
     spread_tax_total,
 )
-from schemas.invoice import AccountingReference, ObjectReference, PaymentTerms, Reference
+from schemas.invoice import ObjectReference, PaymentTerms, Reference
 
 _TENDERS = View(
     Group(
@@ -343,19 +344,7 @@ SETTLEMENT = Group(
             (Leaf("ram:IssuerAssignedID", "number"), Leaf("ram:TypeCode", "type_code"), issued("issue_date")),
             "preceding",
         ),
-        View(
-            Group(
-                "ram:ReceivableSpecifiedTradeAccountingAccount",
-                (Leaf("ram:ID", "id"), Leaf("ram:TypeCode", "type_code")),
-            ),
-            AccountingReference,
-            *first_and_more(
-                AccountingReference,
-                {"id": "accounting_reference", "type_code": "accounting_type"},
-                "more_accounting_references",
-            ),
-            group="BT-19-00",
-        ),
+        accounting("BT-19-00"),
         _ADVANCE_PAYMENTS,
     ),
     required=True,

@@ -10,6 +10,7 @@ from schemas.formats.cii.syntax import (
     TAX,
     TAX_POINT,
     VAT,
+    accounting,
     allowance,
     day,
     has,
@@ -26,7 +27,7 @@ from schemas.formats.cii.views import (
     spread_gross_base,
     spread_tax_total,
 )
-from schemas.invoice import AccountingReference, LineNote, Measure, Price, PriceAdjustment
+from schemas.invoice import LineNote, Measure, Price, PriceAdjustment
 
 _CHARGE_INDICATOR = "ram:ChargeIndicator/udt:Indicator"
 
@@ -277,19 +278,7 @@ _SETTLEMENT = Group(
             when=has("ram:TypeCode", "130"),
             more="more_object_ids",
         ),
-        View(
-            Group(
-                "ram:ReceivableSpecifiedTradeAccountingAccount",
-                (Leaf("ram:ID", "id"), Leaf("ram:TypeCode", "type_code")),
-            ),
-            AccountingReference,
-            *first_and_more(
-                AccountingReference,
-                {"id": "accounting_reference", "type_code": "accounting_type"},
-                "more_accounting_references",
-            ),
-            group="BT-133-00",
-        ),
+        accounting("BT-133-00"),
     ),
     required=True,
 )

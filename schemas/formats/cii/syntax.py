@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import re
 
-from schemas.binding import Codec, Fixed, Group, Leaf, Node, Syntax
-from schemas.invoice import Identifier
+from schemas.binding import Codec, Fixed, Group, Leaf, Node, Syntax, View, first_and_more
+from schemas.invoice import AccountingReference, Identifier
 
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}")
 
@@ -126,4 +126,18 @@ def allowance(into: str, charge: bool, tax: tuple[Node, ...], *, header: bool) -
         ),
         into,
         when=has("ram:ChargeIndicator/udt:Indicator", *spellings),
+    )
+
+
+def accounting(group: str) -> View:
+    """The buyer's accounts to book to, the first in the norm's own term: BT-19 of the document, BT-133 of a line."""
+    held = {"id": "accounting_reference", "type_code": "accounting_type"}
+    return View(
+        Group(
+            "ram:ReceivableSpecifiedTradeAccountingAccount",
+            (Leaf("ram:ID", "id"), Leaf("ram:TypeCode", "type_code")),
+        ),
+        AccountingReference,
+        *first_and_more(AccountingReference, held, "more_accounting_references"),
+        group=group,
     )

@@ -8,13 +8,13 @@ down what their parent states (INFORMATION) stand inside it, as cac:SubInvoiceLi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
 from schemas.binding import Context, Scope
-from schemas.formats.ubl.views import Identification, NoteText, join_note, put, split_note
-from schemas.formats.ubl.vocabulary import ANY_MEDIA, CHARGE_REASONS, EXTENDED_CTC_FR, TAX_TYPES, UNSAID
+from schemas.formats.ubl.views import Identification, NoteText, join_note, put, split_note, typed
+from schemas.formats.ubl.vocabulary import CHARGE_REASONS, EXTENDED_CTC_FR, TAX_TYPES, UNSAID
 from schemas.invoice import (
     Amount,
     Attribute,
@@ -291,9 +291,8 @@ def merge_line_document(scope: Scope, found: Scope, _context: Context) -> bool:
 
 
 def spread_line_documents(line: Line, _root: Invoice) -> Iterator[LineDocument]:
-    """The further documents of the line; UBL wants a media type for a file."""
-    for one in line.documents:
-        yield one if one.content is None or one.media_type else replace(one, media_type=ANY_MEDIA)
+    """The further documents of the line."""
+    return map(typed, line.documents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

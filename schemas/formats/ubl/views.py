@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from typing import TypeVar
 
 from schemas.binding import Context, Scope
 from schemas.formats.ubl.vocabulary import ANY_MEDIA, CHARGE_REASONS, TAX_TYPES, UNSAID, VAT
@@ -26,6 +27,7 @@ from schemas.invoice import (
     Identifier,
     Invoice,
     InvoiceReference,
+    LineDocument,
     LogisticsCharge,
     Note,
     ObjectReference,
@@ -50,6 +52,8 @@ from schemas.table import build
 _UNDEFINED_MEANS = "1"
 _OTHER_TAX = "TAX"
 _SUBJECT = re.compile(r"#([A-Z0-9]{2,3})#(.*)", re.DOTALL)
+
+File = TypeVar("File", Attachment, LineDocument)
 
 
 def put(scope: Scope, found: Scope) -> bool:
@@ -166,9 +170,13 @@ def merge_attachment(scope: Scope, found: Scope, _context: Context) -> bool:
 
 
 def spread_attachments(invoice: Invoice, _root: Invoice) -> Iterator[Attachment]:
-    """The supporting documents (BG-24); UBL wants a media type for a file."""
-    for one in invoice.attachments:
-        yield one if one.content is None or one.media_type else replace(one, media_type=ANY_MEDIA)
+    """The supporting documents (BG-24)."""
+    return map(typed, invoice.attachments)
+
+
+def typed(file: File) -> File:
+    """UBL wants a media type for a file."""
+    return file if file.content is None or file.media_type else replace(file, media_type=ANY_MEDIA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
