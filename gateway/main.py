@@ -88,7 +88,7 @@ async def open_gateway(
         compute = Compute(max(1, settings.workers), settings.compute_seconds)
         rules = str(settings.rules) if settings.rules else None
         notary = read_notary(settings)
-        await _check_notary(pool, settings)
+        await _check_notary(pool, settings, notary)
         sealer = read_sealer(settings, authorities)
         resources = Resources(
             pool, networks, SystemClock(), compute, notary, sealer, language=settings.language, rules=rules
@@ -139,9 +139,9 @@ def read_sealer(settings: Settings, authorities: tuple[TimestampAuthority, ...])
     return Sealer(key, authorities)
 
 
-def read_verifiers(settings: Settings) -> tuple[Verifier, ...]:
+def read_verifiers(settings: Settings, notary: Notary) -> tuple[Verifier, ...]:
     """The keys whose checkpoints are believed: the one that signs now, and those that signed before."""
-    known = [read_notary(settings).signer.verifier]
+    known = [notary.signer.verifier]
     if settings.checkpoint_keys is not None:
         try:
             lines = settings.checkpoint_keys.read_text(encoding="utf-8").split("\n")
@@ -151,14 +151,14 @@ def read_verifiers(settings: Settings) -> tuple[Verifier, ...]:
     return tuple(known)
 
 
-async def _check_notary(pool: Pool, settings: Settings) -> None:
+async def _check_notary(pool: Pool, settings: Settings, notary: Notary) -> None:
     """All gateways of one archive sign with one key. Raises Misconfigured when the last signature is a stranger's."""
     async with pool.worker() as connection:
         latest = await tree.last(connection)
     if latest is None:
         return
     try:
-        checkpoint.read(latest.note, read_verifiers(settings))
+        checkpoint.read(latest.note, read_verifiers(settings, notary))
     except checkpoint.NotProved as wrong:
         raise Misconfigured(
             f"the last checkpoint of this archive cannot be believed ({wrong}): give every gateway the same "

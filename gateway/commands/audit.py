@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway import audit
 from gateway.audit import AccountAudit, TreeAudit
-from gateway.main import database, read_verifiers
+from gateway.main import database, read_notary, read_verifiers
 from gateway.settings import Settings
 
 
@@ -35,7 +35,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 async def _audit(settings: Settings) -> tuple[list[AccountAudit], TreeAudit]:
     async with database(settings, attach=True) as pool:
-        whole = await audit.audit_tree(pool, read_verifiers(settings), settings.checkpoint_copies, _progress)
+        whole = await audit.audit_tree(
+            pool, read_verifiers(settings, read_notary(settings)), settings.checkpoint_copies, _progress
+        )
         return await audit.audit(pool), whole
 
 
