@@ -200,7 +200,8 @@ class _Work:
             _add(taxable, (allowance.vat_category, allowance.vat_rate), -(allowance.amount or ZERO))
         for at, logistics in enumerate(invoice.logistics_charges):
             if len(logistics.taxes) == 1:
-                _add(taxable, (logistics.taxes[0].category, logistics.taxes[0].rate), logistics.amount)
+                tax, where = logistics.taxes[0], f"/logistics_charges/{at}/taxes/0/rate"
+                _add(taxable, (tax.category, self._rate(tax.category, tax.rate, where, "BT-X-274")), logistics.amount)
             else:
                 fix = "Give one VAT category and rate for each logistics charge, so that its VAT can be calculated."
                 self._absent("BT-X-273", f"/logistics_charges/{at}/taxes", fix)

@@ -344,7 +344,10 @@ def _calculated(invoice: Invoice) -> Invoice:
         vat_breakdown=(),
         allowances=tuple(map(_plain, invoice.allowances)),
         charges=tuple(map(_plain, invoice.charges)),
-        logistics_charges=tuple(replace(one, taxes=one.taxes[:1]) for one in invoice.logistics_charges),
+        logistics_charges=tuple(
+            replace(one, taxes=tuple(replace(tax, rate=tax.rate or Decimal(0)) for tax in one.taxes[:1]))
+            for one in invoice.logistics_charges
+        ),
         lines=tuple(map(_plain_line, invoice.lines)),
     )
 

@@ -260,6 +260,16 @@ def test_logistics_charges_and_payments_for_others_are_part_of_the_sums() -> Non
     assert (totals.with_vat, totals.due) == (Decimal("18.00"), Decimal("19.00"))
 
 
+def test_a_logistics_charge_without_a_rate_is_told_unless_its_category_has_but_one() -> None:
+    """Found by chance in a run of generated invoices: the total was calculated, and could not be read back."""
+    freight = LogisticsCharge(description="Fret", amount=Decimal("5.00"), taxes=(Tax(category="S"),))
+    invoice = Invoice(currency="EUR", lines=(sub("1", "", "", "10.00"),), logistics_charges=(freight,))
+    assert ("TOTALS-BT-X-274", "/logistics_charges/0/taxes/0/rate", None, None) in rules(invoice)
+    exempt = replace(freight, taxes=(Tax(category="Z"),))
+    done = complete(replace(invoice, logistics_charges=(exempt,)))
+    assert (done.findings, done.invoice.vat_breakdown[-1].rate) == ((), Decimal(0))
+
+
 def test_discounts_and_charges_make_the_net_price() -> None:
     price = Price(
         gross=Decimal("10"),
