@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import chain
 from pathlib import Path
 
@@ -42,6 +44,10 @@ SAMPLES = ROOT / "tests" / "samples"
 
 FROZEN = SAMPLES / "oracle"
 """What the oracle said of the corpus, for tests that run without it; `--freeze` writes it."""
+
+_SPEC = importlib.util.find_spec("pyfrctc")
+FRENCH = str(Path((_SPEC.submodule_search_locations or [""])[0])) if _SPEC else None
+"""The folder of the artefacts of CDAR and flux 10."""
 
 CHUNK = 40
 """Documents handed to a child at once."""
@@ -65,6 +71,7 @@ def _file(rules: Rules) -> str:
     return rules.artefact.file
 
 
+CDAR_XSD = "CrossDomainAcknowledgementAndResponse_100pD22B.xsd"
 _UBL_XSD = {"Invoice": _file(en16931.INVOICE_XSD), "CreditNote": _file(en16931.CREDIT_NOTE_XSD)}
 
 SHEETS = (
@@ -77,10 +84,10 @@ SHEETS = (
     Sheet("en16931-ubl", UBL, _file(en16931.UBL)),
     Sheet("extended-ctc-fr-ubl", UBL, _file(fr.EXTENDED_UBL)),
     Sheet("br-fr-ubl", UBL, _file(fr.BR_FR_UBL)),
-    Sheet("br-fr-cdv", CDAR, "cdar-schematron/BR-FR-CDV-Schematron-CDAR.xslt"),
-    Sheet("flux10", FLUX10, "frr-schematron/Flux10.xslt"),
+    Sheet("br-fr-cdv", CDAR, "cdar-schematron/BR-FR-CDV-Schematron-CDAR.xslt", f"cdar-xsd/{CDAR_XSD}"),
+    Sheet("flux10", FLUX10, "frr-schematron/Flux10.xslt", "frr-xsd/ereporting.xsd"),
 )
-"""The stylesheets; those of CDAR and flux 10 lie in a folder that is given, see `--folder`."""
+"""The stylesheets; those of CDAR and flux 10 come from the package pyfrctc, which tests alone install."""
 
 
 @dataclass(slots=True)
@@ -119,15 +126,19 @@ def _clean(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
         return
 
 
-def find(sheet: Sheet, folder: str | None) -> str:
-    """The path of a stylesheet. Raises rulebook.Missing."""
-    return rulebook.find(_artefact(sheet.file), folder).path
+def find(sheet: Sheet, folder: str | None = None) -> str:
+    """The path of a stylesheet, in the folder given or in the installed packages. Raises rulebook.Missing."""
+    return _found(sheet.file, folder)
 
 
-def _artefact(file: str) -> Artefact:
-    from datetime import date
+def schema_of(sheet: Sheet, root: str, folder: str | None = None) -> str:
+    """The path of the XSD of documents with this root element, empty where there is none. Raises rulebook.Missing."""
+    file = sheet.xsd or _UBL_XSD.get(root, "")
+    return _found(file, folder) if file else ""
 
-    return Artefact(rulebook.Kind.SCHEMATRON, "", "", file, date(2020, 1, 1))
+
+def _found(file: str, folder: str | None) -> str:
+    return rulebook.find(Artefact(rulebook.Kind.SCHEMATRON, "", "", file, date(2020, 1, 1)), folder or FRENCH).path
 
 
 Verdict = Counter[tuple[str, ...]] | str
@@ -167,12 +178,10 @@ _schemas: dict[str, etree.XMLSchema] = {}
 
 def _is_valid(sheet: Sheet, data: bytes, folder: str | None) -> bool:
     root = etree.fromstring(data)
-    file = sheet.xsd or _UBL_XSD.get(etree.QName(root).localname, "")
-    if not file:
-        return True
-    if file not in _schemas:
-        _schemas[file] = etree.XMLSchema(file=rulebook.find(_artefact(file), folder).path)
-    return _schemas[file].validate(root)
+    file = schema_of(sheet, etree.QName(root).localname, folder)
+    if file and file not in _schemas:
+        _schemas[file] = etree.XMLSchema(file=file)
+    return not file or _schemas[file].validate(root)
 
 
 def compare(task: tuple[Sheet, str | None, list[tuple[str, bytes]]]) -> Tally:
