@@ -17,7 +17,9 @@ from gateway.lifecycle import Role, Stage
 from gateway.resources import Sealer
 from gateway.worker import Worker
 from schemas.formats.facturx.extract import extract
-from signing.verdict import Indication, Trust, verify
+from signing.pdf_verdict import verify
+from signing.trust import Trust
+from signing.verdict import Indication
 from tests.bench.stage import free_port
 from tests.gateway.ground import open_account
 from tests.line.conftest import Line
