@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from gateway.sought import Sought
 from schemas.finding import Finding
 from signing.chain import instant
 
@@ -94,6 +95,8 @@ class Done:
     news: tuple[News, ...] = ()
     columns: Mapping[str, Any] = field(default_factory=dict)
     """What the document's row shows besides: parties, dates and amounts; not part of the journal."""
+    sought: Sought | None = None
+    """How the document is found in the archive; not part of the journal either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.lifecycle import Done, Halted, Kept, Outcome, Role
 from gateway.resources import Resources, Work, digest
+from gateway.sought import Sought, sought
 from schemas import json_form
 from schemas.catalogue import FORMATS, recognise
 from schemas.finding import Finding, Severity
@@ -46,6 +47,8 @@ class Parsed:
     """Element paths that the model does not hold."""
     unreadable: tuple[Finding, ...] = ()
     """Why the model could not be read; the rules decide then."""
+    sought: Sought | None = None
+    """How it is found in the archive; None when the model could not be read."""
 
     @property
     def oversized(self) -> tuple[Finding, ...]:
@@ -83,7 +86,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
     if parsed.xml is not None:
         facts["xml"] = digest(parsed.xml)
         keep = (Kept(Role.XML, "application/xml", parsed.xml),)
-    return Done(facts, keep, columns=parsed.columns)
+    return Done(facts, keep, columns=parsed.columns, sought=parsed.sought)
 
 
 def parse(data: bytes) -> Parsed:
@@ -91,14 +94,16 @@ def parse(data: bytes) -> Parsed:
     recognised = recognise(data)
     if recognised.format == "json":
         invoice = json_form.read(data)
-        return Parsed("cii", invoice.profile or "", columns_of(invoice), FORMATS["cii"].write(invoice))
+        written = FORMATS["cii"].write(invoice)
+        return Parsed("cii", invoice.profile or "", columns_of(invoice), written, sought=sought(invoice))
     name = "cii" if recognised.format == "facturx" else recognised.format
     xml = recognised.xml if recognised.format == "facturx" else None
     try:
         reading = FORMATS[name].read(xml or data)
     except Unreadable as unreadable:
         return Parsed(name, recognised.profile, {}, xml, unreadable=unreadable.findings)
-    return Parsed(name, recognised.profile, columns_of(reading.invoice), xml, reading.unknown)
+    invoice = reading.invoice
+    return Parsed(name, recognised.profile, columns_of(invoice), xml, reading.unknown, sought=sought(invoice))
 
 
 def columns_of(invoice: Invoice) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-APPEND_ONLY = ("event", "entry", "content", "payment", "invoice_number", "idempotency", "leaf", "node", "checkpoint")
+APPEND_ONLY = ("event", "entry", "content", "payment", "invoice_number", "idempotency", "leaf", "node", "checkpoint",
+               "archive_read")  # fmt: skip
 SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint"}
 """Tables that belong to nobody's account."""
 
@@ -120,7 +121,7 @@ async def test_append_only_by_right(connection, table, right, role):
 
 
 @pytest.mark.parametrize(
-    "table", ["event", "entry", "content", "payment", "invoice_number", "leaf", "node", "checkpoint"]
+    "table", ["event", "entry", "content", "payment", "invoice_number", "leaf", "node", "checkpoint", "archive_read"]
 )
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
     rows = await connection.fetch(
