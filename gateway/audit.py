@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from gateway.lifecycle import Said, Stage, event_body
-from gateway.store import accounts, ledger, tree
+from gateway.store import accounts, contents, ledger, tree
 from gateway.store.ledger import Reconciliation, Trail
 from gateway.store.pool import Connection, Pool
 from signing import checkpoint
@@ -49,12 +49,14 @@ async def audit_account(pool: Pool, account_id: UUID) -> AccountAudit:
         complaints += check_trail(trail)
     orphans = await ledger.leaves_without_event(pool, account_id)
     complaints += [f"the tree has a leaf of {orphan}, which is not there" for orphan in orphans]
-    contents, damaged = await ledger.damaged_contents(pool, account_id)
-    complaints += [f"content {digest} does not match its hash" for digest in damaged]
+    looked = await contents.look(pool, account_id)
+    complaints += [f"content {digest} does not match its hash" for digest in looked.damaged]
+    complaints += [f"content {digest} is missing, and no tombstone says why" for digest in looked.missing]
+    complaints += [f"content {digest} was purged and is there again: an old state is back" for digest in looked.left]
     reconciliation = await ledger.reconcile(pool, account_id)
     if not reconciliation.balanced:
         complaints.append(f"accepted and accounted for differ: {reconciliation}")
-    return AccountAudit(account_id, documents, events, contents, reconciliation, tuple(complaints))
+    return AccountAudit(account_id, documents, events, looked.kept, reconciliation, tuple(complaints))
 
 
 async def audit(pool: Pool) -> list[AccountAudit]:

@@ -8,6 +8,7 @@ GatewayError
 ├── Unauthenticated      we do not know who asks
 ├── Forbidden            we know, and it may not
 ├── NotFound             there is no such thing, for this account
+├── Gone                 it was there; its retention has ended and its bytes are destroyed
 ├── Conflict             it contradicts what is stored
 ├── KeyReused            the same Idempotency-Key came with other bytes
 ├── Underivable          the document exists, but not in the form asked for, and cannot be turned into it
@@ -69,6 +70,15 @@ class Forbidden(GatewayError):
 
 class NotFound(GatewayError):
     """There is no such thing for this account; another account's thing answers the same."""
+
+
+class Gone(GatewayError):
+    """The retention of the thing has ended; its bytes are destroyed, and its hash, events and proofs stay."""
+
+    def __init__(self, detail: str, tombstone: Mapping[str, Any] = MappingProxyType({})) -> None:
+        super().__init__(detail)
+        self.tombstone = dict(tombstone)
+        """What is left, as members of the problem."""
 
 
 class Conflict(GatewayError):

@@ -21,6 +21,7 @@ from gateway.errors import Misconfigured
 from gateway.resources import Notary, Resources, Sealer
 from gateway.settings import Settings, read_secret
 from gateway.store import accounts, migrate, tree
+from gateway.store.archive_keys import Keyring
 from gateway.store.embedded import Cluster
 from gateway.store.pool import Pool, connect
 from gateway.worker import Worker
@@ -57,17 +58,22 @@ async def database(settings: Settings, *, attach: bool = False) -> AsyncIterator
 
     With `attach`, an embedded one that a gateway on this machine already runs is used as it runs.
     """
+    keys = read_keys(settings)
     if settings.database_url:
         password = read_secret(settings.database_password_file) if settings.database_password_file else None
-        pool = await connect(settings.database_url, password=password, max_size=settings.pool_size)
+        pool = await connect(settings.database_url, keys=keys, password=password, max_size=settings.pool_size)
         async with _closing(pool):
             await migrate.apply(pool)
+            if keys is not None:
+                await keys.renew(pool, _now())
             yield pool
         return
     async with Cluster(settings.data, attach=attach, account=settings.database_account or None) as cluster:
-        pool = await connect(cluster, max_size=settings.pool_size)
+        pool = await connect(cluster, keys=keys, max_size=settings.pool_size)
         async with _closing(pool):
             await migrate.apply(pool)
+            if keys is not None:
+                await keys.renew(pool, _now())
             yield pool
 
 
@@ -97,6 +103,17 @@ async def open_gateway(
             yield Gateway(settings, resources, pepper)
         finally:
             compute.close()
+
+
+def read_keys(settings: Settings) -> Keyring | None:
+    """What locks the contents: the operator's folder, or one in the data folder beside the embedded database.
+
+    A database of its own may belong to gateways whose data folders do not last: there the folder must be named.
+    """
+    if settings.archive_keys is None and settings.database_url:
+        log.warning("contents are kept open: name a folder that all gateways share (ESTAFETTE_ARCHIVE_KEYS)")
+        return None
+    return Keyring(settings.archive_keys or settings.data / "secrets" / "archive")
 
 
 def read_pepper(settings: Settings) -> bytes:

@@ -59,6 +59,12 @@ class Settings:
         None,
         "folder that gets a copy of the checkpoints, best on another machine: it shows a rewritten or older archive",
     )
+    archive_keys: Path | None = setting(
+        "ARCHIVE_KEYS",
+        None,
+        "folder of the keys that lock the archive's contents, shared by its gateways, copied apart from the database; "
+        "by default in the data folder, or with DATABASE_URL none: contents are kept open",
+    )
     seal_key_file: Path | None = setting(
         "SEAL_KEY_FILE", None, "key that seals PDFs: PKCS#12, or PEM with the key and its certificates"
     )

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings
 
 from gateway.clock import SettableClock
 from gateway.store import migrate
+from gateway.store.archive_keys import Keyring
 from gateway.store.embedded import Cluster
 from gateway.store.placement import KEPT, discard
 from gateway.store.pool import Pool, connect
@@ -68,10 +69,13 @@ class Server:
 
     server: Cluster | str
     template: str
+    keys: Path
+    """Folder of the archive keys of all its databases."""
 
     async def pool(self, database: str) -> Pool:
         """A pool on one of its databases."""
-        return await connect(self.server, database=database, max_size=8, unsafe_no_fsync=True)
+        keys = Keyring(self.keys)
+        return await connect(self.server, database=database, keys=keys, max_size=8, unsafe_no_fsync=True)
 
     async def command(self, sql: str) -> None:
         """One statement outside any transaction."""
@@ -125,12 +129,14 @@ def server() -> Iterator[Server]:
             if cluster:
                 run(cluster.start())
             template = f"estafette_template_{os.getpid()}"
-            made = Server(url or cluster, template)  # type: ignore[arg-type]
+            made = Server(url or cluster, template, folder / "archive-keys")  # type: ignore[arg-type]
             run(made.command(f"create database {template}"))
 
             async def migrated() -> None:
                 pool = await made.pool(template)
                 await migrate.apply(pool)
+                assert pool.keys is not None
+                await pool.keys.renew(pool, datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
                 await pool.close()
 
             run(migrated())

@@ -26,6 +26,7 @@ from gateway.errors import (
     Corrupt,
     Forbidden,
     GatewayError,
+    Gone,
     KeyReused,
     Malformed,
     Misconfigured,
@@ -74,6 +75,7 @@ TABLE: Mapping[type[GatewayError], Row] = {
     Unauthenticated: Row(401, "unauthenticated", "Say who you are", "Identification nécessaire"),
     Forbidden: Row(403, "forbidden", "The credential may not do this", "L'accès n'est pas autorisé"),
     NotFound: Row(404, "not-found", "There is no such thing", "Objet introuvable"),
+    Gone: Row(410, "gone", "Its retention has ended", "La durée de conservation est échue"),
     Conflict: Row(409, "conflict", "This contradicts what is stored", "Contradiction avec ce qui est enregistré"),
     KeyReused: Row(
         422,
@@ -115,6 +117,8 @@ def answer(request: web.Request, error: GatewayError, **members: Any) -> web.Res
         members = {"findings": [finding.as_json() for finding in error.findings], **members}
     if isinstance(error, Underivable):
         members = {**error.losses, **members}
+    if isinstance(error, Gone) and error.tombstone:
+        members = {"tombstone": error.tombstone, **members}
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = REALM

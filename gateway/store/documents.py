@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,8 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from adapters.port import ArrivalKind
-from gateway.errors import Corrupt, Malformed, NotFound
+from gateway.errors import Malformed, NotFound
 from gateway.lifecycle import Role, Stage
+from gateway.store import contents
 from gateway.store.pool import Connection, Pool
 from schemas.finding import Finding
 
@@ -87,6 +87,10 @@ class Document:
     created_at: datetime
     updated_at: datetime
     version: int
+    purge_on: date | None = None
+    """From when on its contents are destroyed, as its account was told; None: not announced."""
+    purged_at: datetime | None = None
+    """When its contents were destroyed at the end of their retention; None: they are there."""
     contents: tuple[ContentReference, ...] = ()
 
     def content(self, role: Role) -> ContentReference | None:
@@ -136,7 +140,7 @@ class FeedPage:
 COLUMNS = (
     "account_id, document_id, participant, direction, format, stage, halted, waits_for, status, number, type_code, "
     "issue_date, seller, buyer, buyer_scheme, buyer_address, currency, total, amount_due, due_date, facts, "
-    "created_at, updated_at, version"
+    "created_at, updated_at, version, purge_on, purged_at"
 )
 
 
@@ -161,13 +165,8 @@ async def get(connection: Connection, document_id: UUID) -> Document:
 
 
 async def read(connection: Connection, sha256: str) -> bytes:
-    """The bytes of a content of the account. Raises NotFound, Corrupt when they are not what their hash says."""
-    data = await connection.fetchval("select data from content where sha256 = $1", bytes.fromhex(sha256))
-    if data is None:
-        raise NotFound("there is no such content, or its retention has ended")
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise Corrupt(f"content {sha256} does not match its hash")
-    return bytes(data)
+    """The bytes of a content of the account. Raises NotFound, Gone, Corrupt when they are not what their hash says."""
+    return await contents.read(connection, sha256)
 
 
 async def events(connection: Connection, document_id: UUID) -> tuple[EventRow, ...]:

@@ -7,7 +7,6 @@ committed before; what is sent is decided and committed before. Events are appen
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +16,7 @@ from uuid import UUID
 
 from asyncpg import UniqueViolationError
 
-from gateway.errors import KeyReused
+from gateway.errors import KeyReused, NotFound
 from gateway.lifecycle import (
     Done,
     Facts,
@@ -25,24 +24,21 @@ from gateway.lifecycle import (
     Kept,
     Later,
     Outcome,
-    Role,
     Said,
     Skipped,
     Stage,
     event_body,
 )
-from gateway.store import archive_index, tree
+from gateway.store import contents, tree
 from gateway.store.documents import WaitingArrival
 from gateway.store.pool import Connection, Pool
+from gateway.store.reports import named, refusing, reported
 from gateway.store.tasks import Claim
-from schemas.finding import FINDINGS_LIMIT, Finding, Layer, LayerVerdict, Report, Severity, Verdict
+from schemas.finding import Finding, Severity
 from signing.chain import GENESIS, link
 
 DUPLICATE_RULE = "HOUSE-NUMBER-USED"
 """Rule id of the finding for an invoice number that is already taken."""
-
-_REFUSAL_KEEPS = 200
-"""Findings an event names; the whole report is a content of the document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +178,6 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
         await _append(connection, claim, events)
         stage, halted = _stands(Stage(row["stage"]), steps)
         await _project(connection, claim, steps, events, stage, halted)
-        await _index(connection, claim, steps)
         await _deliveries(connection, claim, steps, row)
         await _take(connection, steps, events)
         following = await _next(connection, claim, steps[-1], stage, halted, go_on=go_on)
@@ -251,56 +246,9 @@ def _said(step: Step) -> list[tuple[datetime, Stage, str, Facts, tuple[Kept, ...
         case Skipped(reason=reason, facts=facts, keep=keep):
             said.append((step.at, step.stage, "skipped", {**facts, "reason": reason}, keep))
         case Halted(reason=reason, findings=findings, facts=facts, keep=keep):
-            facts = {**facts, "reason": reason, **_named(findings)}
-            said.append((step.at, step.stage, "halted", facts, _reported(findings, keep)))
+            facts = {**facts, "reason": reason, **named(findings)}
+            said.append((step.at, step.stage, "halted", facts, reported(findings, keep)))
     return said
-
-
-def _reported(findings: Sequence[Finding], keep: tuple[Kept, ...]) -> tuple[Kept, ...]:
-    """What a halt keeps: where it has findings and brings no report, one is written, so that their texts stay."""
-    if not findings or any(kept.role is Role.REPORT for kept in keep):
-        return keep
-    names = dict.fromkeys(finding.layer for finding in findings)
-    report = Report(
-        Verdict.INVALID,
-        layers=tuple(Layer(name, "", LayerVerdict.FAILED) for name in names),
-        findings=tuple(findings[:FINDINGS_LIMIT]),
-        uncounted=max(0, len(findings) - FINDINGS_LIMIT),
-    )
-    return (*keep, _report(report.as_json()))
-
-
-def _refusing(keep: Sequence[Kept], finding: Finding) -> tuple[Kept, ...]:
-    """The same contents, with one more finding in their report."""
-    report: dict[str, Any] = {"verdict": "", "format": "", "profile": "", "layers": [], "findings": []}
-    for kept in keep:
-        if kept.role is Role.REPORT:
-            report = json.loads(kept.data)
-    layers = [layer for layer in report["layers"] if layer["name"] != finding.layer]
-    failed = Layer(finding.layer, "", LayerVerdict.FAILED).as_json()
-    report |= {
-        "verdict": str(Verdict.INVALID),
-        "layers": [*layers, failed],
-        "findings": [finding.as_json(), *report["findings"]],
-    }
-    return (*(kept for kept in keep if kept.role is not Role.REPORT), _report(report))
-
-
-def _report(members: Mapping[str, Any]) -> Kept:
-    return Kept(Role.REPORT, "application/json", json.dumps(members, ensure_ascii=False).encode())
-
-
-def _named(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Rules and places, without the texts: an event holds no invoice text."""
-    if not findings:
-        return {}
-    return {
-        "findings": [
-            {"rule": finding.rule, "severity": str(finding.severity), "path": finding.path}
-            for finding in findings[:_REFUSAL_KEEPS]
-        ],
-        "findings_total": len(findings),
-    }
 
 
 def _chain(
@@ -320,6 +268,25 @@ def _chain(
     return events
 
 
+async def record(connection: Connection, account_id: UUID, document_id: UUID, said: Sequence[Said]) -> None:
+    """Write what was done with a document beside its line, inside the caller's transaction. Raises NotFound.
+
+    Its stage and its task stay as they are; the stage of what is said is taken from its row.
+    """
+    row = await connection.fetchrow(
+        "select version, head, stage from document where document_id = $1 for no key update", document_id
+    )
+    if row is None:
+        raise NotFound("there is no such document")
+    lines = [(one.at, Stage(row["stage"]), one.outcome, one.facts, ()) for one in said]
+    events = _chain(bytes(row["head"]), row["version"], document_id=document_id, said=lines)
+    await _append(connection, Claim(account_id, document_id, Stage(row["stage"]), 0, 0), events)
+    await connection.execute(
+        "update document set version = $2, head = $3 where document_id = $1",
+        *(document_id, events[-1].seq, events[-1].hash),
+    )
+
+
 def entry_of(kept: Kept) -> tuple[str, str]:
     """Role and hash of a kept content, as the event's hash covers them."""
     return str(kept.role), sha256(kept.data).hexdigest()
@@ -328,17 +295,7 @@ def entry_of(kept: Kept) -> tuple[str, str]:
 async def _append(connection: Connection, claim: Claim, events: Sequence[_Event]) -> None:
     kept = [(event.seq, item, sha256(item.data).digest()) for event in events for item in event.keep]
     if kept:
-        await connection.execute(
-            """
-            insert into content (account_id, sha256, media_type, size, data)
-            select $1, * from unnest($2::bytea[], $3::text[], $4::bigint[], $5::bytea[]) on conflict do nothing
-            """,
-            claim.account_id,
-            [digest for _, _, digest in kept],
-            [item.media_type for _, item, _ in kept],
-            [len(item.data) for _, item, _ in kept],
-            [item.data for _, item, _ in kept],
-        )
+        await contents.put(connection, claim.account_id, [item for _, item, _ in kept])
     await connection.execute(
         """
         insert into event (account_id, document_id, seq, at, stage, outcome, facts, prior, hash)
@@ -413,7 +370,7 @@ async def _claim_number(
         "the invoice number is already used",
         (finding,),
         facts={**done.facts, "first": str(first)},
-        keep=_refusing(done.keep, finding),
+        keep=refusing(done.keep, finding),
     )
     return [*steps[:place], replace(steps[place], outcome=refusal)]
 
@@ -499,14 +456,6 @@ async def _project(
         *(columns.get(name) for name in ("number", "type_code", "issue_date", "seller", "buyer", "currency")),
         *(columns.get(name) for name in ("total", "amount_due", "due_date", "buyer_scheme", "buyer_address")),
     )
-
-
-async def _index(connection: Connection, claim: Claim, steps: Sequence[Step]) -> None:
-    """A document that was read, or never will be, is found in the archive from now on."""
-    for step in steps:
-        if step.stage is Stage.PARSED and isinstance(step.outcome, Done | Halted):
-            sought = step.outcome.sought if isinstance(step.outcome, Done) else None
-            await archive_index.enter(connection, claim.document_id, sought or archive_index.NOTHING)
 
 
 async def _deliveries(connection: Connection, claim: Claim, steps: Sequence[Step], row: Mapping[str, Any]) -> None:

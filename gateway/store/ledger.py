@@ -129,14 +129,3 @@ async def leaves_without_event(pool: Pool, account_id: UUID) -> tuple[str, ...]:
             """
         )
     return tuple(f"event {row['seq']} of document {row['document_id']}" for row in rows)
-
-
-async def damaged_contents(pool: Pool, account_id: UUID) -> tuple[int, tuple[str, ...]]:
-    """Recompute the hash of every kept content in the database's own bytes; how many there are, which do not match."""
-    async with pool.account(account_id) as connection:
-        total = await connection.fetchval("select count(*) from content where data is not null")
-        rows = await connection.fetch(
-            "select encode(sha256, 'hex') as sha256 from content "
-            "where data is not null and (sha256(data) <> sha256 or length(data) <> size)"
-        )
-    return total, tuple(row["sha256"] for row in rows)

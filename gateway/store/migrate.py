@@ -26,6 +26,10 @@ ROLES = {
         "create role estafette_worker nologin",
         "grant estafette_worker to current_user with inherit false",
     ),
+    "estafette_keeper": (
+        "create role estafette_keeper nologin",
+        "grant estafette_keeper to current_user with inherit false",
+    ),
 }
 """Roles of the whole server: they own nothing and cannot log in; a transaction takes one. With what makes each.
 

@@ -21,6 +21,7 @@ from asyncpg import UniqueViolationError
 
 from gateway.errors import Conflict, KeyReused, Malformed, NotFound
 from gateway.lifecycle import Kept, Role, Stage, answered_no
+from gateway.store import contents
 from gateway.store.journal import Submission, enter, known, never_left
 from gateway.store.pool import Connection, Pool
 from schemas.invoicing import numbered
@@ -183,15 +184,7 @@ async def keep(connection: Connection, new: NewOrder) -> tuple[OrderRow, bool]:
     digest = sha256(new.data).digest()
     if there := await _there_already(connection, new, digest):
         return there, True
-    await connection.execute(
-        "insert into content (account_id, sha256, media_type, size, data) values ($1, $2, $3, $4, $5) "
-        "on conflict do nothing",
-        row.account_id,
-        digest,
-        new.media_type,
-        len(new.data),
-        new.data,
-    )
+    await contents.put(connection, row.account_id, [Kept(Role.SUBMISSION, new.media_type, new.data)])
     made = await connection.fetchval(
         """
         insert into purchase_order (account_id, order_id, participant, number, buyer, buyer_name, seller, issue_date,

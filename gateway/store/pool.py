@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -20,8 +20,11 @@ import asyncpg
 from gateway.errors import Busy, Misconfigured
 from gateway.store.embedded import Cluster
 
+if TYPE_CHECKING:
+    from gateway.store.archive_keys import Keyring
+
 Connection: TypeAlias = Any
-"""A connection of asyncpg inside a transaction (the driver brings no types)."""
+"""A connection of asyncpg inside a transaction (the driver brings no types); its `keys` are the pool's."""
 
 OLDEST_SERVER = 160000
 """PostgreSQL 16."""
@@ -47,8 +50,14 @@ _AWAY = (
 class Pool:
     """Connections to one database."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, keys: Keyring | None = None) -> None:
         self._pool = pool
+        self._keys = keys
+
+    @property
+    def keys(self) -> Keyring | None:
+        """What locks and opens the contents; None: they are kept open."""
+        return self._keys
 
     @asynccontextmanager
     async def account(self, account_id: UUID, *, snapshot: bool = False) -> AsyncIterator[Connection]:
@@ -74,6 +83,12 @@ class Pool:
         """
         level = "repeatable_read" if snapshot else None
         async with self._transaction("estafette_worker", level=level) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def keeper(self) -> AsyncIterator[Connection]:
+        """A transaction that sees the archive keys' names and nothing of any account."""
+        async with self._transaction("estafette_keeper") as connection:
             yield connection
 
     @asynccontextmanager
@@ -122,12 +137,16 @@ class Pool:
 async def connect(
     server: Cluster | str,
     *,
+    keys: Keyring | None = None,
     database: str | None = None,
     password: str | None = None,
     max_size: int = 20,
     unsafe_no_fsync: bool = False,
 ) -> Pool:
-    """Open a pool on the embedded cluster or on the server of a URL. Raises Misconfigured when it cannot be trusted."""
+    """Open a pool on the embedded cluster or on the server of a URL. Raises Misconfigured when it cannot be trusted.
+
+    Without `keys` contents are kept open, and those that are locked cannot be read.
+    """
     arguments: dict[str, Any] = (
         {"dsn": server} if isinstance(server, str) else server.connection(database or "postgres")
     )
@@ -140,6 +159,7 @@ async def connect(
         pool = await asyncpg.create_pool(
             **arguments, min_size=0, max_size=max_size, command_timeout=WAIT, init=_prepare, reset=_nothing_to_reset,
             server_settings={"application_name": "estafette", "timezone": "UTC"},
+            connection_class=type("Keyed", (asyncpg.Connection,), {"keys": keys}),
         )  # fmt: skip
         try:
             async with pool.acquire() as connection:
@@ -149,7 +169,7 @@ async def connect(
             raise
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as unable:
         raise Misconfigured(f"the database cannot be reached: {unable}") from unable
-    return Pool(pool)
+    return Pool(pool, keys)
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-APPEND_ONLY = ("event", "entry", "content", "payment", "invoice_number", "idempotency", "leaf", "node", "checkpoint",
-               "archive_read")  # fmt: skip
-SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint"}
+APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
+               "checkpoint", "archive_read")  # fmt: skip
+SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint", "archive_key"}
 """Tables that belong to nobody's account."""
 
 
@@ -61,6 +61,7 @@ async def test_only_the_policies_we_know_look_past_the_account(connection):
         ("delivery", "any_account", "SELECT", "estafette_worker"),
         ("account", "any_account", "SELECT", "estafette_worker"),
         ("leaf", "any_account", "ALL", "estafette_worker"),
+        *((table, "kept", "ALL", "estafette_keeper") for table in ("content", "content_data", "entry", "event")),
     }
 
 
@@ -89,7 +90,12 @@ async def test_keys_and_references_start_with_the_account(connection):
             assert row["first"] == "account_id", row["conname"]
 
 
-@pytest.mark.parametrize("role", ["estafette_app", "estafette_worker"])
+async def test_the_keeper_sees_one_account_as_everybody_else(connection):
+    rows = await connection.fetch("select policyname, qual, with_check from pg_policies where tablename = 'content'")
+    assert len({(row["qual"], row["with_check"]) for row in rows}) == 1
+
+
+@pytest.mark.parametrize("role", ["estafette_app", "estafette_worker", "estafette_keeper"])
 async def test_the_roles_own_nothing_and_bypass_nothing(connection, role):
     row = await connection.fetchrow(
         "select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolcanlogin from pg_roles where rolname = $1", role
@@ -121,7 +127,9 @@ async def test_append_only_by_right(connection, table, right, role):
 
 
 @pytest.mark.parametrize(
-    "table", ["event", "entry", "content", "payment", "invoice_number", "leaf", "node", "checkpoint", "archive_read"]
+    "table",
+    ["event", "entry", "content", "content_data", "payment", "invoice_number", "leaf", "node", "checkpoint", "hold",
+     "archive_read"],  # fmt: skip
 )
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
     rows = await connection.fetch(
@@ -142,6 +150,25 @@ async def _refused(connection, statement: str) -> None:
     with pytest.raises(RestrictViolationError, match="append-only"):
         async with connection.transaction():
             await connection.execute(statement)
+
+
+async def test_the_keeper_changes_nothing_but_what_it_is_for(connection):
+    for table in await tables(connection):
+        may = {
+            right
+            for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+            if await connection.fetchval("select has_table_privilege('estafette_keeper', $1, $2)", table, right)
+        }
+        assert may == {"content_data": {"DELETE"}, "archive_key": {"INSERT", "UPDATE"}}.get(table, set()), table
+    rows = await connection.fetch(
+        "select table_name, column_name from information_schema.column_privileges "
+        "where grantee = 'estafette_keeper' and privilege_type = 'UPDATE' and table_name <> 'archive_key'"
+    )
+    assert {(row["table_name"], row["column_name"]) for row in rows} == {
+        ("content", "data"),
+        ("content_data", "archive_key"),
+        ("content_data", "wrapped"),
+    }
 
 
 async def test_the_worker_sees_no_document(connection):

@@ -218,7 +218,7 @@ TAMPERING = {
     "the last event removed": "delete from event where seq = 4",
     "an entry's role": "update entry set role = 'receipt' where role = 'original'",
     "an entry removed": "delete from entry where role = 'original'",
-    "a content's bytes": "update content set data = 'forged' where data = '%PDF-1.7'",
+    "a content's bytes": "update content_data set data = 'forged'",
     "the row's head": "update document set head = decode(repeat('00', 32), 'hex')",
 }
 

@@ -334,7 +334,8 @@ FLIPS = {
     "leaf": ("salt", "entry"),
     "node": ("hash",),
     "checkpoint": ("root",),
-    "content": ("data", "sha256"),
+    "content": ("sha256",),
+    "content_data": ("data", "wrapped", "sha256"),
     "entry": ("sha256",),
     "document": ("head",),
 }

@@ -1,0 +1,287 @@
+"""The bytes of contents: the one place that writes, reads and destroys them.
+
+A content's card (hash, media type, size) stays for ever; its bytes are locked (`signing.locking`) and go when the
+retention of every document that has them has ended. A gateway that was given no folder for archive keys keeps them
+open, as older releases did; `lock_old` locks those once there is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from gateway.errors import Corrupt, Gone, Misconfigured, NotFound
+from gateway.lifecycle import Kept
+from gateway.store.archive_keys import Keyring
+from gateway.store.pool import Connection, Pool
+from signing.locking import LockedContent, WrongKey, lock, rewrapped, unlock
+
+_PAGE = 50
+"""Contents read at once by those who go through all of them."""
+
+
+def _about(account_id: UUID, digest: bytes) -> bytes:
+    """What a locked content is authenticated with."""
+    return account_id.bytes + digest
+
+
+async def put(connection: Connection, account_id: UUID, kept: Sequence[Kept]) -> None:
+    """Keep contents of the account, each once, inside the caller's transaction."""
+    if not kept:
+        return
+    found = {hashlib.sha256(one.data).digest(): one for one in kept}
+    digests = sorted(found)  # in one order, or two transactions with the same contents could wait for each other
+    open_ = connection.keys is None
+    await connection.execute(
+        """
+        insert into content (account_id, sha256, media_type, size, data)
+        select $1, * from unnest($2::bytea[], $3::text[], $4::bigint[], $5::bytea[]) on conflict do nothing
+        """,
+        account_id,
+        digests,
+        [found[digest].media_type for digest in digests],
+        [len(found[digest].data) for digest in digests],
+        [found[digest].data if open_ else None for digest in digests],
+    )
+    if open_:
+        await _refuse_to_revive(connection, digests)
+        return
+    key = await connection.keys.present(connection)
+    locked = [lock(found[digest].data, key.secret, _about(account_id, digest)) for digest in digests]
+    await connection.execute(
+        """
+        insert into content_data (account_id, sha256, archive_key, wrapped, data)
+        select $1, u.sha256, $2, u.wrapped, u.data
+        from unnest($3::bytea[], $4::bytea[], $5::bytea[]) as u (sha256, wrapped, data)
+        where not exists (select from content c where c.sha256 = u.sha256 and c.data is not null)
+        on conflict do nothing
+        """,
+        account_id,
+        key.name,
+        digests,
+        [one.wrapped for one in locked],
+        [one.data for one in locked],
+    )
+
+
+async def _refuse_to_revive(connection: Connection, digests: Sequence[bytes]) -> None:
+    """Bytes that were purged come again only under a key. Raises Misconfigured."""
+    if await connection.fetchval(
+        """
+        select exists (select from content c left join content_data d using (account_id, sha256)
+                       where c.sha256 = any($1) and c.data is null and d.sha256 is null)
+        """,
+        digests,
+    ):
+        raise Misconfigured("a content that was purged came again, and there is no archive key to keep it under")
+
+
+async def read(connection: Connection, sha256: str) -> bytes:
+    """The bytes of a content of the account. Raises NotFound, Gone, Corrupt when they are not what their hash says."""
+    row = await connection.fetchrow(
+        """
+        select c.account_id, c.sha256, c.data as open, d.archive_key, d.wrapped, d.data
+        from content c left join content_data d using (account_id, sha256) where c.sha256 = $1
+        """,
+        bytes.fromhex(sha256),
+    )
+    if row is None:
+        raise NotFound("there is no such content")
+    if row["data"] is None and row["open"] is None:
+        raise await _absent(connection, sha256)
+    data = await _opened(connection.keys, row)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise Corrupt(f"content {sha256} does not match its hash")
+    return data
+
+
+async def _absent(connection: Connection, sha256: str) -> Exception:
+    """What to say of a content without bytes: a tombstone says why, or nothing does."""
+    purged = await connection.fetchval(
+        """
+        select exists (select from entry n join event e using (account_id, document_id)
+                       where n.sha256 = $1 and e.outcome = 'purged')
+        """,
+        bytes.fromhex(sha256),
+    )
+    if purged:
+        return Gone("the retention of this content has ended, and its bytes and their key are destroyed")
+    return Corrupt(f"content {sha256} is not there, and no tombstone says why")
+
+
+async def _opened(keys: Keyring | None, row: Connection) -> bytes:
+    if row["data"] is None:
+        return bytes(row["open"])
+    if keys is None:
+        raise Misconfigured("the archive's contents are locked: name the folder of its keys (ESTAFETTE_ARCHIVE_KEYS)")
+    key = await keys.named(row["archive_key"])
+    locked = LockedContent(bytes(row["wrapped"]), bytes(row["data"]))
+    try:
+        return unlock(locked, key.secret, _about(row["account_id"], bytes(row["sha256"])))
+    except WrongKey as wrong:
+        raise Corrupt(f"content {bytes(row['sha256']).hex()} does not open under its key") from wrong
+
+
+async def destroy(connection: Connection, digests: Sequence[bytes]) -> int:
+    """Destroy the bytes and the data keys of contents whose documents are all purged; how many went.
+
+    Inside the transaction that wrote the last tombstone; the database refuses it without one.
+    """
+    await connection.execute("select set_config('role', 'estafette_keeper', true)")
+    # of a row, the keys go with the bytes
+    gone = await connection.fetch("delete from content_data where sha256 = any($1) returning sha256", digests)
+    await connection.execute("update content set data = null where sha256 = any($1) and data is not null", digests)
+    await connection.execute("select set_config('role', 'estafette_app', true)")
+    return len(gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What going through an account's contents found."""
+
+    kept: int
+    """Contents whose bytes are there."""
+    damaged: tuple[str, ...]
+    """SHA-256 of those that are not what their hash says, or do not open."""
+    missing: tuple[str, ...]
+    """Those that are not there though a document that is not purged has them."""
+    left: tuple[str, ...]
+    """Those that are there though every document that has them is purged: an old state was put back."""
+
+
+async def look(pool: Pool, account_id: UUID) -> Looked:
+    """Open every content of an account and hash it again; tombstones are expected, holes are not."""
+    kept = 0
+    damaged: list[str] = []
+    async for row in _every(pool, account_id):
+        kept += 1
+        digest = bytes(row["sha256"])
+        try:
+            data = await _opened(pool.keys, row)
+            sound = hashlib.sha256(data).digest() == digest and len(data) == row["size"]
+        except Corrupt:
+            sound = False
+        if not sound:
+            damaged.append(digest.hex())
+    async with pool.account(account_id, snapshot=True) as connection:
+        rows = await connection.fetch(
+            """
+            select encode(sha256, 'hex') as sha256, there from (
+                select c.sha256, c.data is not null or d.sha256 is not null as there,
+                       exists (select from entry n where n.sha256 = c.sha256) as had,
+                       exists (select from entry n where n.sha256 = c.sha256 and not exists (
+                           select from event e where e.document_id = n.document_id and e.outcome = 'purged')) as wanted
+                from content c left join content_data d using (account_id, sha256)) as card
+            where not there and (wanted or not had) or there and had and not wanted
+            """
+        )
+    return Looked(
+        kept,
+        tuple(damaged),
+        tuple(row["sha256"] for row in rows if not row["there"]),
+        tuple(row["sha256"] for row in rows if row["there"]),
+    )
+
+
+async def _every(pool: Pool, account_id: UUID) -> AsyncIterator[Connection]:
+    after = b""
+    while True:
+        async with pool.account(account_id) as connection:
+            rows = await connection.fetch(
+                """
+                select c.account_id, c.sha256, c.size, c.data as open, d.archive_key, d.wrapped, d.data
+                from content c left join content_data d using (account_id, sha256)
+                where c.sha256 > $1 and (c.data is not null or d.data is not null) order by c.sha256 limit $2
+                """,
+                after,
+                _PAGE,
+            )
+        if not rows:
+            return
+        for row in rows:
+            yield row
+        after = bytes(rows[-1]["sha256"])
+
+
+async def lock_old(pool: Pool, account_id: UUID) -> int:
+    """Lock what an older release kept open; how many contents that were. Raises Corrupt, and leaves those as they are.
+
+    Backups and the write-ahead log from before still have them open, until they end.
+    """
+    done = 0
+    while pool.keys is not None:
+        async with pool.account(account_id) as connection:
+            rows = await connection.fetch(
+                "select sha256, data from content where data is not null order by sha256 limit 20"
+            )
+            if not rows:
+                break
+            key = await pool.keys.present(connection)
+            for row in rows:
+                digest, data = bytes(row["sha256"]), bytes(row["data"])
+                if hashlib.sha256(data).digest() != digest:
+                    raise Corrupt(f"content {digest.hex()} does not match its hash")
+                locked = lock(data, key.secret, _about(account_id, digest))
+                await connection.execute(
+                    "insert into content_data (account_id, sha256, archive_key, wrapped, data) "
+                    "values ($1, $2, $3, $4, $5) on conflict do nothing",
+                    *(account_id, digest, key.name, locked.wrapped, locked.data),
+                )
+            await connection.execute("select set_config('role', 'estafette_keeper', true)")
+            await connection.execute(
+                "update content set data = null where sha256 = any($1)", [bytes(row["sha256"]) for row in rows]
+            )
+            done += len(rows)
+    return done
+
+
+async def keys_in_use(pool: Pool, account_id: UUID) -> frozenset[str]:
+    """The archive keys under which contents of the account are locked."""
+    async with pool.account(account_id) as connection:
+        rows = await connection.fetch("select distinct archive_key from content_data")
+    return frozenset(row["archive_key"] for row in rows)
+
+
+async def rewrap(pool: Pool, keys: Keyring, account_id: UUID, name: str) -> int:
+    """Put what a key still locks for an account under the present one; how many contents that were. Raises Corrupt."""
+    done = 0
+    old = await keys.named(name)
+    while True:
+        async with pool.account(account_id) as connection:
+            present = await keys.present(connection)
+            if present.name == name:
+                return done
+            rows = await connection.fetch(
+                "select sha256, wrapped from content_data where archive_key = $1 order by sha256 limit 500", name
+            )
+            if not rows:
+                return done
+            digests = [bytes(row["sha256"]) for row in rows]
+            try:
+                wrapped = [
+                    rewrapped(bytes(row["wrapped"]), old.secret, present.secret, _about(account_id, digest))
+                    for row, digest in zip(rows, digests, strict=True)
+                ]
+            except WrongKey as wrong:
+                raise Corrupt(f"a content of account {account_id} does not open under its key {name}") from wrong
+            await connection.execute("select set_config('role', 'estafette_keeper', true)")
+            await connection.execute(
+                """
+                update content_data set archive_key = $1, wrapped = w.wrapped
+                from unnest($2::bytea[], $3::bytea[]) as w (sha256, wrapped)
+                where content_data.sha256 = w.sha256 and archive_key = $4
+                """,
+                *(present.name, digests, wrapped, name),
+            )
+            done += len(rows)
+
+
+async def retire(pool: Pool, name: str, now: datetime) -> None:
+    """Note that nothing is locked under a key any more."""
+    async with pool.keeper() as connection:
+        await connection.execute(
+            "update archive_key set retired_at = $2 where name = $1 and retired_at is null", name, now
+        )
