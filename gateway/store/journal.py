@@ -29,7 +29,7 @@ from gateway.lifecycle import (
     Stage,
     event_body,
 )
-from gateway.store import contents, tree
+from gateway.store import archive_index, contents, tree
 from gateway.store.documents import WaitingArrival
 from gateway.store.pool import Connection, Pool
 from gateway.store.reports import named, refusing, reported
@@ -178,6 +178,7 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
         await _append(connection, claim, events)
         stage, halted = _stands(Stage(row["stage"]), steps)
         await _project(connection, claim, steps, events, stage, halted)
+        await _index(connection, claim, steps)
         await _deliveries(connection, claim, steps, row)
         await _take(connection, steps, events)
         following = await _next(connection, claim, steps[-1], stage, halted, go_on=go_on)
@@ -456,6 +457,14 @@ async def _project(
         *(columns.get(name) for name in ("number", "type_code", "issue_date", "seller", "buyer", "currency")),
         *(columns.get(name) for name in ("total", "amount_due", "due_date", "buyer_scheme", "buyer_address")),
     )
+
+
+async def _index(connection: Connection, claim: Claim, steps: Sequence[Step]) -> None:
+    """A document that was read, or never will be, is found in the archive from now on."""
+    for step in steps:
+        if step.stage is Stage.PARSED and isinstance(step.outcome, Done | Halted):
+            sought = step.outcome.sought if isinstance(step.outcome, Done) else None
+            await archive_index.enter(connection, claim.document_id, sought or archive_index.NOTHING)
 
 
 async def _deliveries(connection: Connection, claim: Claim, steps: Sequence[Step], row: Mapping[str, Any]) -> None:
