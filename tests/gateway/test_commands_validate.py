@@ -157,7 +157,7 @@ def test_a_document_steers_no_terminal_either() -> None:
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
-    paths = [str(SAMPLES / "cii/invoice-simple.xml")] * 12
+    paths = [str(SAMPLES / "cii/invoice-simple.xml")] * 400  # more than a pipe holds, so that it must notice
     with subprocess.Popen(
         command(["validate", "--format", "json", *paths]),
         stdout=subprocess.PIPE,
