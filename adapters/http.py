@@ -100,9 +100,12 @@ class Request:
 class Client:
     """Sends requests and keeps connections open between them."""
 
-    def __init__(self, allow: frozenset[str] = frozenset()) -> None:
-        """`allow`: host:port pairs that may be private and may speak http."""
+    def __init__(self, allow: frozenset[str] = frozenset(), *, plain: bool = False) -> None:
+        """`allow`: host:port pairs that may be private and may speak http; `plain`: port 80 of public addresses may
+        speak http, for answers that are signed themselves.
+        """
         self._allow = allow
+        self._plain = plain
         self._dialled: frozenset[tuple[str, int]] = frozenset()
         self._session: aiohttp.ClientSession | None = None
 
@@ -178,9 +181,10 @@ class Client:
             raise Unreachable("the address of the other side has no host, or carries a password")
         if self.allows(host, port):
             return url
-        if url.scheme != "https":
+        plain = self._plain and url.scheme == "http" and port == 80
+        if url.scheme != "https" and not plain:
             raise Unreachable(f"{host}: only https is spoken with addresses that ESTAFETTE_EGRESS_ALLOW does not name")
-        if port not in PORTS:
+        if port not in PORTS and not plain:
             raise Unreachable(f"{host}: port {port} is not dialled unless ESTAFETTE_EGRESS_ALLOW names {host}:{port}")
         if host.rstrip(".").lower() in _CLOSED or (_is_literal(host) and not is_public(host)):
             raise Unreachable(f"{host}: the address is not public")
@@ -272,10 +276,10 @@ def _form(parts: tuple[Part, ...]) -> aiohttp.MultipartWriter:
     return writer
 
 
-def complaint(url: str, allow: frozenset[str]) -> str:
-    """What is wrong with an address in the settings; empty when it may be used."""
+def complaint(url: str, allow: frozenset[str], *, plain: bool = False) -> str:
+    """What is wrong with an address in the settings; empty when it may be used. `plain`: as for `Client`."""
     try:
-        Client(allow).check(url)
+        Client(allow, plain=plain).check(url)
     except Unreachable as wrong:
         return wrong.reason
     return ""

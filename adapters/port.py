@@ -208,6 +208,18 @@ class TimestampAuthority(Protocol):
         ...
 
 
+class RevocationSource(Protocol):
+    """Says what issuers publish of revoked certificates (OCSP, lists)."""
+
+    async def fetch(self, url: str, question: bytes) -> bytes:
+        """The answer to an OCSP question (DER), or the list at the address where there is none. Raises Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Networks:
     """The networks this gateway is configured for, in order of preference."""

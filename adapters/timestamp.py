@@ -1,7 +1,7 @@
 """Timestamp authorities (RFC 3161) over HTTP: a question goes out, an answer comes back, and nobody believes it yet.
 
 What is asked is a hash of a signature, so nothing of a document leaves. Whether the answer belongs to the question is
-checked where the seal is (`signing.seal`), and whether its authority is one to be trusted, by who verifies.
+checked where the seal is (`signing.timestamp`), and whether its authority is one to be trusted, by who verifies.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
         allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
     except ValueError:
         return None  # told by who else reads it
-    wrong = [f"{url}: {said}" for url in urls if (said := complaint(url, allow))]
+    wrong = [f"{url}: {said}" for url in urls if (said := complaint(url, allow, plain=True))]
     problems.extend(Problem(_NAME, one) for one in wrong)
     return None if wrong else Settings(urls, allow)
 
 
 class Authority:
-    """One authority."""
+    """One authority. Its answers are signed, so it may speak plain http on a public address, as most do."""
 
     def __init__(self, url: str, settings: Settings) -> None:
         """`url`: one of the settings'."""
         self._url = url
         self._settings = settings
-        self._client = Client(settings.allow)
+        self._client = Client(settings.allow, plain=True)
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """Sealing keys: the one port behind which a file, a token or a far-away signer stands, and what a certificate claims.
 
-A key signs a digest, shows its chain, and says by which algorithm: nothing else is asked of it, so a private key never
-leaves where it lives. Keys in files are PKCS#12, or PEM with the key and its certificates, the sealer's own first.
+A key has a name, shows its chain and signs a digest: nothing else is asked of it, so a private key never leaves where
+it lives. By which algorithm it signs, its certificate says. Keys in files are PKCS#12, or PEM with the key and its
+certificates, the sealer's own first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from asn1crypto import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from signing.trust import certificates
@@ -40,17 +41,20 @@ class SigningKey(Protocol):
     """Signs digests for a sealer."""
 
     @property
-    def algorithm(self) -> Algorithm:
-        """How it signs."""
+    def name(self) -> str:
+        """The kind of key and where it is, for events."""
         ...
 
-    @property
-    def chain(self) -> tuple[x509.Certificate, ...]:
-        """The sealer's certificate, then those that lead to a root."""
+    async def chain(self) -> tuple[x509.Certificate, ...]:
+        """The sealer's certificate, then those that lead to a root. Raises adapters' Unreachable."""
         ...
 
     async def sign(self, digest: bytes) -> bytes:
-        """The signature of a SHA-256 digest. Raises adapters' Unreachable where the key is away now."""
+        """The signature of a SHA-256 digest, as `algorithm_of` the certificate says. Raises adapters' Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what is held open."""
         ...
 
 
@@ -60,11 +64,6 @@ class PrivateKey:
 
     secret: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = field(repr=False)
-
-    @property
-    def algorithm(self) -> Algorithm:
-        """How it signs."""
-        return Algorithm.RSA if isinstance(self.secret, rsa.RSAPrivateKey) else Algorithm.EC
 
     def sign(self, digest: bytes) -> bytes:
         """The signature of a SHA-256 digest."""
@@ -122,6 +121,24 @@ def fits(certificate: x509.Certificate, digest: bytes, signature: bytes) -> bool
     except InvalidSignature:
         return False
     return True
+
+
+def digest_info(digest: bytes) -> bytes:
+    """What an RSA token signs for a SHA-256 digest: DigestInfo (RFC 8017, 9.2)."""
+    return bytes.fromhex("3031300d060960864801650304020105000420") + digest
+
+
+def from_pair(signature: bytes) -> bytes:
+    """An ECDSA signature as DER, from the two numbers one behind the other, as tokens and XML have it."""
+    half = len(signature) // 2
+    return encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
+
+
+def to_pair(certificate: x509.Certificate, signature: bytes) -> bytes:
+    """An ECDSA signature as two numbers of the curve's length, from DER (RFC 4050, RFC 7518, 3.4)."""
+    size = (certificate.public_key.bit_size + 7) // 8
+    one, two = decode_dss_signature(signature)
+    return one.to_bytes(size, "big") + two.to_bytes(size, "big")
 
 
 # Qualified certificates ----------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ async def test_what_is_no_answer_is_unreachable(
 
 def test_settings_are_told_wrong_all_at_once() -> None:
     found, problems = catalogue.authorities(
-        {"ESTAFETTE_TIMESTAMP_URLS": "http://tsa.example.org/ https://10.0.0.1/ https://tsa.example.org/"}
+        {"ESTAFETTE_TIMESTAMP_URLS": "http://tsa.example.org:81/ https://10.0.0.1/ http://tsa.example.org/"}
     )
     assert found == ()
     assert [problem.setting for problem in problems] == ["ESTAFETTE_TIMESTAMP_URLS"] * 2

@@ -140,7 +140,7 @@ def test_an_answer_to_another_question_is_no_timestamp(sealed: bytes, pdf: bytes
 def test_strangers_expired_and_unknown_revocation_are_indeterminate(pdf: bytes) -> None:
     stranger = authority.person("Stranger", authority.person("Strange root"))
     expired = authority.person("Expired", authority.root(), until=NOW - timedelta(days=1))
-    listed = authority.person("Listed", authority.root(), revocations=True)
+    listed = authority.person("Listed", authority.root(), revocations="http://revocations.example/list.crl")
     for one, sub in (
         (stranger, "NO_CERTIFICATE_CHAIN_FOUND|CERTIFICATE_CHAIN_GENERAL_FAILURE"),
         (expired, "OUT_OF_BOUNDS_NO_POE|EXPIRED"),
