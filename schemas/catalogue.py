@@ -1,5 +1,7 @@
 """What this gateway takes: the formats, one line each, how bytes are recognised, and which rules a document answers to.
 
+Messages beside invoices (status messages, e-reporting) are no submissions: they are recognised for those who judge.
+
 A format is told by its content: the first bytes, then the root element and its namespace. A declared media type is only
 held against that, never trusted. What is not taken is refused by name, with what would have been taken: ZUGFeRD 1 and
 Order-X look like invoices of ours and are none.
@@ -7,6 +9,8 @@ Order-X look like invoices of ours and are none.
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,24 +18,37 @@ from typing import Any
 from lxml import etree
 
 from schemas import json_form
-from schemas.format import Format
-from schemas.formats import cii, ubl
+from schemas.format import Format, Message
+from schemas.formats import cdar, cii, flux10, ubl
 from schemas.formats.facturx.extract import extract
 from schemas.rulebook import Rules
 from schemas.rulebooks import en16931, facturx, fr
-from schemas.xml import Unreadable, name_of, parse, refusal
+from schemas.xml import PREFIXES, Unreadable, name_of, parse, refusal
 
 FORMATS: Mapping[str, Format] = {format.name: format for format in (cii.FORMAT, ubl.INVOICE, ubl.CREDIT_NOTE)}
 """The syntaxes of invoices. Beside them stand their wrappings: json (our own form) and facturx (CII inside a PDF)."""
+
+MESSAGES: Mapping[str, Message] = {message.name: message for message in (cdar.FORMAT, flux10.FORMAT)}
+"""What is no invoice and judged all the same."""
 
 JSON = "json"
 FACTURX = "facturx"
 
 _ROOTS = {format.root: format.name for format in FORMATS.values()}
+_CHAINS = {"cdar": (fr.CDAR_XSD, fr.BR_FR_CDV), "flux10": (fr.FLUX10_XSD, fr.FLUX10)}
+_DAYS = {
+    "cii": "rsm:ExchangedDocument/ram:IssueDateTime/udt:DateTimeString",
+    "ubl-invoice": "cbc:IssueDate",
+    "ubl-creditnote": "cbc:IssueDate",
+    **{message.name: message.day for message in MESSAGES.values()},
+}
+"""Where the day of a document stands, by its syntax: BT-2, or when a message was made."""
+_DAY = re.compile(r"\s*(\d{4})-?(\d{2})-?(\d{2})")
 _CONTEXT = {"cii": "rsm:ExchangedDocumentContext/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID"}
 _CUSTOMIZATION = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}CustomizationID"
 _RSM = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"
 _RAM = "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100"
+_SPACES = {prefix: namespace for namespace, prefix in PREFIXES.items()}
 _NEIGHBOURS = {
     "urn:ferd:CrossIndustryDocument:invoice:1p0": "a ZUGFeRD 1 invoice, replaced by Factur-X and not taken",
     "urn:un:unece:uncefact:data:SCRDMCCBDACIOMessageStructure:100": "an Order-X order, not an invoice",
@@ -52,7 +69,7 @@ class Recognised:
     """What some bytes are."""
 
     format: str
-    """cii, ubl-invoice, ubl-creditnote, facturx or json."""
+    """cii, ubl-invoice, ubl-creditnote, facturx or json; of a message its own name."""
     profile: str
     """BT-24 as found, trimmed; empty when there is none."""
     xml: bytes | None = None
@@ -82,8 +99,11 @@ def recognise(data: bytes, media_type: str | None = None) -> Recognised:
     return opened(data, media_type).recognised
 
 
-def opened(data: bytes, media_type: str | None = None) -> Opened:
-    """The same as `recognise`, with the tree that was parsed to know. Raises the same."""
+def opened(data: bytes, media_type: str | None = None, *, messages: bool = False) -> Opened:
+    """The same as `recognise`, with the tree that was parsed to know. Raises the same.
+
+    With `messages`, what is in MESSAGES is taken too.
+    """
     kind = _kind(data)
     _hold_against(media_type, kind)
     match kind:
@@ -97,6 +117,8 @@ def opened(data: bytes, media_type: str | None = None) -> Opened:
             return Opened(Recognised(FACTURX, profile_of(tree), attached), tree)
         case _:
             tree = parse(data)
+            if messages and (message := _message_of(tree)):
+                return Opened(Recognised(message.name, _text(tree, message.name, message.profile), data), tree)
             return Opened(Recognised(_format_of(tree), profile_of(tree), data), tree)
 
 
@@ -110,17 +132,53 @@ def profile_of(tree: etree._ElementTree) -> str:
     return (found or "").strip()
 
 
+def day_of(tree: etree._ElementTree, syntax: str) -> datetime.date | None:
+    """The day of an invoice (BT-2), or on which a message was made; None where none can be read. `syntax` is a name of
+    FORMATS or MESSAGES."""
+    found = _DAY.match(_text(tree, syntax, _DAYS[syntax]))
+    try:
+        return datetime.date(*map(int, found.groups())) if found else None
+    except ValueError:
+        return None
+
+
 def chain(syntax: str, profile: str, french: bool) -> tuple[Rules, ...]:
     """The official layers a document answers to, in order: its XSD, its base rules, and BR-FR where asked for.
 
-    `syntax` is a name of FORMATS. BT-24 as declared decides the base layer; a wrong value is what that layer refuses.
+    `syntax` is a name of FORMATS or MESSAGES. BT-24 as declared decides the base layer; a wrong value is what that
+    layer refuses.
     """
+    if syntax in _CHAINS:
+        return _CHAINS[syntax]
     if syntax == "cii":
         base = (facturx.D22B, fr.EXTENDED_CII) if profile == fr.EXTENDED_CTC_FR else facturx.chain(profile)
         return (*base, fr.BR_FR_CII) if french else base
     xsd = en16931.CREDIT_NOTE_XSD if syntax == "ubl-creditnote" else en16931.INVOICE_XSD
     rules = fr.EXTENDED_UBL if profile == fr.EXTENDED_CTC_FR else en16931.UBL
     return (xsd, rules, fr.BR_FR_UBL) if french else (xsd, rules)
+
+
+def artefacts() -> tuple[Rules, ...]:
+    """Every artefact that judges documents, for who lists or checks them."""
+    ubl = (en16931.INVOICE_XSD, en16931.CREDIT_NOTE_XSD, en16931.UBL)
+    french = (fr.EXTENDED_CII, fr.EXTENDED_UBL, fr.BR_FR_CII, fr.BR_FR_UBL)
+    return (*facturx.ALL, *ubl, *french, *_CHAINS["cdar"], *_CHAINS["flux10"])
+
+
+def _message_of(tree: etree._ElementTree) -> Message | None:
+    root = tree.getroot()
+    name = name_of(root)
+    message = next((one for one in MESSAGES.values() if one.root == name), None)
+    if message is None or not message.first:
+        return message
+    inside = next((name_of(child)[1] for child in root.iterchildren("*")), "")
+    return message if inside in message.first else None
+
+
+def _text(tree: etree._ElementTree, syntax: str, path: str) -> str:
+    """The text at a path of _DAYS or of a profile, trimmed; empty where there is none."""
+    spaces = cdar.NAMESPACES if syntax == cdar.FORMAT.name else _SPACES
+    return (tree.getroot().findtext(path, namespaces=spaces) or "").strip() if path else ""
 
 
 def _kind(data: bytes) -> str:

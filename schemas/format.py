@@ -38,6 +38,24 @@ class Format:
     """The model into bytes: UTF-8, schema order, same input same bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One kind of document that is no invoice and is judged by rules all the same."""
+
+    name: str
+    """The name used in the API and the CLI: cdar, flux10."""
+    title: str
+    """For people."""
+    root: tuple[str, str]
+    """Namespace and local name of the root element."""
+    first: tuple[str, ...] = ()
+    """Names of the first element inside, one of which is there; empty: the root tells enough."""
+    day: str = ""
+    """Where the day of the document stands, as an XPath."""
+    profile: str = ""
+    """Where it names the rules it follows, as an XPath; empty: it names none."""
+
+
 def unheld(format: Format, invoice: Invoice) -> tuple[Loss, ...]:
     """What of the invoice this syntax cannot hold: it is written and read again, and what does not come back is named.
 

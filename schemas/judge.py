@@ -11,6 +11,9 @@ official rules let pass what no reader can make sense of (a 31 February), and su
 - unjudged, when none is known to be broken and a layer that had to run could not;
 - valid otherwise.
 
+Each layer is judged by the edition of its artefact in force on the day of the document. Status messages (CDAR) and
+e-reporting (flux 10) are judged the same way, by their XSD and their rules; the house has none for them.
+
 A JSON invoice is written as CII and judged as such: it is that XML that will be sealed. Its findings point into the
 generated XML by path and by business term; they have no line, because no line of what was submitted is meant. Of a PDF
 the XML it carries is judged, and paths and lines point into that; its page is held against it, which only ever warns.
@@ -20,20 +23,20 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lxml import etree
 
 from schemas import explain, json_form, rulebook
-from schemas.catalogue import FACTURX, FORMATS, JSON, Recognised, chain, opened, profile_of
+from schemas.catalogue import FACTURX, FORMATS, JSON, MESSAGES, Recognised, chain, day_of, opened, profile_of
 from schemas.finding import FINDINGS_LIMIT, Finding, Layer, LayerVerdict, Report, Severity, Verdict
 from schemas.formats.facturx import page_text
 from schemas.formats.facturx.page_text import Legible
 from schemas.invoice import Invoice
 from schemas.likeness import compare
 from schemas.loss import losses
-from schemas.rulebook import ENGINE, Rules
+from schemas.rulebook import ENGINE, Case, Rules
 from schemas.rulebooks import house
 from schemas.schematron.tree import Unparsable, read
 from schemas.xml import Unreadable, parse, serialise
@@ -41,26 +44,48 @@ from schemas.xml import Unreadable, parse, serialise
 _WRAPPINGS = {JSON: "json", FACTURX: "pdf"}
 
 
-def judge(data: bytes, *, french: bool = False, folder: str | None = None, page: bytes | None = None) -> Report:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a document is to be judged."""
+
+    french: bool = False
+    """By BR-FR-Flux2 too, the rules between French businesses."""
+    folder: str | None = None
+    """The operator's folder of artefacts, which goes before the installed packages."""
+    pinned: tuple[str, ...] = ()
+    """Beginnings of the SHA-256 of editions to apply whatever the day: for a replay, or to rehearse an edition."""
+    hybrid: bool = False
+    """A CII invoice that will become a Factur-X: the rules of that are applied as the platforms do."""
+
+
+def judge(
+    data: bytes,
+    *,
+    french: bool = False,
+    folder: str | None = None,
+    page: bytes | None = None,
+    pinned: tuple[str, ...] = (),
+    hybrid: bool = False,
+) -> Report:
     """What all layers say about a document in any form the catalogue takes.
 
-    `french` adds BR-FR-Flux2, the rules between French businesses. `folder` is the operator's folder of artefacts,
-    which goes before the installed package. `page` is the PDF that people will read beside the data; of a Factur-X it
-    is the document itself. Raises nothing on account of the document.
+    `page` is the PDF that people will read beside the data; of a Factur-X it is the document itself. For the rest see
+    `Wanted`. Raises nothing on account of the document.
     """
+    wanted = Wanted(french, folder, pinned, hybrid)
     try:
-        document = opened(data)
+        document = opened(data, messages=True)
     except Unreadable as unreadable:
         return _unreadable(unreadable.findings, Recognised("", ""))
     if document.tree is not None:
         page = data if document.recognised.format == FACTURX else page
-        return _judged(document.recognised, document.tree, french, folder, page=page)
+        return _judged(document.recognised, document.tree, wanted, page=page)
     try:
         invoice = json_form.read(data)
         tree = parse(FORMATS["cii"].write(invoice))
     except Unreadable as unreadable:
         return _unreadable(unreadable.findings, document.recognised)
-    return _judged(replace(document.recognised, profile=profile_of(tree)), tree, french, folder, invoice, page=page)
+    return _judged(replace(document.recognised, profile=profile_of(tree)), tree, wanted, invoice, page=page)
 
 
 def warm(folder: str | None = None) -> None:
@@ -78,47 +103,63 @@ def warm(folder: str | None = None) -> None:
 def _judged(
     recognised: Recognised,
     tree: etree._ElementTree,
-    french: bool,
-    folder: str | None,
+    wanted: Wanted,
     invoice: Invoice | None = None,
     *,
     page: bytes | None = None,
 ) -> Report:
     """1. XSD; 2. where it holds, the official rules and the house's; 3. what the findings mean to a person."""
+    is_invoice = recognised.format not in MESSAGES
     wrapping = _WRAPPINGS.get(recognised.format)
     layers = [Layer(name, "", LayerVerdict.PASSED) for name in (wrapping, "xml") if name]
     findings: list[Finding] = []
-    xsd, *others = chain(recognised.syntax, recognised.profile, french)
+    xsd, *others = chain(recognised.syntax, recognised.profile, wanted.french)
+    hybrid = wanted.hybrid or recognised.format in _WRAPPINGS
+    case = Case(day_of(tree, recognised.syntax), wanted.pinned, hybrid)
     # 1.
-    layer, said = rulebook.apply(xsd, tree, b"", folder)
+    layer, said = rulebook.apply(xsd, tree, b"", wanted.folder, case)
     layers.append(layer)
     findings.extend(said)
     # 2.
     if layer.verdict is LayerVerdict.PASSED:
-        for layer, said in _official(others, tree, folder):
+        for layer, said in _official(others, tree, wanted.folder, case):
             layers.append(layer)
             findings.extend(said)
-        layer, said = house.apply(tree)
-        layers.append(layer)
-        findings.extend(said)
-        if recognised.format == JSON and invoice is not None:
-            findings.extend(house.left_out(losses(invoice, FORMATS[recognised.syntax].read(serialise(tree)).invoice)))
-        valid = _verdict(findings) is Verdict.VALID
-        if invoice is None and (valid or page is not None):
-            invoice, unread = _read(recognised)
-            if valid and unread:
-                layers = [_failed_by(unread, layer) for layer in layers]
-                findings = [*unread, *findings]
-        if page is not None:
-            findings.extend(_of_page(page, invoice))
+        if is_invoice:
+            layers, findings, invoice = _by_the_house(recognised, tree, layers, findings, invoice, page)
     else:
-        names = [*(rules.layer for rules in others), house.NAME]
+        names = [*(rules.layer for rules in others), *((house.NAME,) if is_invoice else ())]
         layers.extend(Layer(name, "", LayerVerdict.SKIPPED, _after(layer)) for name in names)
     # 3.
     told = _told(findings, recognised, invoice)
     if recognised.format == JSON:
         told = [replace(finding, line=None) for finding in told]
     return _report(recognised, layers, told)
+
+
+def _by_the_house(
+    recognised: Recognised,
+    tree: etree._ElementTree,
+    layers: list[Layer],
+    findings: list[Finding],
+    invoice: Invoice | None,
+    page: bytes | None,
+) -> tuple[list[Layer], list[Finding], Invoice | None]:
+    """The house's own rules, whether an invoice that keeps the official ones can be read, and what its page says."""
+    layer, said = house.apply(tree)
+    layers.append(layer)
+    findings.extend(said)
+    if recognised.format == JSON and invoice is not None:
+        findings.extend(house.left_out(losses(invoice, FORMATS[recognised.syntax].read(serialise(tree)).invoice)))
+    valid = _verdict(findings) is Verdict.VALID
+    if invoice is None and (valid or page is not None):
+        invoice, unread = _read(recognised)
+        if valid and unread:
+            layers = [_failed_by(unread, layer) for layer in layers]
+            findings = [*unread, *findings]
+    if page is not None:
+        findings.extend(_of_page(page, invoice))
+    return layers, findings, invoice
 
 
 def _of_page(data: bytes, invoice: Invoice | None) -> tuple[Finding, ...]:
@@ -138,7 +179,7 @@ def _failed_by(findings: tuple[Finding, ...], layer: Layer) -> Layer:
 
 
 def _official(
-    chain: Iterable[Rules], tree: etree._ElementTree, folder: str | None
+    chain: Iterable[Rules], tree: etree._ElementTree, folder: str | None, case: Case
 ) -> Iterator[tuple[Layer, tuple[Finding, ...]]]:
     """What the layers of official rules say. The document is read once for all of them; where that cannot be, each
     layer is given its bytes and says so."""
@@ -146,11 +187,11 @@ def _official(
     try:
         light = read(data)
     except Unparsable:
-        yield from (rulebook.apply(rules, tree, data, folder) for rules in chain)
+        yield from (rulebook.apply(rules, tree, data, folder, case) for rules in chain)
         return
     try:
         for rules in chain:
-            yield rulebook.apply(rules, tree, light, folder)
+            yield rulebook.apply(rules, tree, light, folder, case)
     finally:
         light.discard()
 
@@ -212,7 +253,7 @@ def _told(findings: Iterable[Finding], recognised: Recognised, invoice: Invoice 
 
 def _read(recognised: Recognised) -> tuple[Invoice | None, tuple[Finding, ...]]:
     """The invoice in our model; None where it cannot be read, and why."""
-    if recognised.xml is None:
+    if recognised.xml is None or recognised.syntax not in FORMATS:
         return None, ()
     try:
         return FORMATS[recognised.syntax].read(recognised.xml).invoice, ()

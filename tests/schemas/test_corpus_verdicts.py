@@ -37,6 +37,10 @@ EXCEPTIONS = {
 }
 """Documents whose verdict differs from the label of the manifest, with the reason."""
 
+MILDER = {"CII-SR-465", "CII-SR-466"}
+"""Rules that refuse by the Factur-X sheet, which the oracle ran on plain CII too, and only warn by CEN's edition, which
+the platforms run on it: `schemas.known_wrong`."""
+
 EARLIER = ("format", "pdf", "xml", "xsd")
 """Layers that fail before a rule is run."""
 
@@ -67,6 +71,15 @@ def _fatal(report: Report, layer: str | None = None) -> set[str]:
     }
 
 
+def _milder(report: Report) -> set[str]:
+    """What the register of rules known to be wrong made of fatal findings."""
+    return {
+        finding.rule
+        for finding in report.findings
+        if finding.rule in MILDER and "warning instead of fatal" in finding.says
+    }
+
+
 def _named(rules: set[str]) -> set[str]:
     """Without the assertions that have no id of their own, which the oracle and we name differently."""
     return {rule for rule in rules if not rule.startswith(("text:", "FACTURX-"))}
@@ -74,7 +87,10 @@ def _named(rules: set[str]) -> set[str]:
 
 def _agrees(report: Report, row: dict[str, Any]) -> bool:
     """The label's verdict, and for a refusal one of the oracle's rules or a layer that fails earlier."""
-    if row["label"] == "valid":
+    milder = (
+        row["kind"] == "cii" and set(row["oracle"].get("failed", ())) <= MILDER and bool(row["oracle"].get("failed"))
+    )
+    if row["label"] == "valid" or milder:
         return report.verdict is Verdict.VALID
     if report.verdict is not Verdict.INVALID:
         return False
@@ -112,7 +128,7 @@ def test_the_rules_that_fire_are_the_oracles(kind: str) -> None:
         if base is None:
             continue
         compared += 1
-        ours, oracles = _fatal(report, base), set(row["oracle"]["failed"])
+        ours, oracles = _fatal(report, base) | _milder(report), set(row["oracle"]["failed"])
         french = row["oracle"].get("fr_ctc")
         if _named(ours) != _named(oracles) or bool(ours - _named(ours)) != bool(oracles - _named(oracles)):
             differing.append((row["path"], sorted(_named(ours) ^ _named(oracles))))

@@ -21,10 +21,12 @@ from decimal import Decimal
 
 from lxml import etree
 
+from schemas.format import Message
 from schemas.formats.cdar.vocabulary import STATUSES, Status, further, named, reached_buyer, status_of
 from schemas.xml import line_of, name_of, parse, refusal
 
 __all__ = [
+    "FORMAT",
     "STATUSES",
     "Amount",
     "Party",
@@ -45,6 +47,15 @@ UDT = "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100"
 QDT = "urn:un:unece:uncefact:data:standard:QualifiedDataType:100"
 NAMESPACES = {"rsm": RSM, "ram": RAM, "udt": UDT, "qdt": QDT}
 ROOT = (RSM, "CrossDomainAcknowledgementAndResponse")
+
+FORMAT = Message(
+    name="cdar",
+    title="CDAR status message",
+    root=ROOT,
+    day="rsm:ExchangedDocument/ram:IssueDateTime/udt:DateTimeString",
+    profile="rsm:ExchangedDocumentContext/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID",
+)
+"""How it is recognised, and where its day (MDT-8) and its guideline (MDT-3) stand."""
 
 GUIDELINE = "urn.cpro.gouv.fr:1p0:CDV:invoice"
 """MDT-3 of a message between platforms."""
