@@ -85,6 +85,39 @@ class Keyring:
         log.info("the archive has a new key", extra={"archive_key": made.name})
         return made.name
 
+    async def spent(self, pool: Pool, now: datetime) -> tuple[str, ...]:
+        """Keys under which something was purged and others may still be locked; the present one is replaced first."""
+        async with pool.keeper() as connection:
+            rows = await connection.fetch(
+                "select name, since from archive_key where spent_at is not null and retired_at is null"
+            )
+            newest = await connection.fetchval("select max(since) from archive_key where retired_at is null")
+        if any(row["since"] == newest for row in rows):
+            await self.renew(pool, now, at_once=True)
+        return tuple(row["name"] for row in rows)
+
+    async def retire(self, pool: Pool, name: str, now: datetime) -> None:
+        """Note that nothing is locked under a key any more."""
+        async with pool.keeper() as connection:
+            await connection.execute(
+                "update archive_key set retired_at = $2 where name = $1 and retired_at is null", name, now
+            )
+
+    async def retired(self, pool: Pool, before: datetime) -> tuple[str, ...]:
+        """Keys that were retired before an instant and are not destroyed yet."""
+        async with pool.keeper() as connection:
+            rows = await connection.fetch(
+                "select name from archive_key where retired_at <= $1 and destroyed_at is null", before
+            )
+        return tuple(row["name"] for row in rows)
+
+    async def destroyed(self, pool: Pool, name: str, now: datetime) -> None:
+        """Destroy a retired key's file, then note it: a crash between the two destroys nothing twice."""
+        await self.destroy(name)
+        async with pool.keeper() as connection:
+            await connection.execute("update archive_key set destroyed_at = $2 where name = $1", name, now)
+        log.info("an archive key is destroyed", extra={"archive_key": name})
+
     async def destroy(self, name: str) -> None:
         """Overwrite and remove a key's file, and forget it. What it locked, wherever it is kept, stays locked."""
         self._known.pop(name, None)

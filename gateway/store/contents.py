@@ -125,17 +125,23 @@ async def _opened(keys: Keyring | None, row: Connection) -> bytes:
         raise Corrupt(f"content {bytes(row['sha256']).hex()} does not open under its key") from wrong
 
 
-async def destroy(connection: Connection, digests: Sequence[bytes]) -> int:
+async def destroy(connection: Connection, digests: Sequence[bytes], now: datetime) -> int:
     """Destroy the bytes and the data keys of contents whose documents are all purged; how many went.
 
     Inside the transaction that wrote the last tombstone; the database refuses it without one.
     """
     await connection.execute("select set_config('role', 'estafette_keeper', true)")
-    # of a row, the keys go with the bytes
-    gone = await connection.fetch("delete from content_data where sha256 = any($1) returning sha256", digests)
-    await connection.execute("update content set data = null where sha256 = any($1) and data is not null", digests)
+    gone = await connection.fetch("delete from content_data where sha256 = any($1) returning archive_key", digests)
+    open_ = await connection.fetch(
+        "update content set data = null where sha256 = any($1) and data is not null returning sha256", digests
+    )
+    await connection.execute(
+        "update archive_key set spent_at = $2 where name = any($1) and spent_at is null",
+        list({row["archive_key"] for row in gone}),
+        now,
+    )
     await connection.execute("select set_config('role', 'estafette_app', true)")
-    return len(gone)
+    return len(gone) + len(open_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,8 @@ async def look(pool: Pool, account_id: UUID) -> Looked:
             select encode(sha256, 'hex') as sha256, there from (
                 select c.sha256, c.data is not null or d.sha256 is not null as there,
                        exists (select from entry n where n.sha256 = c.sha256) as had,
-                       exists (select from entry n where n.sha256 = c.sha256 and not exists (
+                       exists (select from purchase_order p where p.sha256 = c.sha256)
+                       or exists (select from entry n where n.sha256 = c.sha256 and not exists (
                            select from event e where e.document_id = n.document_id and e.outcome = 'purged')) as wanted
                 from content c left join content_data d using (account_id, sha256)) as card
             where not there and (wanted or not had) or there and had and not wanted
@@ -277,11 +284,3 @@ async def rewrap(pool: Pool, keys: Keyring, account_id: UUID, name: str) -> int:
                 *(present.name, digests, wrapped, name),
             )
             done += len(rows)
-
-
-async def retire(pool: Pool, name: str, now: datetime) -> None:
-    """Note that nothing is locked under a key any more."""
-    async with pool.keeper() as connection:
-        await connection.execute(
-            "update archive_key set retired_at = $2 where name = $1 and retired_at is null", name, now
-        )

@@ -5,6 +5,7 @@
 create table archive_key (
     name          text primary key check (name ~ '^[0-9]{6}-[0-9a-f]{16}$'),
     since         timestamptz not null,
+    spent_at      timestamptz,                  -- when the first content under it was purged; null: none was
     retired_at    timestamptz,                  -- from then on nothing is locked under it; null: it is in use
     destroyed_at  timestamptz                   -- when its file was destroyed; null: it is there
 );
