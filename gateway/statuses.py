@@ -2,6 +2,9 @@
 
 A status never walks a document back: `furthest` is the status that counts, by the ranks of the vocabulary, whatever the
 order of arrival. Unknown codes are kept and shown. A message that cannot be read is kept and shown too.
+
+A status message is judged by its XSD and BR-FR-CDV, and the verdict told with it; what it says counts whatever the
+verdict, because the other side has said it. Where it could not be judged, that is told: never that it is valid.
 """
 
 from __future__ import annotations
@@ -11,13 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.port import ArrivalKind
+from gateway.compute import Interrupted
 from gateway.lifecycle import BY_OTHER_SIDE, BY_PLATFORM, Kept, News, Role
 from gateway.resources import Resources, Work
 from gateway.store.documents import WaitingArrival
-from schemas.finding import Finding, Severity
+from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import cdar
+from schemas.judge import judge
 from schemas.xml import Unreadable
 from signing.chain import instant
+
+_BROKEN_LIMIT = 50
+"""Rules named with the verdict on a status message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +60,24 @@ async def hear(work: Work, resources: Resources) -> Heard:
             continue
         status = cdar.status_of(message.code)
         furthest = cdar.further(furthest, status.name)
-        news.append(_status(arrival, message, furthest))
+        news.append(_status(arrival, message, furthest, await _judged(arrival.data, resources)))
         if status.ends:
             ended, findings = f"{status.name} {BY_OTHER_SIDE}", _reasons(message)
     return Heard(tuple(news), furthest, ended, findings)
 
 
-def _status(arrival: WaitingArrival, message: cdar.StatusMessage, furthest: str | None) -> News:
+async def _judged(data: bytes, resources: Resources) -> dict[str, Any]:
+    """What the official rules say of a status message: the verdict, the layers, and the rules it breaks."""
+    try:
+        report = await resources.compute(judge, data, folder=resources.rules)
+    except Interrupted:
+        return {"verdict": str(Verdict.UNJUDGED), "layers": []}
+    broken = sorted({finding.rule for finding in report.findings if finding.severity is Severity.FATAL})
+    told: dict[str, Any] = {"verdict": str(report.verdict), "layers": [layer.as_json() for layer in report.layers]}
+    return {**told, "broken": broken[:_BROKEN_LIMIT]} if broken else told
+
+
+def _status(arrival: WaitingArrival, message: cdar.StatusMessage, furthest: str | None, judged: dict[str, Any]) -> News:
     facts: dict[str, Any] = {
         "status": cdar.status_of(message.code).name,
         "code": message.code,
@@ -66,6 +85,7 @@ def _status(arrival: WaitingArrival, message: cdar.StatusMessage, furthest: str 
         "source": arrival.network,
         "network_id": arrival.network_id,
         "furthest": furthest,
+        **judged,
     }
     if message.reasons:
         facts["reasons"] = [reason.code for reason in message.reasons]

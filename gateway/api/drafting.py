@@ -141,7 +141,7 @@ def _judged(data: bytes, invoice: Invoice, question: Question) -> Report:
     if all(layer.verdict is not LayerVerdict.FAILED for layer in report.layers if layer.name == "json"):
         return report
     own = [replace(finding, path=f"/invoice{finding.path}") for finding in report.findings]
-    further = judge(FORMATS["cii"].write(invoice), french=question.french, folder=question.rules)
+    further = judge(FORMATS["cii"].write(invoice), french=question.french, folder=question.rules, hybrid=True)
     others = [replace(finding, line=None) for finding in further.findings]
     return replace(further, verdict=Verdict.INVALID, findings=(*own, *others))
 

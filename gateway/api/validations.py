@@ -1,4 +1,7 @@
-"""A verdict without a document: judge what is sent and keep nothing of it."""
+"""A verdict without a document: judge what is sent, as the line would, and keep nothing of it.
+
+Status messages (CDAR) and e-reporting (flux 10), which nobody submits as documents, are judged here too.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,12 @@ async def validate(request: web.Request) -> web.Response:
     if request.content_type not in _TAKEN:
         raise UnknownFormat("a verdict is given on JSON, XML or PDF")
     resources = request.app[RESOURCES]
+    hybrid = caller.account.original == "facturx"
     with request.app[LIMITS].upload(caller.public_id) as budget:
         data = await bodies.read(request, SIZE_LIMIT, budget)
         if not data:
             raise Malformed("the body is empty; a verdict is given on JSON, XML or PDF")
-        report = await resources.compute(judge, data, french=rules == "fr", folder=resources.rules)
+        report = await resources.compute(judge, data, french=rules == "fr", folder=resources.rules, hybrid=hybrid)
     shape = report.as_json()
     if report.verdict is Verdict.UNJUDGED:
         busy = Busy("a layer of the rules could not run, so there is no verdict", timedelta(seconds=30))

@@ -114,7 +114,7 @@ def _facturx(order: Order, as_submitted: Built) -> Built:
     xml = order.xml
     if order.xml_format != "cii":
         xml = FORMATS["cii"].write(reading.invoice)
-        report = judge(xml, french=order.french, folder=order.rules)
+        report = judge(xml, french=order.french, folder=order.rules, hybrid=True)
         if report.verdict is not Verdict.VALID:
             return _kept(order, as_submitted, f"its translation into CII does not pass: {_first(report.findings)}")
         if lost := losses(reading.invoice, FORMATS["cii"].read(xml).invoice):
