@@ -5,7 +5,7 @@ code, which runs when it is loaded, so it is only ever taken from a folder and a
 process runs as and that nobody else can write to, below folders in which nobody but that user and root can put another
 in its place; anything else is passed over and the artefact compiled. A file is named after the content of the artefact,
 of this engine and of the Python that made it, holds a digest of itself, and is put in place whole, so that a torn or
-stale one is never taken.
+stale one is never taken. What other versions of the engine left is taken away when it is a month old.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from schemas.schematron.expression import Refused
 from schemas.schematron.program import Program
 
 _DIGEST_SIZE = 32
+_STALE = 30 * 86_400
+"""Seconds after which a program of another version of the engine goes; until then two versions can share a cache."""
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a folder is opened; where there is O_PATH, one that may be gone through but not listed too."""
 
@@ -70,10 +72,15 @@ def load(path: str | Path, cache: Path | None = None, data: bytes | None = None)
     return Program(code, documents)
 
 
+def is_kept(data: bytes, cache: Path | None) -> bool:
+    """Whether the program of an artefact with these bytes is in the cache, whole, and made by this engine."""
+    return cache is not None and _take(cache, _file(data)) is not None
+
+
 def _compiled(data: bytes, name: str, cache: Path | None) -> Compiled:
     if cache is None:
         return _compile(data, name)
-    file = f"{_key(data)}.program"
+    file = _file(data)
     kept = _take(cache, file)
     if kept is None:
         kept = _compile(data, name)
@@ -86,9 +93,14 @@ def _compile(data: bytes, name: str) -> Compiled:
     return compile(module.source, f"<{name}>", "exec", dont_inherit=True), module.documents
 
 
-def _key(data: bytes) -> str:
-    """What a compiled program depends on."""
-    return hashlib.sha256(_engine() + hashlib.sha256(data).digest()).hexdigest()
+def _file(data: bytes) -> str:
+    """The name of a compiled program: what it depends on."""
+    return f"{_prefix()}{hashlib.sha256(_engine() + hashlib.sha256(data).digest()).hexdigest()}.program"
+
+
+def _prefix() -> str:
+    """How the names of programs of this engine begin."""
+    return f"{_engine().hex()[:16]}-"
 
 
 @lru_cache(maxsize=1)
@@ -171,3 +183,19 @@ def _keep(cache: Path, name: str, compiled: Compiled) -> None:
             except OSError:
                 os.unlink(new, dir_fd=at)
                 raise
+            _tidy(at, name)
+
+
+def _tidy(at: int, newest: str) -> None:
+    """Take away what other versions of the engine, and writers that died, left a month before the newest program."""
+    now = os.stat(newest, dir_fd=at, follow_symlinks=False).st_mtime
+    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)  # `at` itself may not be listed
+    try:
+        names = os.listdir(listing)
+    finally:
+        os.close(listing)
+    for name in names:
+        if name.endswith((".program", ".new")) and not name.startswith(_prefix()):
+            with contextlib.suppress(FileNotFoundError):
+                if now - os.stat(name, dir_fd=at, follow_symlinks=False).st_mtime > _STALE:
+                    os.unlink(name, dir_fd=at)
