@@ -12,6 +12,7 @@ GatewayError
 ├── Conflict             it contradicts what is stored
 ├── KeyReused            the same Idempotency-Key came with other bytes
 ├── Underivable          the document exists, but not in the form asked for, and cannot be turned into it
+├── Unanswerable         a query contradicts itself or asks for too much; carries all findings
 ├── Busy                 a limit is reached or a part is down for now; says when to come back
 │   └── TooMany          the caller's own limit is reached
 ├── Corrupt              our own proof does not hold
@@ -58,6 +59,10 @@ class UnknownFormat(Malformed):
 
 class Rejected(WithFindings):
     """The document breaks rules."""
+
+
+class Unanswerable(WithFindings):
+    """A query contradicts itself, or its parameters cannot be read; each fault is told."""
 
 
 class Unauthenticated(GatewayError):

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.api import (
     accounts,
+    archive,
     branding,
     contents,
     conversions,
@@ -62,6 +63,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/orders/{id}/deliveries/{delivery}", deliveries.read, Scope.READ),
     Route("POST", "/v1/orders/{id}/deliveries/{delivery}/corrections", deliveries.correct, Scope.SUBMIT),
     Route("GET", "/v1/events", feed.events, Scope.READ),
+    Route("GET", "/v1/archive", archive.search, Scope.ARCHIVE),
+    Route("GET", "/v1/archive/reads", archive.reads, Scope.ARCHIVE),
     Route("GET", "/v1/checkpoint", proofs.checkpoint, Scope.READ),
     Route("POST", "/v1/validations", validations.validate, Scope.SUBMIT),
     Route("POST", "/v1/inspections", inspections.create, Scope.SUBMIT),

@@ -1,0 +1,86 @@
+"""Who read in the archive: when, what was asked for, how much was shown, and why. Append-only."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from gateway.errors import Malformed
+from gateway.store.pool import Connection
+
+SEARCH, CSV, ZIP, TAX_AUDIT, DOCUMENT = "search", "csv", "zip", "tax_audit", "document"
+"""What may be read: a page of a search, an export in one of three forms, one document."""
+
+PAGE_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One reading."""
+
+    id: UUID
+    """New, sorts by time."""
+    at: datetime
+    who: str
+    """Public id of the credential, or `operator:` and the account of the machine."""
+    what: str
+    query: Mapping[str, Any]
+    """What was asked for, in the words of the API."""
+    found: int
+    """Documents shown."""
+    whole: bool
+    """Whether that was all; an export that broke off, or a page that others follow, is not."""
+    reason: str
+    """Why, as whoever asked says; may be empty."""
+
+
+async def record(connection: Connection, account_id: UUID, read: Read) -> None:
+    """Write a reading down, inside the transaction that answers it."""
+    await connection.execute(
+        """
+        insert into archive_read (account_id, read_id, at, who, what, query, found, whole, reason)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        account_id,
+        read.id,
+        read.at,
+        read.who,
+        read.what,
+        dict(read.query),
+        read.found,
+        read.whole,
+        read.reason,
+    )
+
+
+async def page(connection: Connection, after: str | None, limit: int) -> tuple[tuple[Read, ...], str | None]:
+    """Readings of the account, newest first, and the cursor of the next page (None at the end). Raises Malformed."""
+    rows = await connection.fetch(
+        """
+        select read_id as id, at, who, what, query, found, whole, reason from archive_read
+        where ($1::uuid is null or read_id < $1) order by read_id desc limit $2
+        """,
+        None if after is None else _read_cursor(after),
+        limit + 1,
+    )
+    found = tuple(Read(**dict(row)) for row in rows[:limit])
+    return found, _cursor(found[-1].id) if len(rows) > limit else None
+
+
+def _cursor(identifier: UUID) -> str:
+    return base64.urlsafe_b64encode(identifier.bytes).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> UUID:
+    try:
+        identifier = UUID(bytes=base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as unreadable:
+        raise Malformed("the cursor is not one that we gave") from unreadable
+    if _cursor(identifier) != cursor:
+        raise Malformed("the cursor is not one that we gave")
+    return identifier
