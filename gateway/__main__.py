@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Command] = {
     "page": Command("page", "typeset the readable page of an invoice"),
     "order": Command("order", "read orders: Order-X, UBL or JSON, and say whether they can be kept"),
     "explain": Command("explain", "say what a rule means and how to mend what breaks it"),
+    "rules": Command("rules", "list, check and add editions of the official rules, and rehearse them on the archive"),
     "serve": Command("serve", "run the gateway: API, workers and chores"),
     "work": Command("work", "run workers and chores only, on the same database as the gateways"),
     "account": Command("account", "open an account; its secrets are shown once"),

@@ -29,7 +29,21 @@ from schemas.schematron.program import Fired, Program
 from schemas.schematron.tree import Tree, Unparsable, read
 from schemas.schematron.values import DynamicError
 
-__all__ = ["ENGINE", "Artefact", "Case", "Kind", "Loaded", "Missing", "Rules", "apply", "find", "locate", "prepare"]
+__all__ = [
+    "ENGINE",
+    "Artefact",
+    "Case",
+    "Kind",
+    "Loaded",
+    "Missing",
+    "Rules",
+    "apply",
+    "fault",
+    "find",
+    "is_compiled",
+    "locate",
+    "prepare",
+]
 
 ENGINE = "ENGINE-"
 """How the rule ids of findings begin that say: this could not be judged."""
@@ -95,6 +109,23 @@ def prepare(rules: Rules, folder: str | None = None) -> None:
             with contextlib.suppress(Missing, store.Unusable):
                 if artefact.kind is Kind.SCHEMATRON:
                     _program(find(artefact, folder))
+
+
+def fault(artefact: Artefact, loaded: Loaded) -> str:
+    """Why no document can be judged by an artefact that is there; empty: it can. A Schematron is compiled, and kept."""
+    try:
+        if artefact.kind is Kind.SCHEMATRON:
+            store.load(loaded.path, store.default_cache(), loaded.rules)
+        else:
+            xsd.check(loaded.path, xml.parse(b"<a/>"))
+    except (xsd.Unusable, store.Unusable) as error:
+        return str(error)
+    return ""
+
+
+def is_compiled(loaded: Loaded) -> bool | None:
+    """Whether the compiled rules of a Schematron are kept for the next process; None for an XSD."""
+    return store.is_kept(loaded.rules, store.default_cache()) if loaded.rules else None
 
 
 @lru_cache(maxsize=64)

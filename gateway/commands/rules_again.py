@@ -1,0 +1,340 @@
+"""`estafette rules rehearse` and `replay`: documents of the archive, judged once more.
+
+A rehearsal judges each document twice: by the editions in force on its day, and with the edition to be tried; so it
+tells what that edition changes, and nothing else. A replay judges by the very editions that a kept verdict names, and
+holds the two against each other byte by byte. Neither writes anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from gateway.commands import terminal
+from gateway.commands.batch import BAD, FAILED, GOOD
+from gateway.commands.terminal import Progress, Told
+from gateway.compute import Compute, Interrupted
+from gateway.errors import NotFound
+from gateway.lifecycle import Role, Stage
+from gateway.main import database
+from gateway.settings import Settings
+from gateway.store import accounts, documents
+from gateway.store.accounts import Account
+from gateway.store.documents import PAGE_LIMIT, Document, Filter
+from gateway.store.pool import Pool
+from schemas.judge import judge
+from signing.chain import canonical
+
+if TYPE_CHECKING:
+    from gateway.commands.rules import Known
+
+T = TypeVar("T")
+_AT_ONCE = 16
+"""Documents in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A document of the archive, as it was judged."""
+
+    account: UUID
+    id: UUID
+    format: str
+    data: bytes
+    page: bytes | None
+    french: bool
+    hybrid: bool
+    report: bytes | None
+    """The verdict kept with it; None: it has none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A document that cannot be judged again."""
+
+    id: UUID
+    why: str
+
+
+def rehearse(options: argparse.Namespace, settings: Settings, editions: Sequence[Known]) -> int:
+    """Judge the last documents by these editions; 0: no verdict and no rule would change."""
+    language = terminal.language_of(options, os.environ)
+    pinned = tuple(one.loaded.sha256 for one in editions if one.loaded)
+    names = [f"{one.artefact.publisher} {one.artefact.edition} ({one.artefact.name})" for one in editions]
+    marks = tuple(f"({sha256[:12]})" for sha256 in pinned)
+    folder = str(settings.rules) if settings.rules else None
+    count: Counter[str] = Counter()
+
+    async def one(compute: Compute, document: Archived) -> dict[str, Any]:
+        before = await compute(_judged, document, folder, ())
+        after = await compute(_judged, document, folder, pinned)
+        return {"document": str(document.id), "format": document.format, **_difference(before, after, marks)}
+
+    def take(result: dict[str, Any]) -> None:
+        count.update(("documents", *(key for key in ("concerned", "changed") if result.get(key))))
+        count["unjudged"] += "failed" in result or result.get("after") == "unjudged" != result.get("before")
+        if result.get("changed") or "failed" in result:
+            _tell_change(result, options, language)
+
+    asyncio.run(_each(settings, options.last, (), one, take))
+    summary = {"kind": "summary", "editions": names, **{key: count[key] for key in _COUNTS}}
+    if options.format == "json":
+        terminal.print_json(summary)
+    else:
+        _tell_summary(summary, language)
+    return FAILED if count["unjudged"] else BAD if count["changed"] else GOOD
+
+
+_COUNTS = ("documents", "concerned", "changed", "unjudged")
+
+
+def replay(options: argparse.Namespace, settings: Settings) -> int:
+    """Judge documents again by the editions their verdicts name; 0: each is the same, to the byte."""
+    language = terminal.language_of(options, os.environ)
+    folder = str(settings.rules) if settings.rules else None
+    worst = GOOD
+
+    async def one(compute: Compute, document: Archived) -> dict[str, Any]:
+        if document.report is None:
+            return {"document": str(document.id), "state": "none"}
+        kept = json.loads(document.report)
+        again = await compute(_judged, document, folder, _named_by(kept))
+        return {"document": str(document.id), "verdict": kept["verdict"], **held(kept, again)}
+
+    def take(result: dict[str, Any]) -> None:
+        nonlocal worst
+        result = (
+            {"document": result["document"], "state": "gone", "says": result["failed"]}
+            if "failed" in result
+            else result
+        )
+        worst = max(worst, _CODES[result["state"]])
+        if options.format == "json":
+            terminal.print_json(result)
+        else:
+            says = f": {result['says']}" if result.get("says") else ""
+            print(f"{result['document']}: {_STATES[result['state']].into(language)}{says}")
+
+    asyncio.run(_each(settings, options.last or 0, options.documents, one, take))
+    return worst
+
+
+_CODES = {"same": GOOD, "reworded": BAD, "other": BAD, "gone": FAILED, "none": FAILED}
+_STATES = {
+    "same": Told("the same verdict, to the byte", "le même verdict, à l'octet près"),
+    "reworded": Told(
+        "the same verdict in other words (another version of Estafette)",
+        "le même verdict en d'autres termes (autre version d'Estafette)",
+    ),
+    "other": Told("ANOTHER VERDICT", "UN AUTRE VERDICT"),
+    "gone": Told("cannot be judged as it was", "ne peut être rejugé à l'identique"),
+    "none": Told("it was never judged", "il n'a jamais été jugé"),
+}
+
+
+def held(kept: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
+    """How a verdict stands to the kept one: same, reworded, other, or gone where an edition is no longer here."""
+    if canonical(kept) == canonical(again):
+        return {"state": "same"}
+    editions = {layer["edition"] for layer in kept["layers"] if layer["edition"]}
+    here = {layer["edition"] for layer in again["layers"] if layer["edition"]}
+    if lost := sorted(editions - here):
+        return {"state": "gone", "says": f"not here: {', '.join(lost)}"}
+    if kept["verdict"] == again["verdict"] and _places(kept) == _places(again):
+        return {"state": "reworded"}
+    appearing, disappearing = _rules(again) - _rules(kept), _rules(kept) - _rules(again)
+    says = f"{again['verdict']}; appearing {sorted(appearing)}, disappearing {sorted(disappearing)}"
+    return {"state": "other", "says": says}
+
+
+def _judged(document: Archived, folder: str | None, pinned: tuple[str, ...]) -> dict[str, Any]:
+    """In a worker process."""
+    report = judge(
+        document.data,
+        french=document.french,
+        folder=folder,
+        page=document.page,
+        pinned=pinned,
+        hybrid=document.hybrid,
+    )
+    return report.as_json()
+
+
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any], marks: tuple[str, ...]) -> dict[str, Any]:
+    appearing, disappearing = sorted(_rules(after) - _rules(before)), sorted(_rules(before) - _rules(after))
+    return {
+        "before": before["verdict"],
+        "after": after["verdict"],
+        "appearing": appearing,
+        "disappearing": disappearing,
+        "concerned": any(layer["edition"].endswith(marks) for layer in after["layers"]),
+        "changed": bool(appearing or disappearing or before["verdict"] != after["verdict"]),
+    }
+
+
+def _rules(report: Mapping[str, Any]) -> set[str]:
+    """What a report finds, rule by rule, with the severity."""
+    return {f"{finding['rule']} {finding['severity']}" for finding in report["findings"]}
+
+
+def _places(report: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    return [tuple(finding.get(key) for key in ("rule", "severity", "path", "line")) for finding in report["findings"]]
+
+
+_HASH = re.compile(r"\(([0-9a-f]{12})\)$")
+
+
+def _named_by(kept: Mapping[str, Any]) -> tuple[str, ...]:
+    """The editions that a report names, by the beginnings of their SHA-256."""
+    found = (_HASH.search(layer["edition"]) for layer in kept["layers"])
+    return tuple(match[1] for match in found if match)
+
+
+def _tell_change(result: Mapping[str, Any], options: argparse.Namespace, language: str) -> None:
+    if options.format == "json":
+        terminal.print_json(result)
+        return
+    if "failed" in result:
+        print(f"{result['document']}: {_STATES['gone'].into(language)}: {result['failed']}")
+        return
+    print(f"{result['document']} ({result['format']}): {result['before']} → {result['after']}")
+    for sign, key in (("+", "appearing"), ("-", "disappearing")):
+        if result[key]:
+            print(f"  {sign} {', '.join(result[key])}")
+
+
+def _tell_summary(summary: Mapping[str, Any], language: str) -> None:
+    names = ", ".join(summary["editions"])
+    says = (
+        f"{names}: {summary['documents']} documents, {summary['concerned']} of them judged by it, "
+        f"{summary['changed']} would change"
+    )
+    dit = (
+        f"{names} : {summary['documents']} documents, dont {summary['concerned']} jugés par elle, "
+        f"{summary['changed']} changeraient"
+    )
+    print(dit if language == "fr" else says)
+
+
+# The archive ----------------------------------------------------------------------------------------------------------
+
+
+async def _each(
+    settings: Settings,
+    last: int,
+    wanted: Sequence[UUID],
+    one: Callable[[Compute, Archived], Awaitable[dict[str, Any]]],
+    take: Callable[[dict[str, Any]], None],
+) -> None:
+    """Do one thing to each document, some at a time, and give the results to `take` in the order of the documents."""
+    async with database(settings, attach=True) as pool:
+        found = await _wanted(pool, wanted) if wanted else await _last(pool, last)
+        progress = Progress(len(found))
+        compute = Compute(max(1, settings.workers), settings.compute_seconds)
+
+        async def done(account: Account, document_id: UUID) -> dict[str, Any]:
+            archived = await _archived(pool, account, document_id)
+            if isinstance(archived, Gone):
+                return {"document": str(archived.id), "failed": archived.why}
+            try:
+                return await one(compute, archived)
+            except Interrupted as interrupted:
+                return {"document": str(document_id), "failed": str(interrupted)}
+
+        try:
+            async for chunk in _chunks(found):
+                for result in await asyncio.gather(*(done(account, identifier) for account, identifier in chunk)):
+                    progress.clear()
+                    take(result)
+                    progress.step()
+        finally:
+            progress.clear()
+            compute.close()
+
+
+async def _chunks(found: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    for start in range(0, len(found), _AT_ONCE):
+        yield found[start : start + _AT_ONCE]
+
+
+async def _last(pool: Pool, last: int) -> list[tuple[Account, UUID]]:
+    """The newest documents of all accounts, newest first."""
+    rows: list[tuple[Any, Account, UUID]] = []
+    for account_id in await accounts.every_id(pool):
+        account = await accounts.get(pool, account_id)
+        left, after = last, None
+        while left > 0:
+            async with pool.account(account_id) as connection:
+                page, after = await documents.page(connection, Filter(), after, min(left, PAGE_LIMIT))
+            rows += [(document.created_at, account, document.id) for document in page]
+            left -= len(page)
+            if after is None:
+                break
+    rows.sort(key=lambda row: (row[0], row[2]), reverse=True)
+    return [(account, identifier) for _, account, identifier in rows[:last]]
+
+
+async def _wanted(pool: Pool, wanted: Sequence[UUID]) -> list[tuple[Account, UUID]]:
+    """The documents, each with the account it belongs to. Raises NotFound."""
+    every = [await accounts.get(pool, account_id) for account_id in await accounts.every_id(pool)]
+    return [(await _owner(pool, every, identifier), identifier) for identifier in wanted]
+
+
+async def _owner(pool: Pool, every: Sequence[Account], identifier: UUID) -> Account:
+    for account in every:
+        async with pool.account(account.id) as connection:
+            try:
+                await documents.get(connection, identifier)
+            except NotFound:
+                continue
+            return account
+    raise NotFound(f"there is no document {identifier}")
+
+
+async def _archived(pool: Pool, account: Account, document_id: UUID) -> Archived | Gone:
+    """The bytes that were judged, what was asked of the judge, and what it said."""
+    async with pool.account(account.id) as connection:
+        try:
+            document = await documents.get(connection, document_id)
+            data = await _content(connection, document, Role.DATA) or await _content(
+                connection, document, Role.SUBMISSION
+            )
+            hybrid = document.format == "pdf"
+            page = await _content(connection, document, Role.SUBMISSION) if hybrid else None
+            report = await _content(connection, document, Role.REPORT)
+            asked = await _asked(connection, document) if report is not None else {}
+        except NotFound as gone:
+            return Gone(document_id, gone.detail)
+    return Archived(
+        account.id,
+        document_id,
+        document.format,
+        data or b"",
+        page,
+        bool(asked.get("french", account.french)),
+        bool(asked.get("hybrid", hybrid or account.original == "facturx")),
+        report,
+    )
+
+
+async def _content(connection: Any, document: Document, role: Role) -> bytes | None:
+    reference = document.content(role)
+    return None if reference is None else await documents.read(connection, reference.sha256)
+
+
+async def _asked(connection: Any, document: Document) -> Mapping[str, Any]:
+    """What the event that keeps the newest report says was asked; nothing where that was not written yet."""
+    reference = document.content(Role.REPORT)
+    seq = reference.seq if reference else 0
+    for event in await documents.events(connection, document.id):
+        if event.seq == seq and event.stage is Stage.VALIDATED:
+            return dict(event.facts.get("asked", {}))
+    return {}
