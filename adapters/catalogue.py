@@ -1,12 +1,14 @@
-"""What this gateway can be configured for, one line each: networks in order of preference, timestamp authorities."""
+"""What this gateway can be configured for, one line each: networks, timestamp authorities, sealing keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from adapters import afnor, mail, timestamp
-from adapters.port import Network, Networks, Problem, TimestampAuthority
+from adapters import afnor, key_file, mail, remote_key, revocation, timestamp, token_key
+from adapters.http import allow_list
+from adapters.port import Network, Networks, Problem, RevocationSource, TimestampAuthority
+from signing.keys import SigningKey
 
 Now = Callable[[], datetime]
 
@@ -27,3 +29,25 @@ def authorities(environment: Mapping[str, str]) -> tuple[tuple[TimestampAuthorit
     problems: list[Problem] = []
     settings = timestamp.from_environment(environment, problems)
     return timestamp.authorities(settings) if settings else (), tuple(problems)
+
+
+KEYS = {key_file.NAME: key_file, token_key.MODULE: token_key, remote_key.URL_NAME: remote_key}
+"""Where a sealing key may be, by the setting that says so."""
+
+
+def sealing_key(environment: Mapping[str, str]) -> tuple[SigningKey | None, tuple[Problem, ...]]:
+    """The configured sealing key, None without one, and every complaint about its settings."""
+    problems: list[Problem] = []
+    named = [name for name in KEYS if environment.get(name)]
+    if len(named) > 1:
+        return None, (Problem(named[1], f"is one sealing key too many beside {named[0]}"),)
+    found: list[SigningKey | None] = [KEYS[name].from_environment(environment, problems) for name in named]
+    return next(iter(found), None), tuple(problems)
+
+
+def revocations(environment: Mapping[str, str]) -> RevocationSource:
+    """Who asks for revocations."""
+    try:
+        return revocation.Revocations(allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")))
+    except ValueError:
+        return revocation.Revocations()  # told by who else reads it

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters import catalogue, port
+from adapters import catalogue
 from adapters.port import Network, Problem, TimestampAuthority
 from gateway.chores import Chores
 from gateway.clock import SystemClock
@@ -27,7 +27,7 @@ from gateway.store.pool import Pool, connect
 from gateway.worker import Worker
 from signing import checkpoint
 from signing.checkpoint import Verifier
-from signing.seal import SealKey
+from signing.trust import Trust
 
 log = logging.getLogger(__name__)
 
@@ -88,16 +88,20 @@ async def open_gateway(
     authorities, problems = catalogue.authorities(environment)
     if problems:
         raise Misconfigured(_complaints(problems))
-    async with database(settings, attach=attach) as pool, _closed((*networks.all, *authorities)):
+    sealer, problems = read_sealer(environment, authorities)
+    if problems:
+        raise Misconfigured(_complaints(problems))
+    held = (*networks.all, *authorities, *((sealer.key, sealer.revocations) if sealer else ()))
+    async with database(settings, attach=attach) as pool, _closed(held):
         pepper = read_pepper(settings)
         await accounts.check_pepper(pool, pepper, _now())
         compute = Compute(max(1, settings.workers), settings.compute_seconds)
         rules = str(settings.rules) if settings.rules else None
         notary = read_notary(settings)
         await _check_notary(pool, settings, notary)
-        sealer = read_sealer(settings, authorities)
+        trust = read_trust(settings)
         resources = Resources(
-            pool, networks, SystemClock(), compute, notary, sealer, language=settings.language, rules=rules
+            pool, networks, SystemClock(), compute, notary, sealer, trust, language=settings.language, rules=rules
         )
         try:
             yield Gateway(settings, resources, pepper)
@@ -143,17 +147,26 @@ def read_notary(settings: Settings) -> Notary:
         raise Misconfigured(f"the checkpoint key {path.name} cannot be used: {wrong}") from wrong
 
 
-def read_sealer(settings: Settings, authorities: tuple[TimestampAuthority, ...]) -> Sealer | None:
-    """Who seals originals; None without a key. Raises Misconfigured."""
-    if settings.seal_key_file is None:
-        return None
-    passphrase = read_secret(settings.seal_passphrase_file).encode() if settings.seal_passphrase_file else None
+def read_sealer(
+    environment: Mapping[str, str], authorities: tuple[TimestampAuthority, ...]
+) -> tuple[Sealer | None, tuple[Problem, ...]]:
+    """Who seals originals, None without a key, and every complaint about its settings."""
+    key, problems = catalogue.sealing_key(environment)
+    return (Sealer(key, authorities, catalogue.revocations(environment)) if key else None), problems
+
+
+def read_trust(settings: Settings) -> Trust:
+    """Whose seals and timestamps are believed. Raises Misconfigured."""
+    bundles = []
+    for path in (settings.seal_roots, settings.timestamp_roots):
+        try:
+            bundles.append(path.read_bytes() if path else b"")
+        except OSError as unreadable:
+            raise Misconfigured(f"the root certificates in {path} cannot be read") from unreadable
     try:
-        key = SealKey(port.read_private(settings.seal_key_file), passphrase)
-        key.certificate()
+        return Trust(*bundles)
     except ValueError as wrong:
-        raise Misconfigured(f"the sealing key cannot be used: {wrong}") from wrong
-    return Sealer(key, authorities)
+        raise Misconfigured(f"the root certificates cannot be read: {wrong}") from wrong
 
 
 def read_verifiers(settings: Settings, notary: Notary) -> tuple[Verifier, ...]:

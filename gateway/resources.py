@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from adapters.port import Networks, TimestampAuthority
+from adapters.port import Networks, RevocationSource, TimestampAuthority
 from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound
@@ -22,7 +22,8 @@ from gateway.store.accounts import Account
 from gateway.store.documents import Document, Payment, WaitingArrival
 from gateway.store.pool import Pool
 from signing.checkpoint import Checkpoint, Signer
-from signing.seal import SealKey
+from signing.keys import SigningKey
+from signing.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,13 @@ class Notary:
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """The key that seals originals, and the authorities that say when."""
+    """The key that seals originals, the authorities that say when, and who says what was revoked."""
 
-    key: SealKey
+    key: SigningKey
     authorities: tuple[TimestampAuthority, ...] = ()
     """In order of preference; the first that answers is taken."""
+    revocations: RevocationSource | None = None
+    """None: seals get no data to verify by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Resources:
     notary: Notary
     sealer: Sealer | None = None
     """Who seals originals; None: no key is configured."""
+    trust: Trust = field(default_factory=Trust)
+    """Whose seals and timestamps are believed."""
     language: str = "fr"
     """Language of the readable page, one of `wording.languages`."""
     rules: str | None = None

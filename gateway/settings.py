@@ -65,11 +65,11 @@ class Settings:
         "folder of the keys that lock the archive's contents, shared by its gateways, copied apart from the database; "
         "by default in the data folder, or with DATABASE_URL none: contents are kept open",
     )
-    seal_key_file: Path | None = setting(
-        "SEAL_KEY_FILE", None, "key that seals PDFs: PKCS#12, or PEM with the key and its certificates"
+    seal_roots: Path | None = setting(
+        "SEAL_ROOTS", None, "file with the root certificates (PEM) of the seals that are believed"
     )
-    seal_passphrase_file: Path | None = setting(
-        "SEAL_PASSPHRASE_FILE", None, "file that holds the passphrase of the sealing key"
+    timestamp_roots: Path | None = setting(
+        "TIMESTAMP_ROOTS", None, "file with the root certificates (PEM) of the timestamp authorities that are believed"
     )
     origin: str = setting("ORIGIN", "", "name of the archive in its checkpoints, for example archive.example.org")
     language: str = setting("LANGUAGE", "fr", "language of the readable page: de, en or fr")

@@ -53,6 +53,12 @@ def add(commands: Any) -> None:
         default="none",
         help="; ".join(f"{name}: {says}" for name, says in accounts.SEALS.items()),
     )
+    create.add_argument(
+        "--seal-qualified",
+        action="store_true",
+        help="seal by a qualified certificate only, whose key is in a qualified device; documents wait without one",
+    )
+    create.add_argument("--seal-visible", action="store_true", help="put a mark that is seen on the first page")
     create.add_argument("--scopes", default=ALL_SCOPES, help=f"comma-separated, of {ALL_SCOPES}")
     create.add_argument("--format", choices=("text", "json"), default="text", help="how to print the answer")
     create.set_defaults(run=run)
@@ -94,6 +100,8 @@ async def _create(options: argparse.Namespace, settings: Settings, siren: str) -
             original=options.original,
             now=now,
             seal=options.seal,
+            seal_qualified=options.seal_qualified,
+            seal_visible=options.seal_visible,
         )
         client = await accounts.issue(pool, account.id, pepper, kind="client", scopes=scopes, now=now)
         key = await accounts.issue(pool, account.id, pepper, kind="key", scopes=scopes, now=now)

@@ -27,9 +27,13 @@ TOKEN_LIFE = timedelta(hours=1)
 
 SEALS: Mapping[str, str] = {
     "none": "no seal",
-    "seal": "a seal on each PDF (PAdES B-B)",
+    "seal": "a seal on each original (PAdES or XAdES, B-B)",
     "timestamp": "a seal with a timestamp of an authority (B-T); the document waits while none answers",
     "timestamp_if_possible": "the same, without the timestamp while no authority answers",
+    "long_term": "with timestamp and the data to verify it by for years (B-LT); waits while they cannot be had",
+    "long_term_if_possible": "the same, at the level that can be had",
+    "archival": "with a timestamp over all of that besides (B-LTA, of PDFs); waits while it cannot be had",
+    "archival_if_possible": "the same, at the level that can be had",
 }
 """What an account may ask of the seals on its originals."""
 
@@ -61,6 +65,10 @@ class Account:
     """SIREN of each legal entity it may act for, the first one first."""
     seal: str = "none"
     """What it asks of the seals on its originals, one of SEALS."""
+    seal_qualified: bool = False
+    """Seal by a qualified certificate only, whose key is in a qualified device."""
+    seal_visible: bool = False
+    """Put a mark that is seen on the first page of a PDF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +98,25 @@ async def create(  # noqa: PLR0913 - an account's own members
     original: str,
     now: datetime,
     seal: str = "none",
+    seal_qualified: bool = False,
+    seal_visible: bool = False,
 ) -> Account:
     """Open an account with its first legal entity."""
     async with pool.account(account_id) as connection:
         await connection.execute(
-            "insert into account (account_id, name, french, original, created_at, seal) "
-            "values ($1, $2, $3, $4, $5, $6)",
+            "insert into account (account_id, name, french, original, created_at, seal, seal_qualified, seal_visible) "
+            "values ($1, $2, $3, $4, $5, $6, $7, $8)",
             account_id,
             name,
             french,
             original,
             now,
             seal,
+            seal_qualified,
+            seal_visible,
         )
         await _insert_participant(connection, account_id, siren, name, now)
-    return Account(account_id, name, french, original, (siren,), seal)
+    return Account(account_id, name, french, original, (siren,), seal, seal_qualified, seal_visible)
 
 
 async def add_participant(pool: Pool, account_id: UUID, *, siren: str, name: str, now: datetime) -> None:
@@ -234,7 +246,7 @@ async def _insert_participant(connection: Connection, account_id: UUID, siren: s
 async def _account(connection: Connection, account_id: UUID) -> Account:
     row = await connection.fetchrow(
         """
-        select name, french, original, seal,
+        select name, french, original, seal, seal_qualified, seal_visible,
             array(select siren from participant order by created_at, siren) as participants from account
         where account_id = $1
         """,
@@ -242,7 +254,16 @@ async def _account(connection: Connection, account_id: UUID) -> Account:
     )
     if row is None:
         raise NotFound("there is no such account")
-    return Account(account_id, row["name"], row["french"], row["original"], tuple(row["participants"]), row["seal"])
+    return Account(
+        account_id,
+        row["name"],
+        row["french"],
+        row["original"],
+        tuple(row["participants"]),
+        row["seal"],
+        row["seal_qualified"],
+        row["seal_visible"],
+    )
 
 
 def _in_force(row: dict[str, datetime | None], now: datetime) -> bool:

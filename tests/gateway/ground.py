@@ -24,11 +24,25 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 async def open_account(
-    pool: Pool, name: str = "Atelier", *, french: bool = False, original: str = "facturx", seal: str = "none"
+    pool: Pool,
+    name: str = "Atelier",
+    *,
+    french: bool = False,
+    original: str = "facturx",
+    seal: str = "none",
+    qualified: bool = False,
 ) -> Account:
     """A new account of SIREN 100000108."""
     return await accounts.create(
-        pool, new_id(NOON), name=name, siren="100000108", french=french, original=original, now=NOON, seal=seal
+        pool,
+        new_id(NOON),
+        name=name,
+        siren="100000108",
+        french=french,
+        original=original,
+        now=NOON,
+        seal=seal,
+        seal_qualified=qualified,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from adapters import catalogue
+from adapters.key_file import KeyFile
 from gateway import proof
 from gateway.lifecycle import Role, Stage
 from gateway.resources import Sealer
@@ -63,7 +64,7 @@ async def clock_tower() -> AsyncIterator[dict[str, Any]]:
 
 async def sealing(line: Line, tower: dict[str, Any], policy: str, *, key: bool = True) -> Line:
     """The line with a sealing key and an account that asks for seals."""
-    sealer = Sealer(authority.seal_key(), tower["authorities"]) if key else None
+    sealer = Sealer(KeyFile(authority.seal_key()), tower["authorities"]) if key else None
     resources = replace(line.resources, sealer=sealer)
     account = await open_account(line.pool, "Sealed", french=True, seal=policy)
     return Line(resources, Worker(resources, 4), account, line.platform_url)

@@ -19,7 +19,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 from pyhanko.sign.timestamps import DummyTimeStamper
 
-from signing.seal import SealKey
+from signing.keys import PrivateKey, read
 from tests.bench.stage import free_port
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -126,18 +126,22 @@ def stamper() -> Person:
     )
 
 
-def seal_key(one: Person | None = None) -> SealKey:
+def seal_pem(one: Person | None = None) -> bytes:
     """The key as PEM with its certificates."""
     one = one or sealer()
-    return SealKey(one.secret + one.pem + root().pem)
+    return one.secret + one.pem + root().pem
 
 
-def seal_key_pkcs12(passphrase: bytes) -> SealKey:
+def seal_pkcs12(passphrase: bytes) -> bytes:
     """The same as PKCS#12."""
     one = sealer()
     encryption = serialization.BestAvailableEncryption(passphrase)
-    data = pkcs12.serialize_key_and_certificates(b"seal", one.key, one.certificate, [root().certificate], encryption)
-    return SealKey(data, passphrase)
+    return pkcs12.serialize_key_and_certificates(b"seal", one.key, one.certificate, [root().certificate], encryption)
+
+
+def seal_key(one: Person | None = None) -> PrivateKey:
+    """The key with its certificates."""
+    return read(seal_pem(one))
 
 
 def answer(question: bytes, at: datetime = NOW, one: Person | None = None) -> bytes:

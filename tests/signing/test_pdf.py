@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pikepdf
@@ -17,16 +18,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from schemas.formats import cii, facturx
 from schemas.formats.facturx.pdfa import check
+from signing import keys
+from signing.pdf import NotSealed, complete, extended, prepare, stamp_room, stamped
 from signing.pdf_verdict import verify
-from signing.seal import NoTimestamp, NotSealed, SealKey, UnusableKey, query, seal, stamped
-from signing.trust import Trust
+from signing.timestamp import NoTimestamp, accept, request
+from signing.trust import NO_EVIDENCE, Trust
 from signing.verdict import Indication, Verdict
 from tests.schemas.sample_invoice import invoice
 from tests.signing import authority
 from tests.signing.authority import NOW, answer, seal_key
+from tests.signing.sealed import seal_pdf
 
 TRUST = Trust(authority.root().pem, authority.stamper_root().pem)
-REASON = "Authenticité et intégrité de la facture"
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +41,12 @@ def pdf() -> bytes:
 
 @pytest.fixture(scope="module")
 def sealed(pdf: bytes) -> bytes:
-    return seal(pdf, seal_key(), at=NOW, reason=REASON)
+    return seal_pdf(pdf)
 
 
 @pytest.fixture(scope="module")
-def proved(sealed: bytes) -> bytes:
-    asked = query(sealed, 4711)
-    return stamped(sealed, asked, answer(asked.der, NOW + timedelta(seconds=3)))
+def proved(pdf: bytes) -> bytes:
+    return seal_pdf(pdf, "B-T")
 
 
 def held(verdict: Verdict) -> dict[int, bool | None]:
@@ -96,45 +98,39 @@ def test_a_second_implementation_agrees(proved: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["pkcs12", "rsa"])
 def test_other_kinds_of_keys(pdf: bytes, kind: str) -> None:
-    key = authority.seal_key_pkcs12(b"passphrase")
+    key = keys.read(authority.seal_pkcs12(b"passphrase"), b"passphrase")
     if kind == "rsa":
         key = seal_key(authority.person("RSA seal", authority.root(), key=rsa.generate_private_key(65537, 3072)))
-    verdict = verify(seal(pdf, key, at=NOW, reason=REASON), TRUST, NOW)
+    verdict = verify(seal_pdf(pdf, key=key), TRUST, NOW)
     assert verdict.indication is Indication.PASSED
 
 
-def test_keys_that_cannot_be_used_are_told(pdf: bytes) -> None:
-    good = authority.sealer()
-    other = authority.person("Other", authority.root())
-    for key, says in (
-        (SealKey(b"no key"), "neither PEM nor PKCS#12"),
-        (replace(authority.seal_key_pkcs12(b"right"), passphrase=b"wrong"), "its passphrase is another"),
-        (SealKey(good.secret), "no certificate"),
-        (SealKey(good.secret + other.pem), "not that of its key"),
-        (SealKey(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "cannot be read"),
-    ):
-        with pytest.raises(UnusableKey, match=says):
-            seal(pdf, key, at=NOW, reason=REASON)
-    assert "secret" not in repr(seal_key())
-    assert "BEGIN" not in repr(seal_key())
-
-
 def test_what_is_no_pdf_is_not_sealed() -> None:
-    with pytest.raises(NotSealed):
-        seal(b"%PDF-1.7 nothing", seal_key(), at=NOW, reason=REASON)
-    with pytest.raises(NotSealed, match=r"no seal of ours|cannot be read"):
-        query(b"%PDF-1.7 nothing", 1)
+    for data in (b"%PDF-1.7 nothing", b"", b"<xml/>"):
+        with pytest.raises(NotSealed):
+            seal_pdf(data)
+        with pytest.raises(NotSealed):
+            extended(data, NO_EVIDENCE)
+        with pytest.raises(NotSealed):
+            stamp_room(data, NO_EVIDENCE)
 
 
-def test_an_answer_to_another_question_is_no_timestamp(sealed: bytes, pdf: bytes) -> None:
-    asked = query(sealed, 1)
+def test_an_answer_to_another_question_is_no_timestamp(pdf: bytes, proved: bytes) -> None:
+    key = seal_key()
+    room = prepare(pdf, key.chain, at=NOW, reason="test")
+    signature = key.sign(room.digest)
+    asked = request(sha256(signature).digest(), 1)
     with pytest.raises(NoTimestamp, match="another question"):
-        stamped(sealed, asked, answer(query(sealed, 2).der))
+        accept(asked, answer(request(sha256(signature).digest(), 2).der))
+    with pytest.raises(NoTimestamp, match="another question"):
+        accept(asked, answer(authority.other_question(asked.der)))
     with pytest.raises(NoTimestamp, match="is no timestamp"):
-        stamped(sealed, asked, b"<html>not found</html>")
-    other = seal(pdf, seal_key(), at=NOW + timedelta(hours=1), reason=REASON)
+        accept(asked, b"<html>not found</html>")
+    given = accept(asked, answer(asked.der))
     with pytest.raises(NoTimestamp, match="another seal"):
-        stamped(other, asked, answer(asked.der))
+        complete(room, key.chain, key.sign(bytes(32)), given)
+    with pytest.raises(NoTimestamp, match="another document"):
+        stamped(stamp_room(proved, NO_EVIDENCE), given)
 
 
 def test_strangers_expired_and_unknown_revocation_are_indeterminate(pdf: bytes) -> None:
@@ -146,11 +142,11 @@ def test_strangers_expired_and_unknown_revocation_are_indeterminate(pdf: bytes) 
         (expired, "OUT_OF_BOUNDS_NO_POE|EXPIRED"),
         (listed, "TRY_LATER"),
     ):
-        verdict = verify(seal(pdf, seal_key(one), at=NOW, reason=REASON), TRUST, NOW)
+        verdict = verify(seal_pdf(pdf, key=seal_key(one)), TRUST, NOW)
         assert verdict.indication is Indication.INDETERMINATE, (one.certificate.subject, verdict)
         assert re.fullmatch(sub, verdict.sub), verdict.sub
     weak = authority.person("Weak", authority.root(), key=rsa.generate_private_key(65537, 1024))
-    verdict = verify(seal(pdf, seal_key(weak), at=NOW, reason=REASON), TRUST, NOW)
+    verdict = verify(seal_pdf(pdf, key=seal_key(weak)), TRUST, NOW)
     assert (verdict.indication, verdict.sub) == (Indication.INDETERMINATE, "CRYPTO_CONSTRAINTS_FAILURE")
 
 
@@ -222,7 +218,7 @@ def replayed(data: bytes) -> bytes:
     one = invoice()
     other = replace(one, number="F-2026-0002")
     made = facturx.build(other, cii.FORMAT.write(other), created=NOW)
-    second = seal(made if isinstance(made, bytes) else made.pdf, seal_key(), at=NOW, reason=REASON)
+    second = seal_pdf(made if isinstance(made, bytes) else made.pdf)
     pattern = re.compile(rb"/Contents\s*<([0-9a-fA-F]{1000,})>")
     digits, theirs = pattern.search(data), pattern.search(second)
     assert digits

@@ -1,0 +1,53 @@
+"""Documents sealed for the tests at any level, by people of the test authority and without a network."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from signing import pdf, revocation, timestamp
+from signing.keys import PrivateKey
+from signing.timestamp import Token
+from signing.trust import NO_EVIDENCE, Evidence
+from tests.signing import authority
+from tests.signing.authority import NOW, Person
+
+REASON = "Authenticité et intégrité de la facture"
+
+
+def token(digest: bytes, at: datetime, one: Person | None = None) -> Token:
+    """A timestamp over a digest."""
+    asked = timestamp.request(digest, 4711)
+    return timestamp.accept(asked, authority.answer(asked.der, at, one))
+
+
+def seal_pdf(
+    data: bytes,
+    level: str = "B-B",
+    key: PrivateKey | None = None,
+    *,
+    at: datetime = NOW,
+    evidence: Evidence = NO_EVIDENCE,
+    stamper: Person | None = None,
+) -> bytes:
+    """The PDF sealed at that level; timestamps come three seconds after the seal, and ten over the document."""
+    key = key or authority.seal_key()
+    if level == "B-B":
+        return pdf.seal(data, key, at=at, reason=REASON)
+    room = pdf.prepare(data, key.chain, at=at, reason=REASON)
+    signature = key.sign(room.digest)
+    stamp = token(sha256(signature).digest(), at + timedelta(seconds=3), stamper)
+    sealed = pdf.complete(room, key.chain, signature, stamp)
+    if level == "B-T":
+        return sealed
+    evidence = evidence + Evidence(tuple(one.dump() for one in key.chain)) + certificates(stamp)
+    if level == "B-LT":
+        return pdf.extended(sealed, evidence)
+    place = pdf.stamp_room(sealed, evidence)
+    return pdf.stamped(place, token(place.signed, at + timedelta(seconds=10), stamper))
+
+
+def certificates(stamp: Token) -> Evidence:
+    """Those of a token's authority."""
+    found = revocation.signers(stamp.der)
+    return Evidence((found.certificate, *found.others))
