@@ -35,6 +35,8 @@ NODE_LIMIT = 2_000_000
 XINCLUDE = "http://www.w3.org/2001/XInclude"
 
 PREFIXES = {
+    # first, because of two namespaces with one prefix the prefix alone means the last: a CII invoice's
+    "urn:un:unece:uncefact:data:standard:CrossDomainAcknowledgementAndResponse:100": "rsm",
     "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100": "rsm",
     "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100": "ram",
     "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100": "udt",

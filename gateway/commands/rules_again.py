@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from gateway.commands import terminal
@@ -36,7 +36,8 @@ from signing.chain import canonical
 if TYPE_CHECKING:
     from gateway.commands.rules import Known
 
-T = TypeVar("T")
+Found: TypeAlias = tuple[Account, UUID]
+"""A document and the account it belongs to."""
 _AT_ONCE = 16
 """Documents in memory at a time."""
 
@@ -45,7 +46,6 @@ _AT_ONCE = 16
 class Archived:
     """A document of the archive, as it was judged."""
 
-    account: UUID
     id: UUID
     format: str
     data: bytes
@@ -56,27 +56,13 @@ class Archived:
     """The verdict kept with it; None: it has none yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A document that cannot be judged again."""
-
-    id: UUID
-    why: str
-
-
 def rehearse(options: argparse.Namespace, settings: Settings, editions: Sequence[Known]) -> int:
     """Judge the last documents by these editions; 0: no verdict and no rule would change."""
     language = terminal.language_of(options, os.environ)
     pinned = tuple(one.loaded.sha256 for one in editions if one.loaded)
     names = [f"{one.artefact.publisher} {one.artefact.edition} ({one.artefact.name})" for one in editions]
-    marks = tuple(f"({sha256[:12]})" for sha256 in pinned)
     folder = str(settings.rules) if settings.rules else None
     count: Counter[str] = Counter()
-
-    async def one(compute: Compute, document: Archived) -> dict[str, Any]:
-        before = await compute(_judged, document, folder, ())
-        after = await compute(_judged, document, folder, pinned)
-        return {"document": str(document.id), "format": document.format, **_difference(before, after, marks)}
 
     def take(result: dict[str, Any]) -> None:
         count.update(("documents", *(key for key in ("concerned", "changed") if result.get(key))))
@@ -84,13 +70,32 @@ def rehearse(options: argparse.Namespace, settings: Settings, editions: Sequence
         if result.get("changed") or "failed" in result:
             _tell_change(result, options, language)
 
-    asyncio.run(_each(settings, options.last, (), one, take))
+    async def run() -> None:
+        async with database(settings, attach=True) as pool:
+            found = await newest(pool, options.last)
+            await _all(settings, found, lambda compute: rehearsals(pool, compute, found, folder, pinned), take)
+
+    asyncio.run(run())
     summary = {"kind": "summary", "editions": names, **{key: count[key] for key in _COUNTS}}
     if options.format == "json":
         terminal.print_json(summary)
     else:
         _tell_summary(summary, language)
     return FAILED if count["unjudged"] else BAD if count["changed"] else GOOD
+
+
+def rehearsals(
+    pool: Pool, compute: Compute, found: Sequence[Found], folder: str | None, pinned: tuple[str, ...]
+) -> AsyncIterator[dict[str, Any]]:
+    """What the editions with these SHA-256 would change of each document."""
+    marks = tuple(f"({sha256[:12]})" for sha256 in pinned)
+
+    async def one(document: Archived) -> dict[str, Any]:
+        before = await compute(_judged, document, folder, ())
+        after = await compute(_judged, document, folder, pinned)
+        return {"document": str(document.id), "format": document.format, **_difference(before, after, marks)}
+
+    return _each(pool, found, one)
 
 
 _COUNTS = ("documents", "concerned", "changed", "unjudged")
@@ -102,20 +107,8 @@ def replay(options: argparse.Namespace, settings: Settings) -> int:
     folder = str(settings.rules) if settings.rules else None
     worst = GOOD
 
-    async def one(compute: Compute, document: Archived) -> dict[str, Any]:
-        if document.report is None:
-            return {"document": str(document.id), "state": "none"}
-        kept = json.loads(document.report)
-        again = await compute(_judged, document, folder, _named_by(kept))
-        return {"document": str(document.id), "verdict": kept["verdict"], **held(kept, again)}
-
     def take(result: dict[str, Any]) -> None:
         nonlocal worst
-        result = (
-            {"document": result["document"], "state": "gone", "says": result["failed"]}
-            if "failed" in result
-            else result
-        )
         worst = max(worst, _CODES[result["state"]])
         if options.format == "json":
             terminal.print_json(result)
@@ -123,8 +116,32 @@ def replay(options: argparse.Namespace, settings: Settings) -> int:
             says = f": {result['says']}" if result.get("says") else ""
             print(f"{result['document']}: {_STATES[result['state']].into(language)}{says}")
 
-    asyncio.run(_each(settings, options.last or 0, options.documents, one, take))
+    async def run() -> None:
+        async with database(settings, attach=True) as pool:
+            found = await (named(pool, options.documents) if options.documents else newest(pool, options.last))
+            await _all(settings, found, lambda compute: replays(pool, compute, found, folder), take)
+
+    asyncio.run(run())
     return worst
+
+
+async def replays(
+    pool: Pool, compute: Compute, found: Sequence[Found], folder: str | None
+) -> AsyncIterator[dict[str, Any]]:
+    """How the verdict on each document, made again by the editions it names, stands to the one that is kept."""
+
+    async def one(document: Archived) -> dict[str, Any]:
+        if document.report is None:
+            return {"document": str(document.id), "state": "none"}
+        kept = json.loads(document.report)
+        again = await compute(_judged, document, folder, _named_by(kept))
+        return {"document": str(document.id), "verdict": kept["verdict"], **held(kept, again)}
+
+    async for result in _each(pool, found, one):
+        if "failed" in result:
+            yield {"document": result["document"], "state": "gone", "says": result["failed"]}
+        else:
+            yield result
 
 
 _CODES = {"same": GOOD, "reworded": BAD, "other": BAD, "gone": FAILED, "none": FAILED}
@@ -227,45 +244,45 @@ def _tell_summary(summary: Mapping[str, Any], language: str) -> None:
 # The archive ----------------------------------------------------------------------------------------------------------
 
 
-async def _each(
+async def _all(
     settings: Settings,
-    last: int,
-    wanted: Sequence[UUID],
-    one: Callable[[Compute, Archived], Awaitable[dict[str, Any]]],
+    found: Sequence[Found],
+    results: Callable[[Compute], AsyncIterator[dict[str, Any]]],
     take: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Do one thing to each document, some at a time, and give the results to `take` in the order of the documents."""
-    async with database(settings, attach=True) as pool:
-        found = await _wanted(pool, wanted) if wanted else await _last(pool, last)
-        progress = Progress(len(found))
-        compute = Compute(max(1, settings.workers), settings.compute_seconds)
-
-        async def done(account: Account, document_id: UUID) -> dict[str, Any]:
-            archived = await _archived(pool, account, document_id)
-            if isinstance(archived, Gone):
-                return {"document": str(archived.id), "failed": archived.why}
-            try:
-                return await one(compute, archived)
-            except Interrupted as interrupted:
-                return {"document": str(document_id), "failed": str(interrupted)}
-
-        try:
-            async for chunk in _chunks(found):
-                for result in await asyncio.gather(*(done(account, identifier) for account, identifier in chunk)):
-                    progress.clear()
-                    take(result)
-                    progress.step()
-        finally:
+    """Give each result to `take`, and show how far it is."""
+    progress = Progress(len(found))
+    compute = Compute(max(1, settings.workers), settings.compute_seconds)
+    try:
+        async for result in results(compute):
             progress.clear()
-            compute.close()
+            take(result)
+            progress.step()
+    finally:
+        progress.clear()
+        compute.close()
 
 
-async def _chunks(found: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+async def _each(
+    pool: Pool, found: Sequence[Found], one: Callable[[Archived], Awaitable[dict[str, Any]]]
+) -> AsyncIterator[dict[str, Any]]:
+    """Do one thing to each document, some at a time; the results in the order of the documents."""
+
+    async def done(account: Account, document_id: UUID) -> dict[str, Any]:
+        try:
+            return await one(await _archived(pool, account, document_id))
+        except NotFound as gone:
+            return {"document": str(document_id), "failed": gone.detail}
+        except Interrupted as interrupted:
+            return {"document": str(document_id), "failed": str(interrupted)}
+
     for start in range(0, len(found), _AT_ONCE):
-        yield found[start : start + _AT_ONCE]
+        chunk = found[start : start + _AT_ONCE]
+        for result in await asyncio.gather(*(done(account, identifier) for account, identifier in chunk)):
+            yield result
 
 
-async def _last(pool: Pool, last: int) -> list[tuple[Account, UUID]]:
+async def newest(pool: Pool, last: int) -> list[Found]:
     """The newest documents of all accounts, newest first."""
     rows: list[tuple[Any, Account, UUID]] = []
     for account_id in await accounts.every_id(pool):
@@ -282,7 +299,7 @@ async def _last(pool: Pool, last: int) -> list[tuple[Account, UUID]]:
     return [(account, identifier) for _, account, identifier in rows[:last]]
 
 
-async def _wanted(pool: Pool, wanted: Sequence[UUID]) -> list[tuple[Account, UUID]]:
+async def named(pool: Pool, wanted: Sequence[UUID]) -> list[Found]:
     """The documents, each with the account it belongs to. Raises NotFound."""
     every = [await accounts.get(pool, account_id) for account_id in await accounts.every_id(pool)]
     return [(await _owner(pool, every, identifier), identifier) for identifier in wanted]
@@ -299,28 +316,22 @@ async def _owner(pool: Pool, every: Sequence[Account], identifier: UUID) -> Acco
     raise NotFound(f"there is no document {identifier}")
 
 
-async def _archived(pool: Pool, account: Account, document_id: UUID) -> Archived | Gone:
-    """The bytes that were judged, what was asked of the judge, and what it said."""
+async def _archived(pool: Pool, account: Account, document_id: UUID) -> Archived:
+    """The bytes that were judged, what was asked of the judge, and what it said. Raises NotFound."""
     async with pool.account(account.id) as connection:
-        try:
-            document = await documents.get(connection, document_id)
-            data = await _content(connection, document, Role.DATA) or await _content(
-                connection, document, Role.SUBMISSION
-            )
-            hybrid = document.format == "pdf"
-            page = await _content(connection, document, Role.SUBMISSION) if hybrid else None
-            report = await _content(connection, document, Role.REPORT)
-            asked = await _asked(connection, document) if report is not None else {}
-        except NotFound as gone:
-            return Gone(document_id, gone.detail)
+        document = await documents.get(connection, document_id)
+        submission = await _content(connection, document, Role.SUBMISSION)
+        beside = await _content(connection, document, Role.DATA)
+        report = await _content(connection, document, Role.REPORT)
+        asked = await _asked(connection, document) if report is not None else {}
+    two_parts = document.format == "pdf"
     return Archived(
-        account.id,
         document_id,
         document.format,
-        data or b"",
-        page,
+        beside or submission or b"",
+        submission if two_parts else None,
         bool(asked.get("french", account.french)),
-        bool(asked.get("hybrid", hybrid or account.original == "facturx")),
+        bool(asked.get("hybrid", two_parts or account.original == "facturx")),
         report,
     )
 
