@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance conformance-rules help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-rules bench-kill serve lock docker-check clean
+.PHONY: conformance conformance-rules help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-rules bench-kill bench-archive serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ bench-tree: $(READY)  ## Measure publishing and auditing a hash tree of a millio
 
 bench-rules: $(READY)  ## Measure the official rules against SaxonC, in one run
 	@$(BIN)/python -m tests.bench.rules
+
+bench-archive: $(READY)  ## Measure the search of the archive over a million documents
+	@$(BIN)/python -m tests.bench.archive
 
 bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 	@$(BIN)/python -m tests.bench.kill --kills 1000

@@ -58,14 +58,14 @@ create trigger archive_read_append_only before update or delete on archive_read
 create trigger archive_read_no_truncate before truncate on archive_read
     for each statement execute function refuse_change();
 
--- With its tombstone a document leaves the index but for when it came and that it is gone, whoever writes the tombstone.
+-- With its tombstone a document leaves the index but for what the tombstone names too (number, type, dates) and that it
+-- is gone, whoever writes the tombstone.
 create function erased_from_the_archive_index() returns trigger language plpgsql as $$
 begin
     delete from archive_term t using archive_index i
     where i.account_id = new.account_id and i.document_id = new.document_id and t.account_id = new.account_id
       and t.document_id = new.document_id and t.term = any(i.terms);
-    update archive_index set day = (accepted_at at time zone 'UTC')::date, issue_date = null, type_code = null,
-        number = null, currency = null, total = null, cents = null, seller_name = '', buyer_name = '',
+    update archive_index set currency = null, total = null, cents = null, seller_name = '', buyer_name = '',
         refers_to = '{}', terms = '{}', erased_at = new.at
     where account_id = new.account_id and document_id = new.document_id and erased_at is null;
     return null;
