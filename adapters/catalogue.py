@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from adapters import afnor, key_file, mail, remote_key, revocation, timestamp, token_key
+from adapters import afnor, key_file, mail, remote_key, revocation, s3, timestamp, token_key, witness
 from adapters.http import allow_list
-from adapters.port import Network, Networks, Problem, RevocationSource, TimestampAuthority
+from adapters.port import Custodian, Network, Networks, Problem, RevocationSource, TimestampAuthority
 from signing.keys import SigningKey
 
 Now = Callable[[], datetime]
@@ -51,3 +51,17 @@ def revocations(environment: Mapping[str, str]) -> RevocationSource:
         return revocation.Revocations(allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")))
     except ValueError:
         return revocation.Revocations()  # told by who else reads it
+
+
+def custodians(environment: Mapping[str, str], now: Now) -> tuple[tuple[Custodian, ...], tuple[Problem, ...]]:
+    """Who keeps copies of checkpoints outside, and every complaint about their settings."""
+    problems: list[Problem] = []
+    found: list[Custodian] = []
+    if (bucket := s3.from_environment(environment, problems)) is not None:
+        found.append(s3.Bucket(bucket, now))
+    if (seers := witness.from_environment(environment, problems)) is not None:
+        found += witness.overseers(seers)
+    if recipients := mail.recipients_from_environment(environment, problems):
+        server = mail.from_environment(environment, [])  # its own problems are told with the networks'
+        found += [mail.Letters(server, recipients, now)] if server is not None else []
+    return tuple(found), tuple(problems)

@@ -16,10 +16,11 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
+from hashlib import sha256
 from pathlib import Path
 
 import aiosmtplib
@@ -27,7 +28,9 @@ import aiosmtplib
 from adapters.port import (
     Collected,
     Consignment,
+    Custody,
     ElectronicAddress,
+    Note,
     Problem,
     Receipt,
     Refused,
@@ -133,7 +136,7 @@ class Mail:
             raise Refused("no e-mail address", (Finding("MAIL-ADDRESS", Severity.FATAL, "network", says, ("BT-49",)),))
         id = f"<{consignment.id}@{self._settings.sender.rpartition('@')[2]}>"
         message = _message(consignment, self._settings.sender, id, self._now())
-        said = await self._hand_over(message, recipient)
+        said = await self.hand_over(message, recipient)
         return Receipt(id, self._now(), said.encode(), "text/plain")
 
     async def collect(self, cursor: str | None) -> Collected:
@@ -143,8 +146,8 @@ class Mail:
     async def close(self) -> None:
         """There is nothing to give back: each delivery has a connection of its own."""
 
-    async def _hand_over(self, message: bytes, recipient: str) -> str:
-        """One delivery over one connection; the server's last answer."""
+    async def hand_over(self, message: bytes, recipient: str) -> str:
+        """One delivery over one connection; the server's last answer. Raises Unreachable, Refused."""
         client = await self._client()
         sent = False
         try:
@@ -181,6 +184,71 @@ class Mail:
             start_tls=settings.tls == "starttls",
             tls_context=context,
         )
+
+
+class Letters:
+    """Checkpoints as letters to people who keep them: a keeper of checkpoints by e-mail."""
+
+    def __init__(self, settings: Settings, recipients: tuple[str, ...], now: Callable[[], datetime]) -> None:
+        """`recipients`: addresses of the plain kind."""
+        self._mail = Mail(settings, now)
+        self._settings = settings
+        self._recipients = recipients
+        self._now = now
+
+    @property
+    def name(self) -> str:
+        """mail"""
+        return "mail"
+
+    @property
+    def every(self) -> timedelta:
+        """A day: more would not be read."""
+        return timedelta(days=1)
+
+    async def keep(self, note: Note) -> Custody:
+        """Send the note to each recipient. Raises Unreachable, Refused; what was sent may then come again."""
+        said = [await self._mail.hand_over(_letter(note, self._settings.sender, to, self._now()), to)
+                for to in self._recipients]  # fmt: skip
+        return Custody("\n".join(said).encode(), "text/plain")
+
+    async def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def recipients_from_environment(environment: Mapping[str, str], problems: list[Problem]) -> tuple[str, ...]:
+    """Who gets checkpoints by e-mail, from ESTAFETTE_CHECKPOINT_MAIL: addresses apart by commas or spaces."""
+    name = "ESTAFETTE_CHECKPOINT_MAIL"
+    given = tuple(environment.get(name, "").replace(",", " ").split())
+    problems.extend(
+        Problem(name, f"{one!r} is no e-mail address of the plain kind") for one in given if not is_address(one)
+    )
+    if given and not environment.get("ESTAFETTE_MAIL_HOST"):
+        problems.append(Problem(name, "needs a mail server: ESTAFETTE_MAIL_HOST"))
+    return given
+
+
+def _letter(note: Note, sender: str, recipient: str, at: datetime) -> bytes:
+    message = EmailMessage(policy=SMTP_POLICY)
+    message["From"] = sender
+    message["To"] = recipient
+    message["Subject"] = f"Archive: {note.size}, {note.at:%Y-%m-%d %H:%M} UTC"
+    message["Date"] = format_datetime(at)
+    digest = sha256(note.text.encode()).hexdigest()
+    message["Message-ID"] = f"<checkpoint-{digest[:32]}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(
+        "Gardez ce message : il prouve ce que l'archive contenait à cette heure. Qui réécrirait l'archive après coup\n"
+        "serait trahi par lui (estafette audit, avec ce fichier dans un dossier).\n\n"
+        "Keep this message: it proves what the archive held at that time. Whoever rewrote the archive later would\n"
+        "be found out by it (estafette audit, with this file in a folder).\n\n" + note.text,
+        cte="base64",
+    )
+    message.add_attachment(
+        note.text.encode(), maintype="text", subtype="plain", filename=note.file_name, params={"charset": "utf-8"}
+    )
+    message.set_boundary(f"=_{digest[:40]}")
+    return message.as_bytes()
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:

@@ -221,6 +221,61 @@ class RevocationSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A signed checkpoint of the archive, for somebody else to keep."""
+
+    number: int
+    """Of the checkpoint, from 1."""
+    size: int
+    """Leaves of the tree."""
+    at: datetime
+    text: str
+    """The signed note (C2SP tlog-checkpoint)."""
+    old: int = 0
+    """Leaves of the tree that the keeper has seen before; 0: none."""
+    consistency: tuple[bytes, ...] = ()
+    """The proof that this tree begins with the old one; empty where there is none before."""
+
+    @property
+    def file_name(self) -> str:
+        """Sorts by time; the same note always has the same."""
+        return f"{self.at:%Y%m%dT%H%M%S%fZ}-{self.size}.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """What a keeper of checkpoints answered."""
+
+    evidence: bytes
+    """Its answer, as it came: the id of a version, a cosignature, a mail server's words."""
+    media_type: str
+    knows: int | None = None
+    """It has seen a tree of so many leaves and wants to be shown the way from there; None: it keeps the note now."""
+
+
+class Custodian(Protocol):
+    """Keeps copies of checkpoints outside, so that a rewritten or older archive is found out."""
+
+    @property
+    def name(self) -> str:
+        """The same for ever: what it kept is noted under it."""
+        ...
+
+    @property
+    def every(self) -> timedelta:
+        """How often it wants the newest checkpoint, at most."""
+        ...
+
+    async def keep(self, note: Note) -> Custody:
+        """Hand a checkpoint over; the same again is a success. Raises Unreachable, Refused."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Networks:
     """The networks this gateway is configured for, in order of preference."""
 

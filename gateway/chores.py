@@ -1,4 +1,5 @@
-"""What the clock asks for: collect what networks bring, publish what was recorded.
+"""What the clock asks for: collect what networks bring, publish what was recorded and put it outside, and once a day
+renew the evidence and end what is past its retention.
 
 Each run has one runner in the installation (the chore's row moves its due date). What is collected is stored before
 the cursor moves, each arrival once for ever; one that cannot be read or tied to a document is kept as a stray and never
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from adapters.port import Arrival, ArrivalKind, Network, Unreachable
+from adapters.port import Arrival, ArrivalKind, Custodian, Network, TimestampAuthority, Unreachable
+from gateway import outside, retention
 from gateway.compute import Interrupted
 from gateway.errors import Busy
 from gateway.publish import Copies, publish
@@ -32,6 +34,11 @@ LOOK = 0.15
 COPY = 1.0
 """Seconds between looks for a checkpoint to put outside."""
 
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+LOOK_DAILY = 60.0
+"""Seconds between looks for what runs once a day."""
+
 GATHER = 0.35
 """Seconds after a publication before the next: under load one signature covers what came meanwhile."""
 
@@ -39,10 +46,20 @@ GATHER = 0.35
 class Chores:
     """Runs each chore when it is due, until cancelled."""
 
-    def __init__(self, resources: Resources, every: timedelta, ring: Callable[[], None]) -> None:
-        """`every`: how often each network is asked; `ring` tells the worker that something arrived."""
+    def __init__(
+        self,
+        resources: Resources,
+        every: timedelta,
+        ring: Callable[[], None],
+        *,
+        backups: timedelta = timedelta(days=35),
+    ) -> None:
+        """`every`: how often each network is asked; `ring` tells the worker that something arrived; `backups`: how long
+        backups are kept.
+        """
         self._resources = resources
         self._every = every
+        self._backups = backups
         self._ring = ring
 
     async def run(self) -> None:
@@ -52,6 +69,11 @@ class Chores:
             group.create_task(self._publish())
             if (folder := self._resources.notary.copies) is not None:
                 group.create_task(self._copy(Copies(folder)))
+            for custodian in self._resources.notary.custodians:
+                group.create_task(self._outside(custodian))
+            for authority in self._resources.notary.authorities:
+                group.create_task(self._stamp(authority))
+            group.create_task(self._daily("retention", self._retention))
 
     async def _publish(self) -> None:
         """Publish soon after something was recorded, and then let the next ones gather."""
@@ -76,6 +98,49 @@ class Chores:
             except Exception:
                 log.exception("copying checkpoints failed")
             await asyncio.sleep(COPY)
+
+    async def _outside(self, custodian: Custodian) -> None:
+        """Let a keeper have the newest checkpoint, at its own pace."""
+        while True:
+            try:
+                await outside.hand_over(self._resources, custodian)
+            except Busy as busy:
+                log.warning("checkpoints wait to get outside: %s", busy.detail)
+            except Exception:
+                log.exception("checkpoints do not get outside", extra={"custodian": custodian.name})
+            await asyncio.sleep(COPY)
+
+    async def _stamp(self, authority: TimestampAuthority) -> None:
+        """Have an authority stamp the newest checkpoint, at its own pace."""
+        while True:
+            try:
+                if await outside.stamp(self._resources, authority):
+                    self._ring()
+            except Busy as busy:
+                log.warning("stamping checkpoints waits: %s", busy.detail)
+            except Exception:
+                log.exception("checkpoints are not stamped", extra={"authority": authority.name})
+            await asyncio.sleep(COPY)
+
+    async def _daily(self, name: str, chore: Callable[[], Awaitable[object]]) -> None:
+        """Run a chore once a day in the installation; what fails is tried again in an hour."""
+        while True:
+            try:
+                now = self._resources.clock.now()
+                if await tasks.claim_chore(self._resources.pool, name, now, DAY):
+                    try:
+                        await chore()
+                    except BaseException:
+                        await tasks.postpone_chore(self._resources.pool, name, now + HOUR)
+                        raise
+            except Busy as busy:
+                log.warning("%s waits: %s", name, busy.detail)
+            except Exception:
+                log.exception("%s failed", name)
+            await asyncio.sleep(LOOK_DAILY)
+
+    async def _retention(self) -> None:
+        await retention.run(self._resources, self._backups)
 
     async def _collect(self) -> None:
         """Collect, wait, collect again."""

@@ -8,8 +8,8 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adapters import catalogue
@@ -49,7 +49,8 @@ class Gateway:
 
     def chores(self, worker: Worker) -> Chores:
         """The chores of this process; they ring the worker."""
-        return Chores(self.resources, self.settings.poll_every, worker.ring)
+        backups = timedelta(days=self.settings.backup_days)
+        return Chores(self.resources, self.settings.poll_every, worker.ring, backups=backups)
 
 
 @asynccontextmanager
@@ -91,13 +92,19 @@ async def open_gateway(
     sealer, problems = read_sealer(environment, authorities)
     if problems:
         raise Misconfigured(_complaints(problems))
-    held = (*networks.all, *authorities, *((sealer.key, sealer.revocations) if sealer else ()))
+    custodians, problems = catalogue.custodians(environment, _now)
+    if problems:
+        raise Misconfigured(_complaints(problems))
+    held = (*networks.all, *authorities, *custodians, *((sealer.key, sealer.revocations) if sealer else ()))
     async with database(settings, attach=attach) as pool, _closed(held):
         pepper = read_pepper(settings)
         await accounts.check_pepper(pool, pepper, _now())
         compute = Compute(max(1, settings.workers), settings.compute_seconds)
         rules = str(settings.rules) if settings.rules else None
-        notary = read_notary(settings)
+        required = settings.checkpoint_stamp == "required"
+        notary = replace(
+            read_notary(settings), custodians=custodians, authorities=authorities, stamps_required=required
+        )
         await _check_notary(pool, settings, notary)
         trust = read_trust(settings)
         resources = Resources(

@@ -15,12 +15,14 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.resources import Resources
-from gateway.store import tree
+from gateway.store import custody, tree
 from gateway.store.tree import Signed
 
 log = logging.getLogger(__name__)
 
 LATEST = "latest.txt"
+FOLDER = "folder"
+"""Name of the folder among those who keep checkpoints."""
 COPY_EVERY = 60
 """Seconds: a copy is kept under its own name once in so long; `latest.txt` is renewed each time."""
 PATIENCE = 30.0
@@ -59,8 +61,10 @@ class Copies:
         except (OSError, TimeoutError) as unable:
             says = getattr(unable, "strerror", None) or "it takes too long"
             log.error("a checkpoint could not be copied outside: %s", says)
+            await custody.note_trouble(resources.pool, FOLDER, says, resources.clock.now())
             return False
         self._number = latest.number
+        await custody.works(resources.pool, FOLDER)
         return True
 
     def _copy(self, signed: Signed) -> None:

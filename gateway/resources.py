@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from adapters.port import Networks, RevocationSource, TimestampAuthority
+from adapters.port import Custodian, Networks, RevocationSource, TimestampAuthority
 from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound
@@ -33,6 +33,12 @@ class Notary:
     signer: Signer
     copies: Path | None = None
     """A folder outside the database, best on another machine; None: no copies are made."""
+    custodians: tuple[Custodian, ...] = ()
+    """Who else keeps checkpoints: an object store, witnesses, people by e-mail."""
+    authorities: tuple[TimestampAuthority, ...] = ()
+    """Each stamps the checkpoints."""
+    stamps_required: bool = False
+    """Nothing leaves before a stamped checkpoint covers it."""
 
     def sign(self, size: int, root: bytes, at: datetime) -> str:
         """The signed note of a checkpoint."""

@@ -59,11 +59,21 @@ class Settings:
         None,
         "folder that gets a copy of the checkpoints, best on another machine: it shows a rewritten or older archive",
     )
+    checkpoint_stamp: str = setting(
+        "CHECKPOINT_STAMP",
+        "if_possible",
+        "if_possible: checkpoints are stamped when an authority answers; required: nothing leaves before one did",
+    )
     archive_keys: Path | None = setting(
         "ARCHIVE_KEYS",
         None,
         "folder of the keys that lock the archive's contents, shared by its gateways, copied apart from the database; "
         "by default in the data folder, or with DATABASE_URL none: contents are kept open",
+    )
+    backup_days: int = setting(
+        "BACKUP_DAYS",
+        35,
+        "how long backups are kept, in days: so long after a purge the keys of what was purged are destroyed",
     )
     seal_roots: Path | None = setting(
         "SEAL_ROOTS", None, "file with the root certificates (PEM) of the seals that are believed"
@@ -86,7 +96,7 @@ class Settings:
         return timedelta(seconds=self.poll_seconds)
 
 
-_CHOICES = {"log_format": ("json", "text")}
+_CHOICES = {"log_format": ("json", "text"), "checkpoint_stamp": ("if_possible", "required")}
 _LEAST = {"port": 0, "workers": 0, "pool_size": 4, "uploads_at_once": 1, "requests_per_second": 1, "poll_seconds": 1}
 
 

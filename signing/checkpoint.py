@@ -20,7 +20,7 @@ import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
@@ -32,6 +32,8 @@ from signing.tree import HASH_SIZE
 
 _ED25519 = b"\x01"
 """The signature type of the signed-note form."""
+_COSIGNATURE = b"\x04"
+"""The type of a witness's cosignature (C2SP tlog-cosignature, version 1)."""
 _SIGNATURE = re.compile(r"— (\S+) (\S+)")
 _NAME = re.compile(r"[^\s+]{1,100}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
@@ -80,6 +82,24 @@ class Verifier:
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """The public half of a witness's key, and its name."""
+
+    name: str
+    public: bytes
+    """Ed25519, 32 bytes."""
+
+    @property
+    def key_id(self) -> bytes:
+        """Four bytes that tell the keys of one name apart."""
+        return sha256(self.name.encode() + b"\n" + _COSIGNATURE + self.public).digest()[:4]
+
+    def line(self) -> str:
+        """The key as one line to hand out."""
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_COSIGNATURE + self.public).decode()}"
+
+
 class Signer:
     """A private key that signs checkpoints under a name."""
 
@@ -93,7 +113,10 @@ class Signer:
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """The signed note."""
-        text = checkpoint.text()
+        return self.vouch(checkpoint.text())
+
+    def vouch(self, text: str) -> str:
+        """The signed note of lines that are no checkpoint, as their second is no number. Each ends with a line end."""
         signature = base64.b64encode(self.verifier.key_id + self._key.sign(text.encode())).decode()
         return f"{text}\n— {self.verifier.name} {signature}\n"
 
@@ -120,16 +143,47 @@ def signer(name: str, secret: bytes) -> Signer:
 
 def verifier(line: str) -> Verifier:
     """The verifier of the line that `Verifier.line` hands out. Raises UnusableKey."""
-    name, _, rest = line.strip().partition("+")
-    key_id, _, encoded = rest.partition("+")
-    try:
-        raw = _bytes(encoded)
-    except ValueError as wrong:
-        raise UnusableKey(f"no key in base64: {wrong}") from wrong
+    name, key_id, raw = _split(line)
     found = Verifier(name, raw[1:])
     if raw[:1] != _ED25519 or len(raw) != 33 or found.key_id.hex() != key_id:
         raise UnusableKey("the line does not hold together: its id is not that of an Ed25519 key of this name")
     return found
+
+
+def _split(line: str) -> tuple[str, str, bytes]:
+    """Name, id and bytes of a public line. Raises UnusableKey."""
+    name, _, rest = line.strip().partition("+")
+    key_id, _, encoded = rest.partition("+")
+    try:
+        return name, key_id, _bytes(encoded)
+    except ValueError as wrong:
+        raise UnusableKey(f"no key in base64: {wrong}") from wrong
+
+
+def witness(line: str) -> Witness:
+    """The witness's key of the line that it hands out. Raises UnusableKey."""
+    name, key_id, raw = _split(line)
+    found = Witness(name, raw[1:])
+    if raw[:1] != _COSIGNATURE or len(raw) != 33 or found.key_id.hex() != key_id:
+        raise UnusableKey("the line does not hold together: its id is not that of a witness's key of this name")
+    return found
+
+
+def cosigned(note: str, line: str, key: Witness) -> datetime:
+    """When a witness cosigned a note, by the line it answered. Raises NotProved."""
+    found = _SIGNATURE.fullmatch(line)
+    if found is None or found[1] != key.name:
+        raise NotProved("the line is no signature of this witness")
+    try:
+        raw = _bytes(found[2])
+        if len(raw) != 76 or raw[:4] != key.key_id:
+            raise NotProved("the line is no cosignature of this key")
+        seconds = int.from_bytes(raw[4:12])
+        signed = f"cosignature/v1\ntime {seconds}\n{note.partition(chr(10) * 2)[0]}\n"
+        Ed25519PublicKey.from_public_bytes(key.public).verify(raw[12:], signed.encode())
+        return datetime.fromtimestamp(seconds, UTC)
+    except (InvalidSignature, ValueError, OverflowError, OSError) as wrong:
+        raise NotProved("the cosignature does not hold") from wrong
 
 
 def read(note: str, keys: Iterable[Verifier]) -> Checkpoint:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -15,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from gateway.api.keys import RESOURCES
 from gateway.api.problems import TRACE, Handler
 from gateway.lifecycle import Stage
-from gateway.store import figures
+from gateway.store import custody, figures
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,18 @@ class Metrics:
             registry=self.registry,
         )
 
-    def render(self, backlog: figures.Backlog) -> bytes:
+        self.failing = Gauge(
+            "estafette_outside_failing_seconds",
+            "How long a keeper of checkpoints or a timestamp authority has been failing; without a line: it works.",
+            ("name",),
+            registry=self.registry,
+        )
+
+    def render(self, backlog: figures.Backlog, failing: Mapping[str, float]) -> bytes:
         """The exposition text, with what the database says now."""
+        self.failing.clear()
+        for name, seconds in failing.items():
+            self.failing.labels(name).set(seconds)
         for stage in Stage:
             self.due.labels(stage).set(backlog.due.get(stage, 0))
         self.oldest.set(backlog.oldest.total_seconds())
@@ -93,6 +104,10 @@ async def measured(request: web.Request, handler: Handler) -> web.StreamResponse
 async def metrics(request: web.Request) -> web.Response:
     """The metrics of this process, and the backlog of the installation."""
     resources = request.app[RESOURCES]
-    backlog = await figures.backlog(resources.pool, resources.clock.now())
-    body = request.app[METRICS].render(backlog)
+    now = resources.clock.now()
+    backlog = await figures.backlog(resources.pool, now)
+    async with resources.pool.worker() as connection:
+        troubles = await custody.troubles(connection)
+    failing = {one.name: max(0.0, (now - one.since).total_seconds()) for one in troubles}
+    body = request.app[METRICS].render(backlog, failing)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -115,3 +115,9 @@ async def claim_chore(pool: Pool, name: str, now: datetime, every: timedelta) ->
             every,
         )
     return bool(mine)
+
+
+async def postpone_chore(pool: Pool, name: str, due: datetime) -> None:
+    """Say when a chore that was claimed may run again."""
+    async with pool.worker() as connection:
+        await connection.execute("update chore set due = $2 where name = $1", name, due)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
-               "checkpoint", "archive_read")  # fmt: skip
-SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint", "archive_key"}
+               "checkpoint", "custody", "stamp", "renewal", "archive_read")  # fmt: skip
+SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint", "archive_key",
+          "custody", "stamp", "trouble", "renewal"}  # fmt: skip
 """Tables that belong to nobody's account."""
 
 
@@ -128,8 +129,22 @@ async def test_append_only_by_right(connection, table, right, role):
 
 @pytest.mark.parametrize(
     "table",
-    ["event", "entry", "content", "content_data", "payment", "invoice_number", "leaf", "node", "checkpoint", "hold",
-     "archive_read"],  # fmt: skip
+    [
+        "event",
+        "entry",
+        "content",
+        "content_data",
+        "payment",
+        "invoice_number",
+        "leaf",
+        "node",
+        "checkpoint",
+        "hold",
+        "custody",
+        "stamp",
+        "renewal",
+        "archive_read",
+    ],  # fmt: skip
 )
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
     rows = await connection.fetch(
