@@ -8,8 +8,7 @@ and the same with bytes turned over, which the door to XML must mostly refuse.
 
 An input goes the way of a submission: the one verdict (`schemas.judge`), which parses it, asks its XSD and then its
 rules. What the XSD refuses would never meet a rule, so the rules are then asked directly as well; the whole verdict on
-such a document is mostly the work of explaining the XSD, and is asked for one in `EXPLAINED`. CDAR and flux 10, which
-are no invoices, are given to their XSD and rules directly.
+such a document is mostly the work of explaining the XSD, and is asked for one in `EXPLAINED`.
 
 Inputs come in blocks, each from its own seed. With `--log` a line is kept for each block that is done: a run that is
 broken off goes on where it was.
@@ -36,17 +35,20 @@ from types import FrameType
 from lxml import etree
 
 from schemas import rulebook, xml
-from schemas.catalogue import chain, profile_of
+from schemas.catalogue import chain, opened
 from schemas.judge import judge
-from schemas.rulebook import Artefact, Kind, Rules
+from schemas.rulebook import Rules
 from schemas.schematron import tree
-from tests.conformance.rules import CDAR, CII, FLUX10, FRENCH, SAMPLES, SHEETS, UBL, Sheet, schema_of
+from tests.conformance.coverage import kept
+from tests.conformance.rules import CDAR, CII, FLUX10, SAMPLES, SHEETS, UBL
 from tests.schemas.mutants import mutants
 
 BLOCK = 500
 """Inputs of one seed."""
 SHARES = (CII,) * 8 + (UBL,) * 8 + (CDAR,) * 2 + (FLUX10,) * 2
 """Which kind the blocks are of, in turn."""
+ODD = 6_000
+"""Bytes of a document aimed at rules that inputs are made from."""
 EXPLAINED = 50
 """Of so many inputs that the XSD refuses, one is given to the whole verdict."""
 SLOW = 5
@@ -56,7 +58,6 @@ MEMORY = 1 << 30
 
 _WHILE = re.compile(r"(\w+) while a rule was computed")
 _ARITHMETIC = ("InvalidOperation", "DivisionByZero", "Overflow", "OverflowError", "ZeroDivisionError")
-_ROOTS = {"Invoice": "ubl-invoice", "CreditNote": "ubl-creditnote", "CrossIndustryInvoice": "cii"}
 
 
 class Failure(Exception):
@@ -76,20 +77,23 @@ class Ended:
 
 @cache
 def seeds(kind: str) -> tuple[bytes, ...]:
-    """What the inputs of one kind are made from: our samples, whole and with most of what is optional left out."""
+    """What the inputs of one kind are made from: our samples, whole and with much of what is optional left out, and
+    documents that are aimed at rules."""
     dice = random.Random(kind)
     found = []
     for path in sorted((SAMPLES / kind).glob("*.xml")):
         data = xml.serialise(xml.parse(path.read_bytes()))
         found.append(data)
-        found += [_trimmed(dice, data, kind, share) for share in (0.5, 0.8, 1.0)]
-    return tuple(found)
+        found += [_trimmed(dice, data, share) for share in (0.5, 0.8, 1.0)]
+    odd = [each.xml.encode() for sheet in SHEETS if sheet.kind == kind for each in kept(sheet)]
+    return (*found, *(each for each in odd if len(each) < ODD))
 
 
-def _trimmed(dice: random.Random, data: bytes, kind: str, share: float) -> bytes:
+def _trimmed(dice: random.Random, data: bytes, share: float) -> bytes:
     """A document without a share of the elements that its XSD can spare."""
     root = etree.fromstring(data)
-    gate = _gate(_sheets(kind)[-1], etree.QName(root).localname)
+    document = opened(data, messages=True).recognised
+    gate = _gate(rulebook.find(chain(document.syntax, document.profile, False)[0].artefact).path)
     if not gate.validate(root):
         return data
     for element in list(root.iter(etree.Element)):
@@ -127,26 +131,21 @@ def _turned(dice: random.Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
-def one(kind: str, data: bytes, number: int) -> str:
+def one(data: bytes, number: int) -> str:
     """How one input ends. Raises whatever should not have been raised, and Failure."""
     try:
-        parsed = xml.parse(data)
+        document = opened(data, messages=True)
     except xml.Unreadable:
         _verdict(data, number)
         return "unreadable"
-    root = etree.QName(parsed.getroot()).localname
-    try:
-        gate = _gate(_sheets(kind)[-1], root)
-    except KeyError:  # no root that anything is known of
-        _verdict(data, number)
-        return "foreign"
-    follows = gate.validate(parsed)
-    if follows and kind in (CII, UBL):
+    if document.tree is None:
+        return _verdict(data, number)
+    xsd, *rules = chain(document.recognised.syntax, document.recognised.profile, number % 2 == 0)
+    if _gate(rulebook.find(xsd.artefact).path).validate(document.tree):
         return _verdict(data, number)
     if number % EXPLAINED == 0:
         _verdict(data, number)
-    ends = _ruled(kind, root, parsed)
-    return ends if follows else f"refused by the XSD, {ends}"
+    return f"refused by the XSD, {_ruled(rules, document.tree)}"
 
 
 def _verdict(data: bytes, number: int) -> str:
@@ -155,18 +154,14 @@ def _verdict(data: bytes, number: int) -> str:
     return _end(finding.says for finding in report.findings if finding.rule.startswith(rulebook.ENGINE))
 
 
-def _ruled(kind: str, root: str, parsed: etree._ElementTree) -> str:
+def _ruled(layers: Sequence[Rules], parsed: etree._ElementTree) -> str:
     """The rules alone."""
-    layers = [Rules(sheet.name, _artefact(sheet)) for sheet in _sheets(kind)]
-    if kind in (CII, UBL):
-        layers = [*chain(_ROOTS.get(root, "cii" if kind == CII else "ubl-invoice"), profile_of(parsed), True)[1:]]
-    data = xml.serialise(parsed)
     try:
-        light = tree.read(data)
+        light = tree.read(xml.serialise(parsed))
     except tree.Unparsable:
         return "unreadable"
     try:
-        said = [finding for rules in layers for finding in rulebook.apply(rules, parsed, light, FRENCH)[1]]
+        said = [finding for rules in layers for finding in rulebook.apply(rules, parsed, light)[1]]
     finally:
         light.discard()
     return _end(finding.says for finding in said if finding.rule.startswith(rulebook.ENGINE))
@@ -183,23 +178,7 @@ def _end(errors: Iterator[str]) -> str:
 
 
 @cache
-def _sheets(kind: str) -> tuple[Sheet, ...]:
-    return tuple(sheet for sheet in SHEETS if sheet.kind == kind and not sheet.name.startswith("facturx-"))
-
-
-@cache
-def _artefact(sheet: Sheet) -> Artefact:
-    import datetime
-
-    return Artefact(Kind.SCHEMATRON, sheet.name, "", sheet.file, datetime.date(2020, 1, 1))
-
-
-@cache
-def _gate(sheet: Sheet, root: str) -> etree.XMLSchema:
-    """Raises KeyError: there is no XSD for such a root."""
-    file = schema_of(sheet, root)
-    if not file:
-        raise KeyError(root)
+def _gate(file: str) -> etree.XMLSchema:
     return etree.XMLSchema(file=file)
 
 
@@ -217,7 +196,7 @@ def block(task: tuple[int, int, Path | None]) -> Ended:
     for place, data in enumerate(inputs(kind, f"{seed}:{number}", BLOCK)):
         signal.setitimer(signal.ITIMER_VIRTUAL, SLOW)
         try:
-            ends[one(kind, data, place)] += 1
+            ends[one(data, place)] += 1
         except Exception as error:
             ends["failed"] += 1
             failures.append(f"{kind} {seed}:{number}:{place}: {type(error).__name__}: {error}")

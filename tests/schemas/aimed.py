@@ -1,187 +1,240 @@
-"""Small documents aimed at every rule of an artefact, made from what the rule itself says.
+"""Small documents aimed at every assertion of an artefact, made from what the rule itself says.
 
-A rule's context is a path: its elements are made, with what its predicates ask for. Then what its assertions look at
-is planted there, or left out, with values that the assertions name or that are odd. Such documents follow no XSD, but
-they make most assertions fire that no real invoice ever does, on both engines alike.
+A rule's context is a path: its elements are made in an empty document, or found in a sample of ours, with what its
+predicates ask for and what rules before it in the same pattern do not. Then its assertion is made to fail
+(`tests.schemas.solving`). Such documents follow no XSD, but they make nearly every assertion fire that no real invoice
+ever does, on both engines alike. What was found once is cut down to what it takes (`shrunk`).
 """
 
 from __future__ import annotations
 
+import copy
 import random
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 from lxml import etree
 
-from schemas.schematron.expression import (
-    Binary,
-    Call,
-    Context,
-    Expression,
-    Filter,
-    Literal,
-    Path,
-    Root,
-    Sequence,
-    Step,
-    Variable,
-    alternatives,
-)
-from schemas.schematron.schema import Assertion, Rule, Schema
-from tests.schemas.mutants import VALUES, Mutant
-
-DEPTH = 3
-"""How deep predicates inside predicates are followed."""
+from schemas.schematron.expression import Call, Expression, Literal, Path, Root, Step, alternatives
+from schemas.schematron.schema import Assertion, Let, Pattern, Rule, Schema
+from tests.schemas.mutants import Mutant
+from tests.schemas.solving import DEPTH, Solver
+from tests.schemas.spots import Scope, Spot, scope_of
 
 
-def aimed(schema: Schema, roots: tuple[str, ...], seed: int, each: int) -> Iterator[Mutant]:
-    """`each` documents for every alternative of every rule; `roots` are the root elements of the kind, as lxml tags."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One assertion, with what its document must be made of."""
+
+    number: int
+    """Its place among those of the artefact."""
+    pattern: Pattern
+    rule: Rule
+    assertion: Assertion
+
+
+def targets(schema: Schema) -> tuple[Target, ...]:
+    """Every assertion of an artefact, in its order."""
+    found = [
+        (pattern, rule, part)
+        for pattern in schema.patterns
+        for rule in pattern.rules
+        for part in rule.body
+        if isinstance(part, Assertion)
+    ]
+    return tuple(Target(number, *each) for number, each in enumerate(found))
+
+
+def aimed(schema: Schema, bases: Sequence[bytes], seed: int, each: int) -> Iterator[Mutant]:
+    """`each` documents for every assertion; `bases` are samples of the kind, whose roots are its roots."""
     dice = random.Random(seed)
-    for pattern in schema.patterns:
-        for rule in pattern.rules:
-            for number, choice in enumerate(alternatives(rule.context)):
-                for turn in range(each):
-                    root = etree.Element(dice.choice(roots))
-                    element = _context(dice, root, choice)
-                    if element is None:
-                        continue
-                    if turn:
-                        _furnish(dice, element, rule, 0.35 + 0.5 * (turn % 2))
-                    data = etree.tostring(element.getroottree(), encoding="UTF-8", xml_declaration=True)
-                    yield Mutant(f"line {rule.line}, {number}.{turn}", data)
+    for target in targets(schema):
+        for turn in range(each):
+            data = attempt(schema, target, bases, dice)
+            if data is not None:
+                yield Mutant(f"line {target.assertion.line}, {target.number}.{turn}", data)
 
 
-def _context(dice: random.Random, root: etree._Element, choice: Expression) -> etree._Element | None:
-    """The element a match pattern stands for, in a tree of its own."""
-    steps = choice.steps if isinstance(choice, Path) else (choice,)
-    at: etree._Element | None = None
-    for step in steps:
-        if isinstance(step, Root):
-            continue
-        if not isinstance(step, Step) or step.axis == "attribute":
-            return at
-        if step.axis != "child":
-            at = root if at is None else at
-            continue
-        tag = _tag(step, "other")
-        if at is None and not isinstance(steps[0], Root) and tag != root.tag:
-            at = root
-        at = etree.Element(tag) if at is None else etree.SubElement(at, tag)
-        for predicate in step.predicates:
-            _satisfy(dice, at, predicate, DEPTH)
-    return root if at is None else at
+def attempt(schema: Schema, target: Target, bases: Sequence[bytes], dice: random.Random) -> bytes | None:
+    """A document that may make an assertion fire; None where its context cannot be made."""
+    base = etree.fromstring(dice.choice(bases))
+    if dice.random() < 0.6:
+        base = etree.Element(base.tag, nsmap=base.nsmap)
+    choice = dice.choice(alternatives(target.rule.context))
+    path = _path(base, choice, dice)
+    if path is None:
+        return None
+    element = path[-1][0]
+    solver = Solver(dice, schema, element)
+    at = Spot(element)
+    _meet(solver, path)
+    if dice.random() < 0.3:
+        _avoid(solver, target, element)
+    scope = scope_of(tuple(part for part in target.rule.body if isinstance(part, Let)), at, {})
+    solver.holds(target.assertion.test, at, scope, target.assertion.fires_when)
+    if dice.random() < 0.3:
+        solver.holds(target.assertion.test, at, scope, target.assertion.fires_when)
+    if dice.random() < 0.5:
+        _meet(solver, path)
+    if dice.random() < 0.15:
+        _salt(solver, target.rule, at, scope)
+    if dice.random() < 0.5:
+        _fill(element.getroottree().getroot(), dice)
+    try:
+        return etree.tostring(element.getroottree(), encoding="UTF-8", xml_declaration=True)
+    except (UnicodeError, ValueError):
+        return None
 
 
-def _tag(step: Step, other: str) -> str:
-    local = other if step.test.local == "*" else step.test.local
-    return f"{{{step.test.space}}}{local}" if step.test.space not in ("", "*") else local
+def _meet(solver: Solver, path: list[tuple[etree._Element, Step | None]]) -> None:
+    """Make true what the steps of a context ask for."""
+    nothing: Scope = {}
+    for element, step in path:
+        for predicate in step.predicates if step else ():
+            solver.holds(predicate, Spot(element), nothing, True)
 
 
-def _satisfy(dice: random.Random, element: etree._Element, predicate: Expression, depth: int) -> None:
-    """Make a predicate true of an element, where that is simple."""
-    if depth == 0:
-        return
-    match predicate:
-        case Binary("and", left, right):
-            _satisfy(dice, element, left, depth)
-            _satisfy(dice, element, right, depth)
-        case Binary("or" | "|", left, right):
-            _satisfy(dice, element, dice.choice((left, right)), depth)
-        case Binary("=", left, right):
-            value = _value(dice, right) or _value(dice, left)
-            path = left if _value(dice, right) is not None else right
-            for inner in _paths(path):
-                _plant(dice, element, inner, value, depth)
-        case Step() | Path() | Filter():
-            _plant(dice, element, predicate, None, depth)
-        case Call(_, arguments) if predicate.name.local != "not":
-            for argument in arguments:
-                _satisfy(dice, element, argument, depth)
-        case _:
-            pass
+def _avoid(solver: Solver, target: Target, element: etree._Element) -> None:
+    """Make false what would let a stronger rule of the same pattern take the element."""
+    for rule in target.pattern.rules[: target.pattern.rules.index(target.rule)]:
+        for choice in alternatives(rule.context):
+            last = choice.steps[-1] if isinstance(choice, Path) else choice
+            if isinstance(last, Step) and last.test.local == etree.QName(element).localname and last.predicates:
+                solver.holds(solver.dice.choice(last.predicates), Spot(element), {}, False, DEPTH)
 
 
-def _value(dice: random.Random, expression: Expression) -> str | None:
-    """A value that an operand names."""
-    if isinstance(expression, Literal):
-        return str(expression.value)
-    if isinstance(expression, Call) and expression.name.local in ("true", "false"):
-        return expression.name.local
-    if isinstance(expression, Sequence):
-        values = [value for item in expression.items if (value := _value(dice, item)) is not None]
-        return dice.choice(values) if values else None
-    return None
+def _salt(solver: Solver, rule: Rule, at: Spot, scope: Scope) -> None:
+    """Write what the rule names, once or more, where the rule reads something."""
+    read = [part.test if isinstance(part, Assertion) else part.value for part in rule.body]
+    paths = [path for each in read for path in within(each, Step | Path)]
+    names = [str(literal.value) for each in read for literal in within(each, Literal)]
+    if paths and names:
+        text = "".join(solver.dice.choice(names) for _ in range(solver.dice.choice((1, 2, 3))))
+        solver.written(solver.dice.choice(paths), at, scope, text * solver.dice.choice((1, 2)), DEPTH)
 
 
-def _paths(expression: object) -> Iterator[Step | Path | Filter]:
-    """The paths in an expression that begin at the context item or at the document."""
-    if isinstance(expression, Step | Path):
+def within(expression: object, kind: Any) -> Iterator[Any]:
+    """The parts of an expression that are of a kind, itself too."""
+    if isinstance(expression, kind):
         yield expression
-        return
-    if isinstance(expression, tuple):
-        for part in expression:
-            yield from _paths(part)
-    elif is_dataclass(expression) and not isinstance(expression, Literal | Variable | Context):
-        for field in fields(expression):
-            yield from _paths(getattr(expression, field.name))
-
-
-def _plant(dice: random.Random, element: etree._Element, path: Expression, value: str | None, depth: int) -> None:
-    """Make the elements and attributes of a path, and give the last a value."""
-    at: etree._Element | None = element
-    for step in path.steps if isinstance(path, Path) else (path,):
-        if at is None:  # the first step of an absolute path
-            at = element.getroottree().getroot()
-            if not isinstance(step, Step) or (step.axis == "child" and _tag(step, str(at.tag)) != at.tag):
-                return
-            continue
-        match step:
-            case Root():
-                at = None
-            case Step("attribute", test):
-                if test.local != "*":
-                    at.set(_tag(step, "other"), value if value is not None else dice.choice(VALUES[:20]))
-                return
-            case Step("parent"):
-                above = at.getparent()
-                if above is None:
-                    return
-                at = above
-            case Step("child" | "descendant", test) if test.kind == "name":
-                found = at.find(_tag(step, "other")) if dice.random() < 0.8 else None
-                at = etree.SubElement(at, _tag(step, "other")) if found is None else found
-                for predicate in step.predicates:
-                    _satisfy(dice, at, predicate, depth - 1)
-            case Step():
-                pass
-            case _:
-                inner = next(_paths(step), None)
-                if inner is not None and depth:
-                    _plant(dice, at, inner, value, depth - 1)
-                break
-    if at is not None and value is not None and not len(at):
-        at.text = value
-
-
-def _furnish(dice: random.Random, element: etree._Element, rule: Rule, share: float) -> None:
-    """Plant what the assertions and variables of a rule look at, each with some probability."""
-    tests = [part.test if isinstance(part, Assertion) else part.value for part in rule.body]
-    if element.text is None and not len(element):
-        element.text = dice.choice(VALUES)
-    for test in tests:
-        named = [str(literal) for literal in _literals(test)]
-        for path in _paths(test):
-            if dice.random() < share:
-                value = dice.choice(named) if named and dice.random() < 0.5 else dice.choice(VALUES)
-                _plant(dice, element, path, value, DEPTH)
-
-
-def _literals(expression: object) -> Iterator[object]:
-    if isinstance(expression, Literal):
-        yield expression.value
     elif isinstance(expression, tuple):
         for part in expression:
-            yield from _literals(part)
+            yield from within(part, kind)
     elif is_dataclass(expression):
         for field in fields(expression):
-            yield from _literals(getattr(expression, field.name))
+            yield from within(getattr(expression, field.name), kind)
+
+
+def _fill(root: etree._Element, dice: random.Random) -> None:
+    """Give what has no value one that most rules can compute with."""
+    value = dice.choice(("1", "100.00", "2025-06-15"))
+    for element in root.iter(etree.Element):
+        if not len(element) and not (element.text or "").strip():
+            element.text = value
+
+
+def _path(
+    base: etree._Element, choice: Expression, dice: random.Random
+) -> list[tuple[etree._Element, Step | None]] | None:
+    """The elements that the steps of a match pattern stand for, found in a document or made there."""
+    steps = choice.steps if isinstance(choice, Path) else (choice,)
+    if isinstance(steps[-1], Root):
+        return [(base, None)]
+    named = [step for step in steps if isinstance(step, Step) and step.axis == "child"]
+    if not named:
+        return None
+    anchored = isinstance(steps[0], Root) and isinstance(steps[1], Step) and steps[1].axis == "child"
+    if dice.random() < 0.8 and (there := _standing(base, named, anchored)):
+        return dice.choice(there)
+    first = _tag(named[0], base)
+    if first == base.tag:
+        made: list[tuple[etree._Element, Step | None]] = [(base, named[0])]
+        rest = named[1:]
+    elif anchored:
+        made, rest = [(etree.Element(first, nsmap=base.nsmap), named[0])], named[1:]
+    else:
+        around = base
+        for _ in range(dice.choice((0, 0, 0, 1, 2, 3))):
+            around = etree.SubElement(around, dice.choice([str(each.tag) for each in base.iter(etree.Element)]))
+        made, rest = [(around, None)], named
+    for step in rest:
+        parent = made[-1][0]
+        made.append((etree.SubElement(parent, _tag(step, base)), step))
+    return made
+
+
+def _standing(
+    base: etree._Element, named: list[Step], anchored: bool
+) -> list[list[tuple[etree._Element, Step | None]]]:
+    """Where a document has elements of these names below each other."""
+    found = []
+    for element in base.iter(etree.Element):
+        line = [element, *element.iterancestors()][: len(named)]
+        if len(line) < len(named) or (anchored and line[-1] is not base):
+            continue
+        pairs = list(zip(reversed(line), named, strict=True))
+        if all(_tag(step, each) == each.tag for each, step in pairs):
+            found.append([(each, step) for each, step in pairs])
+    return found
+
+
+def _tag(step: Step, like: etree._Element) -> str:
+    """The name of an element for a step; any name is that of another element, or one that a predicate asks for."""
+    if step.test.local == "*":
+        space = step.test.space if step.test.space != "*" else etree.QName(like).namespace or ""
+        for call in within(step.predicates, Call):
+            if call.name.local == "ends-with" and isinstance(call.arguments[1], Literal):
+                return f"{{{space}}}{call.arguments[1].value}"
+        return str(like.tag)
+    return f"{{{step.test.space}}}{step.test.local}" if step.test.space not in ("", "*") else step.test.local
+
+
+def shrunk(data: bytes, enough: Callable[[bytes], bool]) -> bytes:
+    """A document without what it does not need for `enough` to hold."""
+    root = etree.fromstring(data)
+    again = True
+    while again:
+        again = False
+        for element in list(root.iter(etree.Element)):
+            parent = element.getparent()
+            if parent is None or element.getroottree().getroot() is not root:
+                continue
+            place = parent.index(element)
+            parent.remove(element)
+            if enough(_bytes(root)):
+                again = True
+                continue
+            parent.insert(place, element)
+            for name in list(element.attrib):
+                value = element.attrib.pop(name)
+                if not enough(_bytes(root)):
+                    element.set(name, value)
+    return _bytes(root)
+
+
+def _bytes(root: etree._Element) -> bytes:
+    cleaned = copy.deepcopy(root)
+    etree.cleanup_namespaces(cleaned)
+    return etree.tostring(cleaned, encoding="UTF-8", xml_declaration=True)
+
+
+def merged(one: bytes, other: bytes) -> Iterator[bytes]:
+    """Documents with what stands in either of two: laid over each other, or one beside the other."""
+    for laid in (True, False):
+        root, more = etree.fromstring(one), etree.fromstring(other)
+        if root.tag == more.tag:
+            _lay(root, more, laid)
+            yield _bytes(root)
+
+
+def _lay(root: etree._Element, more: etree._Element, laid: bool) -> None:
+    """Put the attributes and children of an element to those of another; the same names once where `laid`."""
+    for name, value in more.attrib.items():
+        root.attrib.setdefault(str(name), str(value))
+    for child in list(more):
+        there = root.find(str(child.tag)) if laid else None
+        if there is None or not len(child):
+            root.append(child)
+        else:
+            _lay(there, child, laid)

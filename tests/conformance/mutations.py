@@ -1,0 +1,136 @@
+"""Asks SaxonC about mutants and keeps what it says: `python -m tests.conformance.mutations`.
+
+Our engine is held to that in each test run, without SaxonC.
+
+Each document of the samples and of the public corpus has so many mutants of its own (`EACH`), made from its name, the
+same for ever. What SaxonC said of each under each stylesheet of its kind is kept in a few letters, a document a line.
+Of an XSD-invalid mutant, which no rule ever sees, a difference that `tests.conformance.rules` lets pass is kept as such
+(`LET_PASS`), so that it is counted and never compared. Without `--freeze` the command asks SaxonC again and compares.
+
+It ends with 0 when nothing differs, with 1 when our engine and SaxonC do, with 2 when SaxonC and what is kept do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from tests.conformance.rules import (
+    CDAR,
+    CII,
+    FLUX10,
+    FROZEN,
+    SHEETS,
+    UBL,
+    Sheet,
+    documents,
+    find,
+    let_pass,
+    oracle,
+    ours,
+    sealed,
+)
+from tests.schemas.mutants import Mutant, mutants
+
+MUTANTS = FROZEN / "mutants"
+EACH = {CII: 9, UBL: 8, CDAR: 20, FLUX10: 500}
+"""Mutants of each document."""
+LARGEST = 60_000
+"""Bytes of a document that has mutants."""
+LET_PASS = "~~~~"
+LETTERS = 4
+"""Of base 64, for one verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What SaxonC said of the mutants of one document, and where our engine differs."""
+
+    sheet: str
+    name: str
+    verdicts: str
+    differing: tuple[str, ...]
+
+
+@cache
+def originals(kind: str) -> tuple[tuple[str, bytes], ...]:
+    """The documents of one kind that have mutants."""
+    return tuple(each for each in documents(kind) if len(each[1]) <= LARGEST)
+
+
+def mutants_of(kind: str, name: str, data: bytes) -> Iterator[Mutant]:
+    """The mutants of one document."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6])
+    yield from mutants(data, seed, EACH[kind])
+
+
+def letters(verdict: str) -> str:
+    """A sealed verdict in a few letters."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verdict.encode()).digest())[:LETTERS].decode()
+
+
+def kept(sheet: Sheet) -> dict[str, str]:
+    """What is kept of one stylesheet: document → the verdicts on its mutants, one after the other."""
+    file = MUTANTS / f"{sheet.name}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def ask(task: tuple[Sheet, str, bytes]) -> Asked:
+    """Both engines on the mutants of one document, in a child process."""
+    sheet, name, data = task
+    path = find(sheet)
+    verdicts, differing = [], []
+    for number, mutant in enumerate(mutants_of(sheet.kind, name, data)):
+        theirs, own = oracle(path, mutant.data), ours(path, mutant.data)
+        if sealed(theirs) == sealed(own):
+            verdicts.append(letters(sealed(theirs)))
+        elif let_pass(sheet, mutant.data, theirs, own):
+            verdicts.append(LET_PASS)
+        else:
+            verdicts.append(letters(sealed(theirs)))
+            differing.append(f"{sheet.name}, {name} #{number} ({mutant.name})")
+    return Asked(sheet.name, name, "".join(verdicts), tuple(differing))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Ask; the code is for `make`."""
+    parser = argparse.ArgumentParser(prog="mutations", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--sheet", action="append", help="only this stylesheet; may be given again")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--freeze", action="store_true", help="keep what SaxonC says")
+    asked = parser.parse_args(arguments)
+    code = 0
+    with multiprocessing.get_context("spawn").Pool(asked.processes) as pool:
+        for sheet in SHEETS:
+            if asked.sheet and sheet.name not in asked.sheet:
+                continue
+            work = ((sheet, name, data) for name, data in originals(sheet.kind))
+            answers = sorted(pool.imap_unordered(ask, work, 4), key=lambda answer: answer.name)
+            known, said = kept(sheet), {answer.name: answer.verdicts for answer in answers}
+            differing = [each for answer in answers for each in answer.differing]
+            passed = sum(verdicts.count(LET_PASS) for verdicts in said.values())
+            changed = sum(known.get(name) != verdicts for name, verdicts in said.items())
+            print(
+                f"{sheet.name}: {len(said) * EACH[sheet.kind]} mutants, {len(differing)} differ, {passed} let pass, "
+                f"{changed} documents not as kept",
+                *differing[:10],
+                sep="\n    ",
+                flush=True,
+            )
+            code = 1 if differing else code or (2 if changed and not asked.freeze else 0)
+            if asked.freeze:
+                MUTANTS.mkdir(exist_ok=True)
+                rows = (f"{json.dumps(name)}: {json.dumps(verdicts)}" for name, verdicts in said.items())
+                (MUTANTS / f"{sheet.name}.json").write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,147 @@
+"""Shows of an assertion that no document makes it fire, where that can be shown from the rules alone.
+
+Two ways: a stronger rule of the same pattern takes every element that the assertion's own rule could be applied to; or
+the assertion holds whatever the document is, which is found by trying all truth values of what it asks, given what the
+predicates of its context have made true already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from schemas.schematron.expression import (
+    Binary,
+    Call,
+    Context,
+    Expression,
+    If,
+    Literal,
+    Path,
+    Root,
+    Step,
+    alternatives,
+)
+from tests.schemas.aimed import Target
+
+ATOMS_LIMIT = 12
+"""What an assertion may ask before all truth values are too many to try."""
+
+_COMPARED = {">=": lambda count: count <= 0, "ge": lambda count: count <= 0, ">": lambda count: count < 0}
+"""Comparisons of a count that hold whatever is counted, by what it is compared with."""
+
+
+def is_shadowed(target: Target) -> bool:
+    """Whether stronger rules of the pattern take every element of the assertion's rule."""
+    stronger = target.pattern.rules[: target.pattern.rules.index(target.rule)]
+    takers = [choice for rule in stronger for choice in alternatives(rule.context)]
+    return all(any(_covers(taker, choice) for taker in takers) for choice in alternatives(target.rule.context))
+
+
+def _covers(strong: Expression, weak: Expression) -> bool:
+    """Whether every element that matches the weak pattern matches the strong one."""
+    taken, anchored = _steps(strong)
+    given, fixed = _steps(weak)
+    if not all(_is_plain(step) for step in taken):
+        return taken == given and anchored == fixed
+    if len(taken) > len(given) or (anchored and not (fixed and len(taken) == len(given))):
+        return False
+    return all(
+        isinstance(theirs, Step) and isinstance(ours, Step) and _admits(theirs, ours)
+        for theirs, ours in zip(reversed(taken), reversed(given), strict=False)
+    )
+
+
+def _steps(pattern: Expression) -> tuple[tuple[Expression, ...], bool]:
+    """The steps of a match pattern, and whether the first must be the root element."""
+    steps = pattern.steps if isinstance(pattern, Path) else (pattern,)
+    if not isinstance(steps[0], Root):
+        return steps, False
+    if len(steps) > 1 and not _is_plain(steps[1]):
+        return steps[2:], False
+    return steps[1:], True
+
+
+def _is_plain(step: Expression) -> bool:
+    return isinstance(step, Step) and step.axis == "child"
+
+
+def _admits(strong: Step, weak: Step) -> bool:
+    same = strong.axis == weak.axis and strong.test.kind == weak.test.kind
+    named = strong.test.local in ("*", weak.test.local) and strong.test.space in ("*", weak.test.space)
+    return same and named and set(strong.predicates) <= set(weak.predicates)
+
+
+def holds_always(target: Target) -> bool:
+    """Whether the assertion cannot fire on any element of its context, whatever the truth of what it asks."""
+    for choice in alternatives(target.rule.context):
+        last = choice.steps[-1] if isinstance(choice, Path) else choice
+        given = last.predicates if isinstance(last, Step) else ()
+        name = (last.test.space, last.test.local) if isinstance(last, Step) else ("", "")
+        parts = (target.assertion.test, *(each for each in given if not isinstance(each, Literal)))
+        atoms = list(dict.fromkeys(atom for part in parts for atom in _atoms(part, name)))
+        if len(atoms) > ATOMS_LIMIT:
+            return False
+        for truths in product((False, True), repeat=len(atoms)):
+            world = dict(zip(atoms, truths, strict=True))
+            test, *assumed = (_truth(part, name, world) for part in parts)
+            if all(assumed) and test == target.assertion.fires_when:
+                return False
+    return True
+
+
+def _parts(asked: Expression) -> tuple[Expression, ...] | None:
+    """What a truth is made of; None: nothing smaller."""
+    match asked:
+        case Binary("and" | "or", left, right):
+            return left, right
+        case Call(_, arguments) if asked.name.local in ("not", "exists", "empty", "boolean"):
+            return arguments
+        case If(test, then, otherwise):
+            return test, then, otherwise
+        case _:
+            return None
+
+
+def _known(asked: Expression, name: tuple[str, str]) -> bool | None:
+    """What is true or false of every element of a name; None: that depends."""
+    match asked:
+        case Context():
+            return True
+        case Call(_, ()) if asked.name.local in ("true", "false"):
+            return asked.name.local == "true"
+        case Step("self", test, ()) if test.kind == "name" and "*" not in (*name, test.local, test.space):
+            return (test.space, test.local) == name
+        case Binary(operator, Call(called, _), Literal(int() as number)) if called.local == "count":
+            return True if operator in _COMPARED and _COMPARED[operator](number) else None
+        case _:
+            return None
+
+
+def _atoms(asked: Expression, name: tuple[str, str]) -> Iterator[Expression]:
+    if _known(asked, name) is not None:
+        return
+    parts = _parts(asked)
+    if parts is None:
+        yield asked
+    for part in parts or ():
+        yield from _atoms(part, name)
+
+
+def _truth(asked: Expression, name: tuple[str, str], world: dict[Expression, bool]) -> bool:
+    known = _known(asked, name)
+    if known is not None:
+        return known
+    parts = _parts(asked)
+    if parts is None:
+        return world[asked]
+    truths = [_truth(part, name, world) for part in parts]
+    match asked:
+        case Binary("and"):
+            return all(truths)
+        case Binary("or"):
+            return any(truths)
+        case If():
+            return truths[1] if truths[0] else truths[2]
+        case _:
+            return not truths[0] if isinstance(asked, Call) and asked.name.local in ("not", "empty") else truths[0]
