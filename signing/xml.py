@@ -17,6 +17,7 @@ from hashlib import sha256
 from xml.parsers import expat
 
 from asn1crypto import x509
+from cryptography import x509 as pyca
 from lxml import etree
 
 from signing.keys import Algorithm, algorithm_of, to_pair
@@ -93,7 +94,8 @@ def prepare(
     before, after = _split(xml, tree) if inside else (b"", b"")
     uri, steps = ("", (ENVELOPED, EXCLUSIVE)) if inside else (name, None)
     hashed = sha256(canonical(read(before + after)) if inside else xml).digest()
-    properties = _properties(chain[0], at, mark, media_type)
+    named = _named_once(chain[0]) if inside else _named(chain[0])
+    properties = _properties(named, at, mark, media_type)
     references = [
         _reference(uri, steps or (), hashed, f'Id="{mark}-document" '),
         _reference(f"#{mark}-properties", (EXCLUSIVE,), sha256(properties).digest(), f'Type="{PROPERTIES}" '),
@@ -225,15 +227,36 @@ def _reference(uri: str, transforms: tuple[str, ...], hashed: bytes, more: str) 
     )
 
 
-def _properties(certificate: x509.Certificate, at: datetime, mark: str, media_type: str) -> bytes:
+def _named(certificate: x509.Certificate) -> str:
+    """Which certificate is the sealer's: by its digest (EN 319 132-1, 5.2.2)."""
+    return f"<xades:SigningCertificateV2><xades:Cert>{_digest(certificate)}</xades:Cert></xades:SigningCertificateV2>"
+
+
+def _named_once(certificate: x509.Certificate) -> str:
+    """The same as it was before 2016 (ETSI TS 103 171, 6.2.1): the schemas of UBL 2.1 know no other."""
+    whole = pyca.load_der_x509_certificate(certificate.dump())
+    return (
+        f"<xades:SigningCertificate><xades:Cert>{_digest(certificate)}<xades:IssuerSerial>"
+        f"<ds:X509IssuerName>{_escaped(whole.issuer.rfc4514_string())}</ds:X509IssuerName>"
+        f"<ds:X509SerialNumber>{whole.serial_number}</ds:X509SerialNumber>"
+        "</xades:IssuerSerial></xades:Cert></xades:SigningCertificate>"
+    )
+
+
+def _digest(certificate: x509.Certificate) -> str:
+    return (
+        f'<xades:CertDigest><ds:DigestMethod Algorithm="{SHA256}"/>'
+        f"<ds:DigestValue>{_text(sha256(certificate.dump()).digest())}</ds:DigestValue></xades:CertDigest>"
+    )
+
+
+def _properties(named: str, at: datetime, mark: str, media_type: str) -> bytes:
     """The signed properties in canonical form: when, by whom, and what kind of document."""
     made = (
         f'<xades:SignedProperties xmlns:xades="{XADES}" xmlns:ds="{DS}" Id="{mark}-properties">'
         "<xades:SignedSignatureProperties>"
         f"<xades:SigningTime>{at.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}</xades:SigningTime>"
-        f'<xades:SigningCertificateV2><xades:Cert><xades:CertDigest><ds:DigestMethod Algorithm="{SHA256}"/>'
-        f"<ds:DigestValue>{_text(sha256(certificate.dump()).digest())}</ds:DigestValue></xades:CertDigest></xades:Cert>"
-        "</xades:SigningCertificateV2></xades:SignedSignatureProperties><xades:SignedDataObjectProperties>"
+        f"{named}</xades:SignedSignatureProperties><xades:SignedDataObjectProperties>"
         f'<xades:DataObjectFormat ObjectReference="#{mark}-document"><xades:MimeType>{_escaped(media_type)}'
         "</xades:MimeType></xades:DataObjectFormat></xades:SignedDataObjectProperties></xades:SignedProperties>"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from signing import pdf, revocation, timestamp
+from signing import pdf, revocation, timestamp, xml
 from signing.keys import PrivateKey
 from signing.timestamp import Token
 from signing.trust import NO_EVIDENCE, Evidence
@@ -51,3 +51,25 @@ def certificates(stamp: Token) -> Evidence:
     """Those of a token's authority."""
     found = revocation.signers(stamp.der)
     return Evidence((found.certificate, *found.others))
+
+
+def seal_xml(
+    data: bytes,
+    level: str = "B-B",
+    key: PrivateKey | None = None,
+    *,
+    at: datetime = NOW,
+    evidence: Evidence = NO_EVIDENCE,
+    name: str = "invoice.xml",
+) -> bytes:
+    """The UBL with its seal, or the seal of any other document, at that level."""
+    key = key or authority.seal_key()
+    room = xml.prepare(data, key.chain, at=at, name=name)
+    signature = key.sign(room.digest)
+    if level == "B-B":
+        return xml.complete(room, key.chain, signature)
+    stamp = token(xml.imprint(room, key.chain, signature), at + timedelta(seconds=3))
+    if level == "B-T":
+        return xml.complete(room, key.chain, signature, stamp)
+    evidence = evidence + Evidence(tuple(one.dump() for one in key.chain)) + certificates(stamp)
+    return xml.complete(room, key.chain, signature, stamp, evidence)
