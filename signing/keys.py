@@ -28,6 +28,10 @@ class UnusableKey(ValueError):
     """Bytes that are no sealing key; the message says why."""
 
 
+class NotSealed(ValueError):
+    """A document that cannot be sealed; the message says why."""
+
+
 class Algorithm(StrEnum):
     """How a key signs a SHA-256 digest."""
 

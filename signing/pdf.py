@@ -28,7 +28,7 @@ from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from signing.keys import PrivateKey
+from signing.keys import NotSealed, PrivateKey
 from signing.timestamp import NoTimestamp, Token
 from signing.trust import Evidence, run
 
@@ -38,10 +38,6 @@ FIELD, STAMP_FIELD = "Seal", "Timestamp"
 """Names of the fields; where a document has one of that name already, a number follows."""
 RESERVED = 32_768
 """Hexadecimal digits kept for the signature, its certificates and its timestamp."""
-
-
-class NotSealed(ValueError):
-    """A document that cannot be sealed, or whose seal cannot be found; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from asn1crypto import x509
 from cryptography import x509 as pyca
 from lxml import etree
 
-from signing.keys import Algorithm, algorithm_of, to_pair
+from signing.keys import Algorithm, NotSealed, algorithm_of, to_pair
 from signing.timestamp import NoTimestamp, Token
 from signing.trust import NO_EVIDENCE, Evidence
 
@@ -48,10 +48,6 @@ _PLACE = (
     "</sac:SignatureInformation></sig:UBLDocumentSignatures></ext:ExtensionContent></ext:UBLExtension>",
 )
 """The extension around a seal (OASIS UBL 2.1, 5.4)."""
-
-
-class NotSealed(ValueError):
-    """A document that cannot be sealed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

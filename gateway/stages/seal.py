@@ -23,10 +23,11 @@ from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Sk
 from gateway.resources import Resources, Sealer, Work, digest
 from gateway.sealing import Chain, Missing, Stamp
 from schemas.finding import Finding, Severity
-from signing import keys, pdf, pdf_verdict, revocation
-from signing.pdf import NotSealed, Room
+from signing import keys, pdf, pdf_verdict, revocation, xml, xml_verdict
+from signing.keys import NotSealed
+from signing.revocation import Signers
 from signing.timestamp import NoTimestamp, Token
-from signing.trust import Trust
+from signing.trust import NO_EVIDENCE, Evidence, Trust
 from signing.verdict import Indication, Verdict
 
 PATIENCE = timedelta(minutes=1)
@@ -37,6 +38,9 @@ REASONS = {
     "en": "Authenticity of the origin and integrity of the content of the invoice",
 }
 """What the seal says it is for (article 289 VII of the CGI, article 233 of the VAT directive)."""
+
+ORIGINAL_NAME = "original.xml"
+"""What a seal beside an XML calls it; a name, under which nothing is looked up."""
 
 LEVELS = {"seal": "B-B", "timestamp": "B-T", "long_term": "B-LT", "archival": "B-LTA"}
 """The baseline level of what an account asks for, `_if_possible` left out."""
@@ -58,10 +62,27 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A sealed original, and what the event tells of the seal."""
+    """What a seal made, and what the event tells of it."""
 
-    data: bytes
+    kept: tuple[Kept, ...]
     facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """By what is sealed now."""
+
+    resources: Resources
+    sealer: Sealer
+    chain: Chain
+    wish: Wish
+    at: datetime
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Who seals, when and with what."""
+        by = self.chain[0].subject.human_friendly
+        return {"sealed_by": by, "sealed_at": self.at.isoformat(), "key": self.sealer.key.name}
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
@@ -75,24 +96,21 @@ async def run(work: Work, resources: Resources) -> Outcome:
     wanted = work.account.seal
     if wanted == "none":
         return Skipped("the account asks for no seal", told, kept)
-    if work.facts(Stage.BUILT)["format"] != "facturx":
-        return Skipped("the original is XML, and only PDFs are sealed", told, kept)
     if resources.sealer is None:
         return Later(PATIENCE, "the account asks for a seal, and no sealing key is configured")
     wish = Wish(LEVELS[wanted.removesuffix("_if_possible")], wanted.endswith("_if_possible"))
+    at = resources.clock.now().replace(microsecond=0)
     try:
-        chain = await sealing.chain(resources.sealer.key, resources.clock.now())
+        chain = await sealing.chain(resources.sealer.key, at)
         if work.account.seal_qualified and (lacks := keys.claims(chain[0]).lacks):
-            return Later(
-                PATIENCE, f"the account asks for a qualified certificate, and that of the key is none: {lacks}"
-            )
-        made = await _pdf(work, resources, resources.sealer, chain, wish)
+            return Later(PATIENCE, f"the account asks for a qualified certificate, and the key's is none: {lacks}")
+        means = Means(resources, resources.sealer, chain, wish, at)
+        made = await (_pdf if work.facts(Stage.BUILT)["format"] == "facturx" else _xml)(work, means)
     except NotSealed as unable:
         return Halted(str(unable), facts=told, keep=kept)
     except Missing as missing:
         return _again(work, str(missing))
-    facts = {**told, **made.facts, "sha256": digest(made.data), "size": len(made.data)}
-    return Done(facts, (*kept, Kept(Role.ORIGINAL, "application/pdf", made.data)))
+    return Done({**told, **made.facts}, (*kept, *made.kept))
 
 
 # The seals of others -------------------------------------------------------------------------------------------------
@@ -120,7 +138,7 @@ def verified(data: bytes, trust: Trust, now: datetime) -> Verdict | None:
     """The verdict on the seals that a document bears; None when it bears none. Pure, for a worker process."""
     if data.startswith(b"%PDF-"):
         return pdf_verdict.verify(data, trust, now) if pdf.bears_seal(data) else None
-    return None
+    return xml_verdict.verify(data, trust, now).verdict if xml_verdict.bears_seal(data) else None
 
 
 def _broken(borne: Mapping[str, Any]) -> Finding:
@@ -131,66 +149,107 @@ def _broken(borne: Mapping[str, Any]) -> Finding:
 # Ours ----------------------------------------------------------------------------------------------------------------
 
 
-async def _pdf(work: Work, resources: Resources, sealer: Sealer, chain: Chain, wish: Wish) -> Made:
+async def _pdf(work: Work, means: Means) -> Made:
     """The sealed PDF, at the level that is asked for or, where the account says so, that can be had."""
-    at = resources.clock.now().replace(microsecond=0)
-    original = await work.read(Role.ORIGINAL, resources)
-    reason = REASONS.get(resources.language, REASONS["en"])
-    room = await resources.compute(prepare, original, _der(chain), at, reason)
-    signature = await sealing.signature(sealer.key, chain[0], room.digest)
-    facts = {"sealed_by": chain[0].subject.human_friendly, "sealed_at": at.isoformat(), "key": sealer.key.name}
-    stamp: Stamp | None = None
-    if wish.asks("B-T"):
-        try:
-            stamp = await sealing.stamp(sha256(signature).digest(), sealer, resources)
-        except Missing as missing:
-            if not wish.if_possible:
-                raise Missing(f"no timestamp can be had now: {missing}") from missing
-            facts["without_timestamp"] = str(missing)
-    sealed = await resources.compute(complete, room, _der(chain), signature, stamp.token if stamp else None)
-    if stamp is None:
-        return Made(sealed, {**facts, "level": "B-B"})
-    facts["authority"] = stamp.authority
-    if not wish.asks("B-LT"):
-        return Made(sealed, {**facts, "level": "B-T"})
-    try:
-        return await _for_years(sealed, (chain, stamp), facts, wish, (sealer, resources))
-    except Missing as missing:
-        if not wish.if_possible:
-            raise Missing(f"the data to verify by cannot be had now: {missing}") from missing
-        return Made(sealed, {**facts, "level": "B-T", "without_evidence": str(missing)})
+    compute, chain = means.resources.compute, _der(means.chain)
+    original = await work.read(Role.ORIGINAL, means.resources)
+    reason = REASONS.get(means.resources.language, REASONS["en"])
+    room = await compute(prepare, original, chain, means.at, reason)
+    signature = await sealing.signature(means.sealer.key, means.chain[0], room.digest)
+    stamp, facts = await _stamped(sha256(signature).digest(), means)
+    sealed = await compute(complete, room, chain, signature, stamp.token if stamp else None)
+    level = "B-B" if stamp is None else "B-T"
+    if stamp is not None and means.wish.asks("B-LT"):
+        evidence, more = await _evidence(stamp, means)
+        facts |= more
+        if evidence is not None:
+            sealed, level, more = await _for_years(sealed, evidence, stamp, means)
+            facts |= more
+    told = {**means.facts, **facts, "form": "PAdES", "level": level, "sha256": digest(sealed), "size": len(sealed)}
+    return Made((Kept(Role.ORIGINAL, "application/pdf", sealed),), told)
 
 
 async def _for_years(
-    sealed: bytes, by: tuple[Chain, Stamp], facts: Mapping[str, Any], wish: Wish, means: tuple[Sealer, Resources]
-) -> Made:
-    """The sealed PDF with the data to verify it by, and a timestamp over all of it where that is asked for."""
-    sealer, resources = means
-    own = revocation.Signers(by[0][0].dump(), _der(by[0][1:]))
-    evidence = await sealing.evidence((own, revocation.signers(by[1].token.der)), sealer, resources)
-    if not wish.asks("B-LTA"):
-        return Made(await resources.compute(pdf.extended, sealed, evidence), {**facts, "level": "B-LT"})
-    room = await resources.compute(pdf.stamp_room, sealed, evidence)
+    sealed: bytes, evidence: Evidence, stamp: Stamp, means: Means
+) -> tuple[bytes, str, dict[str, Any]]:
+    """The PDF with the data to verify it by, and a timestamp over all of it where that is asked for; the level."""
+    compute = means.resources.compute
+    if not means.wish.asks("B-LTA"):
+        return await compute(pdf.extended, sealed, evidence), "B-LT", {}
+    room = await compute(pdf.stamp_room, sealed, evidence)
     try:
-        over = await sealing.stamp(room.signed, sealer, resources)
+        over = await sealing.stamp(room.signed, means.sealer, means.resources)
     except Missing as missing:
-        if not wish.if_possible:
-            raise
-        long = await resources.compute(pdf.extended, sealed, evidence)
-        return Made(long, {**facts, "level": "B-LT", "without_archival": str(missing)})
+        if not means.wish.if_possible:
+            raise Missing(f"no timestamp can be had now: {missing}") from missing
+        return await compute(pdf.extended, sealed, evidence), "B-LT", {"without_archival": str(missing)}
     archived = pdf.stamped(room, over.token)
-    if over.authority != by[1].authority:  # its chain is not among the data that was stamped
-        more = await sealing.evidence((own, revocation.signers(over.token.der)), sealer, resources)
-        archived = await resources.compute(pdf.extended, archived, more)
-    return Made(archived, {**facts, "level": "B-LTA", "archived_by": over.authority})
+    if over.authority != stamp.authority:  # its chain is not among the data that was stamped
+        more, told = await _evidence(over, means)
+        if more is None:
+            return await compute(pdf.extended, sealed, evidence), "B-LT", told
+        archived = await compute(pdf.extended, archived, more)
+    return archived, "B-LTA", {"archived_by": over.authority}
 
 
-def prepare(original: bytes, chain: tuple[bytes, ...], at: datetime, reason: str) -> Room:
-    """Room for a seal. Pure, for a worker process. Raises NotSealed."""
+async def _xml(work: Work, means: Means) -> Made:
+    """The UBL with its seal inside, or a seal beside the document; B-LT is the highest level."""
+    compute, chain = means.resources.compute, _der(means.chain)
+    original = await work.read(Role.ORIGINAL, means.resources)
+    room = await compute(prepare_xml, original, chain, means.at)
+    signature = await sealing.signature(means.sealer.key, means.chain[0], room.digest)
+    stamp, facts = await _stamped(xml.imprint(room, means.chain, signature), means)
+    evidence: Evidence | None = None
+    if stamp is not None and means.wish.asks("B-LT"):
+        evidence, more = await _evidence(stamp, means)
+        facts |= more
+    level = "B-B" if stamp is None else ("B-T" if evidence is None else "B-LT")
+    token = stamp.token if stamp else None
+    made = xml.complete(room, means.chain, signature, token, evidence or NO_EVIDENCE)
+    told = {**means.facts, **facts, "form": "XAdES", "level": level, "enveloped": room.enveloped}
+    if room.enveloped:
+        kept = Kept(Role.ORIGINAL, "application/xml", made)
+        return Made((kept,), {**told, "sha256": digest(made), "size": len(made)})
+    seal = {"seal": digest(made), "sha256": digest(original), "size": len(original)}
+    return Made((Kept(Role.SEAL, "application/xml", made),), {**told, **seal})
+
+
+async def _stamped(imprint: bytes, means: Means) -> tuple[Stamp | None, dict[str, Any]]:
+    """A timestamp where it is asked for. Raises Missing where the account does not go on without."""
+    if not means.wish.asks("B-T"):
+        return None, {}
+    try:
+        stamp = await sealing.stamp(imprint, means.sealer, means.resources)
+    except Missing as missing:
+        if means.wish.if_possible:
+            return None, {"without_timestamp": str(missing)}
+        raise Missing(f"no timestamp can be had now: {missing}") from missing
+    return stamp, {"authority": stamp.authority}
+
+
+async def _evidence(stamp: Stamp, means: Means) -> tuple[Evidence | None, dict[str, Any]]:
+    """The data to verify by. Raises Missing where the account does not go on without."""
+    own = Signers(means.chain[0].dump(), _der(means.chain[1:]))
+    try:
+        signers = (own, revocation.signers(stamp.token.der))
+        return await sealing.evidence(signers, means.sealer, means.resources), {}
+    except Missing as missing:
+        if means.wish.if_possible:
+            return None, {"without_evidence": str(missing)}
+        raise Missing(f"the data to verify by cannot be had now: {missing}") from missing
+
+
+def prepare(original: bytes, chain: tuple[bytes, ...], at: datetime, reason: str) -> pdf.Room:
+    """Room for a seal in a PDF. Pure, for a worker process. Raises NotSealed."""
     return pdf.prepare(original, _read(chain), at=at, reason=reason)
 
 
-def complete(room: Room, chain: tuple[bytes, ...], signature: bytes, token: Token | None) -> bytes:
+def prepare_xml(original: bytes, chain: tuple[bytes, ...], at: datetime) -> xml.Room:
+    """Room for a seal in or beside an XML. Pure, for a worker process. Raises NotSealed."""
+    return xml.prepare(original, _read(chain), at=at, name=ORIGINAL_NAME)
+
+
+def complete(room: pdf.Room, chain: tuple[bytes, ...], signature: bytes, token: Token | None) -> bytes:
     """The sealed PDF. Pure, for a worker process. Raises NotSealed where the room does not do."""
     try:
         return pdf.complete(room, _read(chain), signature, token)

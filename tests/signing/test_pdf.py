@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from schemas.formats import cii, facturx
 from schemas.formats.facturx.pdfa import check
 from signing import keys
-from signing.pdf import NotSealed, complete, extended, prepare, stamp_room, stamped
+from signing.keys import NotSealed
+from signing.pdf import complete, extended, prepare, stamp_room, stamped
 from signing.pdf_verdict import verify
 from signing.timestamp import NoTimestamp, accept, request
 from signing.trust import NO_EVIDENCE, Trust

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from schemas.catalogue import FORMATS
 from schemas.finding import Verdict
 from schemas.judge import judge
+from signing.keys import NotSealed
 from signing.timestamp import NoTimestamp
 from signing.trust import Trust
 from signing.verdict import Indication
-from signing.xml import NotSealed, canonical, complete, imprint, prepare, read
+from signing.xml import canonical, complete, imprint, prepare, read
 from signing.xml_verdict import bears_seal, verify
 from tests.signing import authority
 from tests.signing.authority import NOW, seal_key
