@@ -106,10 +106,10 @@ def search(sheet: Sheet, rounds: int, seed: int) -> tuple[dict[int, bytes], dict
                     data, lambda each, one=single: bool(fired(one, each)) and fired(program, each) is None
                 )
                 break
-    return _fewest(program, found), ending
+    return _fewest(path, program, found), ending
 
 
-def _fewest(program: Program, found: dict[int, bytes]) -> dict[int, bytes]:
+def _fewest(path: str, program: Program, found: dict[int, bytes]) -> dict[int, bytes]:
     """Of all documents few that fire everything, cut down; by the first assertion each is kept for."""
     shows = {data: fired(program, data) or set() for data in set(found.values())}
     missing, chosen = set(found), {}
@@ -118,19 +118,20 @@ def _fewest(program: Program, found: dict[int, bytes]) -> dict[int, bytes]:
         wanted = frozenset(shows[best] & missing)
         chosen[min(wanted)] = shrunk(best, lambda each, wanted=wanted: wanted <= (fired(program, each) or set()))
         missing -= wanted
-    return _together(program, chosen)
+    return _together(path, program, chosen)
 
 
-def _together(program: Program, chosen: dict[int, bytes]) -> dict[int, bytes]:
-    """The same in fewer documents: each is put into an earlier one where all that they fire still does."""
+def _together(path: str, program: Program, chosen: dict[int, bytes]) -> dict[int, bytes]:
+    """The same in fewer documents: each is put into an earlier one where all that they fire still does, and SaxonC
+    agrees. It may compute parts of a rule in another order than we, and so come upon an error that we do not."""
     whole: list[tuple[int, bytes, set[int]]] = []
     for number, data in sorted(chosen.items()):
         wanted = fired(program, data) or set()
         for place, (first, before, fires) in enumerate(whole):
-            both = next(
-                (each for each in merged(before, data) if wanted | fires <= (fired(program, each) or set())), None
-            )
-            if both is not None and len(both) <= LARGEST:
+            candidates = (each for each in merged(before, data) if len(each) <= LARGEST)
+            fit = (each for each in candidates if wanted | fires <= (fired(program, each) or set()))
+            both = next((each for each in fit if sealed(oracle(path, each)) == sealed(ours(path, each))), None)
+            if both is not None:
                 whole[place] = (first, both, wanted | fires)
                 break
         else:

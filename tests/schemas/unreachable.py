@@ -1,8 +1,8 @@
 """Shows of an assertion that no document makes it fire, where that can be shown from the rules alone.
 
-Two ways: a stronger rule of the same pattern takes every element that the assertion's own rule could be applied to; or
-the assertion holds whatever the document is, which is found by trying all truth values of what it asks, given what the
-predicates of its context have made true already.
+Three ways: a stronger rule of the same pattern takes every element that the assertion's own rule could be applied to; a
+rule on an element further up keeps the pattern from going on inside; or the assertion holds whatever the document is,
+which is found by trying all truth values of what it asks, given what the predicates of its context have made true.
 """
 
 from __future__ import annotations
@@ -36,6 +36,39 @@ def is_shadowed(target: Target) -> bool:
     stronger = target.pattern.rules[: target.pattern.rules.index(target.rule)]
     takers = [choice for rule in stronger for choice in alternatives(rule.context)]
     return all(any(_covers(taker, choice) for taker in takers) for choice in alternatives(target.rule.context))
+
+
+def is_kept_out(target: Target) -> bool:
+    """Whether rules of the pattern that do not go on inside an element stand above every element of the assertion's."""
+    return all(_keeps_out(target, choice) for choice in alternatives(target.rule.context))
+
+
+def _keeps_out(target: Target, choice: Expression) -> bool:
+    steps = choice.steps if isinstance(choice, Path) else (choice,)
+    for length in range(len(steps) - 1, 0, -1):
+        above = Path(steps[:length])
+        for rule in target.pattern.rules:
+            takers = alternatives(rule.context)
+            if not rule.goes_on and any(_covers(taker, above) for taker in takers):
+                return True
+            if rule.goes_on and not all(_is_apart(taker, above) for taker in takers):
+                break
+    return False
+
+
+def _is_apart(one: Expression, other: Expression) -> bool:
+    """Whether no element can match both of two patterns."""
+    ours, theirs = _steps(one)[0], _steps(other)[0]
+    if not ours or not theirs or not isinstance(ours[-1], Step) or not isinstance(theirs[-1], Step):
+        return not ours and bool(theirs)  # the document is no element
+    for mine, its in zip(reversed(ours), reversed(theirs), strict=False):
+        if not (isinstance(mine, Step) and isinstance(its, Step) and _is_plain(mine) and _is_plain(its)):
+            break
+        names = (mine.test.local, its.test.local, mine.test.space, its.test.space)
+        if "*" not in names and (mine.test.local, mine.test.space) != (its.test.local, its.test.space):
+            return True
+    name = (theirs[-1].test.space, theirs[-1].test.local)
+    return not any(all(truths) for truths in _worlds((*ours[-1].predicates, *theirs[-1].predicates), name))
 
 
 def _covers(strong: Expression, weak: Expression) -> bool:
@@ -78,16 +111,22 @@ def holds_always(target: Target) -> bool:
         last = choice.steps[-1] if isinstance(choice, Path) else choice
         given = last.predicates if isinstance(last, Step) else ()
         name = (last.test.space, last.test.local) if isinstance(last, Step) else ("", "")
-        parts = (target.assertion.test, *(each for each in given if not isinstance(each, Literal)))
-        atoms = list(dict.fromkeys(atom for part in parts for atom in _atoms(part, name)))
-        if len(atoms) > ATOMS_LIMIT:
-            return False
-        for truths in product((False, True), repeat=len(atoms)):
-            world = dict(zip(atoms, truths, strict=True))
-            test, *assumed = (_truth(part, name, world) for part in parts)
+        for test, *assumed in _worlds((target.assertion.test, *given), name):
             if all(assumed) and test == target.assertion.fires_when:
                 return False
     return True
+
+
+def _worlds(parts: tuple[Expression, ...], name: tuple[str, str]) -> Iterator[tuple[bool, ...]]:
+    """The truth of some expressions for each truth of what they ask; where they ask too much, all there could be."""
+    asking = [part for part in parts if not isinstance(part, Literal)]
+    atoms = list(dict.fromkeys(atom for part in asking for atom in _atoms(part, name)))
+    if len(atoms) > ATOMS_LIMIT:
+        yield from product((False, True), repeat=len(asking))
+        return
+    for truths in product((False, True), repeat=len(atoms)):
+        world = dict(zip(atoms, truths, strict=True))
+        yield tuple(_truth(part, name, world) for part in asking)
 
 
 def _parts(asked: Expression) -> tuple[Expression, ...] | None:
