@@ -171,10 +171,10 @@ async def count(connection: Connection, account_id: UUID, wanted: Wanted, order:
     row = await connection.fetchrow(
         f"""
         select count(*) filter (where fits) as fitting, count(*) as looked_at
-        from (select {_FITS} as fits from archive_index i where {_AFTER[order][0]} limit $30) as seen
+        from (select {_FITS} as fits from archive_index i where {_AFTER[order][0]} limit $29) as seen
         """,  # noqa: S608
         *_parameters(asked),
-        *_start(order),
+        *_stretch(asked, _start(order)),
         COUNT_LIMIT,
     )
     return Count(row["fitting"], exact=row["looked_at"] < COUNT_LIMIT)
@@ -239,25 +239,26 @@ _FITS = """
 
 _AFTER = {
     Order(Sort.ISSUED, descending=True): (
-        "i.account_id = $1 and i.day between $26::date and $27::date and (i.day, i.document_id) < ($28::date, $29)",
+        "i.account_id = $1 and i.day >= $26::date and (i.day, i.document_id) < ($27::date, $28::uuid)",
         "i.day desc, i.document_id desc",
     ),
     Order(Sort.ISSUED, descending=False): (
-        "i.account_id = $1 and i.day between $26::date and $27::date and (i.day, i.document_id) > ($28::date, $29)",
+        "i.account_id = $1 and i.day <= $26::date and (i.day, i.document_id) > ($27::date, $28::uuid)",
         "i.day, i.document_id",
     ),
     Order(Sort.ACCEPTED, descending=True): (
-        "i.account_id = $1 and i.document_id between $26::uuid and $27::uuid and i.document_id < $29::uuid "
-        "and $28::date is not null",
+        "i.account_id = $1 and i.document_id >= $26::uuid and i.document_id < $28::uuid and $27::date is not null",
         "i.document_id desc",
     ),
     Order(Sort.ACCEPTED, descending=False): (
-        "i.account_id = $1 and i.document_id between $26::uuid and $27::uuid and i.document_id > $29::uuid "
-        "and $28::date is not null",
+        "i.account_id = $1 and i.document_id <= $26::uuid and i.document_id > $28::uuid and $27::date is not null",
         "i.document_id",
     ),
 }
-"""Of each order: which rows come after a key, and the order itself; each is a range of one index."""
+"""Of each order: the rows from a key to the far end of the period, and the order itself; each is a range of one index.
+
+One bound at each end and no more: of two at the near end the index may begin at the farther one and read all between.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,7 @@ class _Asked:
 
 
 def _parameters(asked: _Asked) -> list[Any]:
-    """$1 to $27: the criteria, then the bounds of the period in the order's own terms."""
+    """$1 to $25: the criteria."""
     wanted = asked.wanted
     groups = [list(group) for group in wanted.groups] + [None] * (GROUPS - len(wanted.groups))
     return [
@@ -292,14 +293,19 @@ def _parameters(asked: _Asked) -> list[Any]:
         wanted.stage,
         wanted.status,
         wanted.halted,
-        *_bounds(wanted, asked.order),
     ]
 
 
-def _bounds(wanted: Wanted, order: Order) -> tuple[Any, Any]:
-    if order.sort is Sort.ISSUED:
-        return wanted.issued_from or _FIRST_DAY, wanted.issued_to or _LAST_DAY
-    return _ids(wanted)
+def _stretch(asked: _Asked, key: tuple[date, UUID]) -> tuple[Any, date, UUID]:
+    """$26 to $28: the far end of the period, and the key after which to begin, which is within the period."""
+    wanted, descending = asked.wanted, asked.order.descending
+    if asked.order.sort is Sort.ISSUED:
+        first, last = wanted.issued_from or _FIRST_DAY, wanted.issued_to or _LAST_DAY
+        near = min(key, (last, _LAST_ID)) if descending else max(key, (first, _FIRST_ID))
+        return first if descending else last, *near
+    earliest, latest = _ids(wanted)
+    day, identifier = key
+    return (earliest, day, min(identifier, latest)) if descending else (latest, day, max(identifier, earliest))
 
 
 def _ids(wanted: Wanted) -> tuple[UUID, UUID]:
@@ -399,15 +405,19 @@ def _cents(wanted: Wanted) -> tuple[int, int]:
 async def _among(
     connection: Connection, asked: _Asked, few: Sequence[UUID], key: tuple[date, UUID], limit: int
 ) -> list[tuple[date, UUID]]:
-    """The keys after `key` among few documents: one more than the page has, when there are more."""
+    """The keys after `key` among few documents: one more than the page has, when there are more.
+
+    They are fetched by their ids, whatever the planner of a prepared statement makes of their number: it would rather
+    go along the order and look for them (measured: 64 ms for four documents among a million).
+    """
     after, by = _AFTER[asked.order]
     rows = await connection.fetch(
         f"""
-        select i.day, i.document_id from archive_index i
-        where {after} and i.document_id = any($30::uuid[]) and {_FITS} order by {by} limit $31
+        with i as materialized (select * from archive_index where account_id = $1 and document_id = any($29::uuid[]))
+        select i.day, i.document_id from i where {after} and {_FITS} order by {by} limit $30
         """,  # noqa: S608
         *_parameters(asked),
-        *key,
+        *_stretch(asked, key),
         few,
         limit + 1,
     )
@@ -426,12 +436,12 @@ async def _along(
             select day, document_id, fits, number, looked_at from (
                 select day, document_id, fits, row_number() over () as number, count(*) over () as looked_at from (
                     select i.day, i.document_id, {_FITS} as fits from archive_index i
-                    where {after} order by {by} limit $30
+                    where {after} order by {by} limit $29
                 ) as looked
-            ) as seen where fits or number = looked_at order by number limit $31
+            ) as seen where fits or number = looked_at order by number limit $30
             """,  # noqa: S608
             *_parameters(asked),
-            *key,
+            *_stretch(asked, key),
             window,
             limit + 2 - len(keys),
         )

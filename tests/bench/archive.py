@@ -17,7 +17,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -59,6 +59,9 @@ class Figures:
     p50: float
     p99: float
     worst: float
+    cpu_p99: float
+    """Of processor time, of the gateway, the asking client and the database together: it does not move with what else
+    the machine does meanwhile."""
     shown: float
     """Documents of a page, on average."""
 
@@ -272,20 +275,29 @@ class Asking:
 
 
 async def measure(
-    ask: Callable[[Query], Awaitable[int]], name: str, make: Callable[[], Query], queries: int
+    ask: Callable[[Query], Awaitable[int]], name: str, make: Callable[[], Query], queries: int, backends: Sequence[int]
 ) -> Figures:
     """Run one kind of query."""
     for _ in range(8):  # past the first plans of a statement
         await ask(make())
-    took, shown = [], []
+    took, spent, shown = [], [], []
     for _ in range(queries):
         query = make()
-        start = time.perf_counter()
+        start, before = time.perf_counter(), _processor(backends)
         shown.append(await ask(query))
         took.append((time.perf_counter() - start) * 1000)
-    ordered = sorted(took)
-    p99 = ordered[min(len(ordered) - 1, round(0.99 * len(ordered)))]
-    return Figures(name, queries, statistics.median(took), p99, ordered[-1], statistics.mean(shown))
+        spent.append(_processor(backends) - before)
+    return Figures(name, queries, statistics.median(took), _p99(took), max(took), _p99(spent), statistics.mean(shown))
+
+
+def _p99(values: list[float]) -> float:
+    return sorted(values)[min(len(values) - 1, round(0.99 * len(values)))]
+
+
+def _processor(backends: Sequence[int]) -> float:
+    """Milliseconds of processor time of this process and the database's."""
+    of_backends = sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in backends)
+    return (time.process_time_ns() + of_backends) / 1e6
 
 
 class Explained:
@@ -348,11 +360,16 @@ async def run(documents: int, queries: int, only: str) -> list[Figures]:
                 for name, make in asking.kinds():
                     if only not in name:
                         continue
-                    figures = await measure(ask, name, make, queries)
+                    await ask(make())
+                    async with pool.owner() as connection:
+                        rows = await connection.fetch(
+                            "select pid from pg_stat_activity where backend_type = 'client backend'"
+                        )
+                    figures = await measure(ask, name, make, queries, [row["pid"] for row in rows])
                     found.append(figures)
                     print(
                         f"{name:44} p50 {figures.p50:6.1f}  p99 {figures.p99:6.1f}  worst {figures.worst:6.1f} ms"
-                        f"  {figures.shown:5.1f} shown", flush=True,
+                        f"  processor p99 {figures.cpu_p99:5.1f} ms  {figures.shown:5.1f} shown", flush=True,
                     )  # fmt: skip
                     query = make()
                     plans.append(f"== {name}: {query}\n\n{await explain(pool, owners[0].id, query)}")
