@@ -61,6 +61,8 @@ conformance: $(READY)  ## Hold 200 made PDFs against veraPDF, Mustang and others
 
 conformance-rules: $(READY)  ## Hold our rules to SaxonC on the corpus, on mutants and on documents aimed at each rule
 	@$(BIN)/python -m tests.conformance.rules
+	@$(BIN)/python -m tests.conformance.mutations
+	@$(BIN)/python -m tests.conformance.coverage
 
 serve: $(READY)  ## Run the gateway
 	@$(BIN)/estafette serve
