@@ -129,6 +129,7 @@ def _verified(der: bytes, digest: bytes, trust: Trust, now: datetime, evidence: 
         signed.certificate,
         trust.stampers,
         at=now,
+        used=token.at,
         others=signed.others,
         evidence=evidence,
         extended=frozenset({"time_stamping"}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,7 +22,12 @@ from pyhanko_certvalidator.errors import (
     PathBuildingError,
     RevokedError,
 )
-from pyhanko_certvalidator.policy_decl import CertRevTrustPolicy, RevocationCheckingPolicy, RevocationCheckingRule
+from pyhanko_certvalidator.policy_decl import (
+    NO_REVOCATION,
+    CertRevTrustPolicy,
+    RevocationCheckingPolicy,
+    RevocationCheckingRule,
+)
 
 from signing.verdict import Indication
 
@@ -109,35 +114,59 @@ class Chain:
         return Indication.FAILED if self.sub == "REVOKED" else Indication.INDETERMINATE
 
 
-def chain(
+def chain(  # noqa: PLR0913 - what a certificate is judged by
     certificate: x509.Certificate,
     roots: tuple[x509.Certificate, ...],
     *,
     at: datetime,
+    used: datetime | None = None,
     others: Iterable[x509.Certificate] = (),
     evidence: Evidence = NO_EVIDENCE,
     extended: frozenset[str] = frozenset(),
 ) -> Chain:
     """Whether a certificate was good at an instant at which its use is proved, or is now.
 
-    `extended`: extended key usages that it must have. Revocation data may be younger than the instant: it is collected
-    after the sealing. Not to be called where an event loop runs.
+    `used`: when it was used by its own word, for timestamps: where no revocation data is fresh at `at`, that which was
+    kept of that time counts while the certificate has not ended. `extended`: extended key usages that it must have.
+    Revocation data may be younger than the instant: it is collected after the sealing. Not to be called where an event
+    loop runs.
     """
     if not roots:
         return Chain(None, None, "NO_CERTIFICATE_CHAIN_FOUND", "no root is trusted here")
+    order = _Order(certificate, roots, tuple(others), evidence, extended)
+    told = _judged(order, at, _DECLARED)
+    if told.sub == "TRY_LATER" and used is not None and used < at:
+        then = _judged(order, used, _DECLARED)
+        if then.good is not None and _judged(order, at, NO_REVOCATION).trusted:
+            return replace(then, saw=f"{then.saw}, by revocation data of its time")
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is judged, and by what."""
+
+    certificate: x509.Certificate
+    roots: tuple[x509.Certificate, ...]
+    others: tuple[x509.Certificate, ...]
+    evidence: Evidence
+    extended: frozenset[str]
+
+
+def _judged(order: _Order, at: datetime, policy: RevocationCheckingPolicy) -> Chain:
     context = ValidationContext(
-        trust_roots=list(roots),
-        other_certs=[*others, *(x509.Certificate.load(one) for one in evidence.certificates)],
+        trust_roots=list(order.roots),
+        other_certs=[*order.others, *(x509.Certificate.load(one) for one in order.evidence.certificates)],
         moment=at,
         best_signature_time=at,
         allow_fetching=False,
-        revinfo_policy=CertRevTrustPolicy(_DECLARED, retroactive_revinfo=True),
-        crls=[crl.CertificateList.load(one) for one in evidence.lists],
-        ocsps=[ocsp.OCSPResponse.load(one) for one in evidence.answers],
+        revinfo_policy=CertRevTrustPolicy(policy, retroactive_revinfo=True),
+        crls=[crl.CertificateList.load(one) for one in order.evidence.lists],
+        ocsps=[ocsp.OCSPResponse.load(one) for one in order.evidence.answers],
     )
-    validator = CertificateValidator(certificate, validation_context=context)
+    validator = CertificateValidator(order.certificate, validation_context=context)
+    usage = validator.async_validate_usage(set(), set(order.extended), extended_optional=not order.extended)  # type: ignore[no-untyped-call]
     try:
-        usage = validator.async_validate_usage(set(), set(extended), extended_optional=not extended)  # type: ignore[no-untyped-call]
         path = run(usage)
     except RevokedError as told:
         return Chain(True, False, "REVOKED", str(told))
@@ -150,7 +179,9 @@ def chain(
     except Exception as told:
         return Chain(False, None, "CERTIFICATE_CHAIN_GENERAL_FAILURE", f"{type(told).__name__}: {told}")
     found = tuple(path.iter_certs(include_root=True))
-    return Chain(True, True, "", "it does", (certificate, *(one for one in found[::-1] if one != certificate)))
+    return Chain(
+        True, True, "", "it does", (order.certificate, *(one for one in found[::-1] if one != order.certificate))
+    )
 
 
 def may_seal(certificate: x509.Certificate) -> bool:
