@@ -38,8 +38,10 @@ class Wrong:
     """Their names: facturx-en16931, …"""
     editions: tuple[str, ...]
     """Beginnings of the SHA-256 of the editions it was seen in."""
+    why: str
+    """What is wrong, in half a sentence, for the finding itself."""
     english: str
-    """What is wrong."""
+    """The same at length."""
     french: str
     source: str
     """The document that proves it: an address, or what it is called."""
@@ -68,6 +70,7 @@ def _unflagged(rule: str, term_english: str, term_french: str, artefacts: dict[s
         rule,
         tuple(artefacts),
         tuple(artefacts.values()),
+        "CEN's own edition only warns, the Factur-X sheet has no flag",
         f"{term_english} CEN's own edition for CII (1.3.16) warns by this rule and refuses nothing; the Factur-X "
         "sheets, made by a generator that writes no flags, leave its severity open. A plain CII invoice is judged by "
         "the platforms with CEN's edition, so this is a warning; a Factur-X is judged with the Factur-X sheet, where "
@@ -90,6 +93,7 @@ def _misplaced(rule: str, term: str) -> Wrong:
         rule,
         ("facturx-en16931", "facturx-extended", "extended-ctc-fr-cii"),
         (_EN16931, _EXTENDED, _EXTENDED_CII),
+        "it is meant for each attachment and counts over all of them",
         f"An invoice may have many attachments (BG-24, 0..n), each with one {term}. The rule is written for one "
         f"attachment and counts over all of them, so it warns as soon as two attachments have a {term} each.",
         f"Une facture peut porter plusieurs pièces jointes (BG-24, 0..n), chacune avec un {term}. La règle, écrite "
@@ -120,6 +124,7 @@ REGISTER: tuple[Wrong, ...] = (
         "PEPPOL-EN16931-R008",
         ("facturx-en16931", "facturx-extended"),
         (_EN16931, _EXTENDED),
+        "CII requires this element even where nothing stands in it",
         "CII requires this element even where nothing stands in it: all that it may hold is optional. The rule against "
         "empty elements comes from UBL, which has no such case.",
         "CII exige cet élément même vide : tout ce qu'il peut contenir est facultatif. La règle contre les éléments "
@@ -151,11 +156,12 @@ def _told(finding: Finding, entry: Wrong, hybrid: bool) -> Finding:
     severity = finding.severity
     if effect is not Effect.EXPLAINED and _RANK.index(severity) < _RANK.index(Severity(effect)):
         severity = Severity(effect)
-    state = (
-        "Disputed" if severity is finding.severity else f"Known to be wrong, {severity} instead of {finding.severity}"
-    )
-    says = f"{finding.says} [{state}: see `estafette explain {finding.rule}`; {entry.source}]"
+    state = f"disputed: {entry.why}"
+    if severity is not finding.severity:
+        state = f"known to be wrong, so a {_WORDS[severity]} instead of {finding.severity}: {entry.why}"
+    says = f"{finding.says} [This rule is {state}; `estafette explain {finding.rule}` tells more.]"
     return replace(finding, severity=severity, says=says)
 
 
 _RANK = (Severity.FATAL, Severity.WARNING, Severity.INFO)
+_WORDS = {Severity.WARNING: "warning", Severity.INFO: "remark"}

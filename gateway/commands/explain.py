@@ -11,8 +11,9 @@ from typing import Any
 
 from gateway.commands import terminal
 from gateway.commands.batch import BAD, GOOD
+from gateway.commands.rules import effect_of
 from gateway.settings import Settings
-from schemas import explain
+from schemas import explain, known_wrong
 from schemas.explain import Explanation
 
 EXAMPLES = """\
@@ -21,6 +22,7 @@ examples:
   estafette explain BR-FR-03_BT-9 BR-S-08      several, also ids that name a place
   estafette explain                            the families of rules
   estafette explain --format json BR-01        for programs: rule, terms, says and fix in both languages, layers
+  estafette explain CII-SR-465                 a rule known to be wrong: what is, who says so, what is done about it
 
 Exit code 0; 1 when a rule is not known, with the nearest ids.
 """
@@ -82,6 +84,17 @@ def _as_json(explanation: Explanation, layers: Sequence[tuple[str, str]]) -> dic
         "says": {"en": explanation.english, "fr": explanation.french},
         "fix": {"en": explanation.fix_english, "fr": explanation.fix_french},
         "layers": [{"name": name, "edition": edition} for name, edition in layers],
+        "known_wrong": [
+            {
+                "says": {"en": one.english, "fr": one.french},
+                "effect": str(one.effect),
+                "effect_in_facturx": str(one.effect_on(hybrid=True)),
+                "artefacts": list(one.artefacts),
+                "source": one.source,
+                "since": one.since.isoformat(),
+            }
+            for one in known_wrong.of(explanation.rule)
+        ],
     }
 
 
@@ -101,6 +114,11 @@ def _tell(explanation: Explanation, layers: Sequence[tuple[str, str]], language:
         print(f"  {concerns}: {', '.join(explanation.terms)}")
     for name, edition in layers:
         print(f"  {asked}: {name}" + (f", {edition}" if edition else ""))
+    for wrong in known_wrong.of(explanation.rule):
+        print(f"  {'Réputée fausse' if language == 'fr' else 'Known to be wrong'} ({', '.join(wrong.artefacts)}):")
+        print(f"      {wrong.french if language == 'fr' else wrong.english}")
+        print(f"      {effect_of(wrong.effect, wrong.effect_on(hybrid=True), language)}")
+        print(f"      {wrong.source}, {wrong.since}")
 
 
 def _unknown(rule: str, form: str, language: str) -> None:
@@ -140,13 +158,15 @@ def _layers(rule: str, folder: str | None) -> list[tuple[str, str]]:
     levels = {level: facturx.chain(profile)[1] for profile, level in facturx.PROFILES.items()}
     norm, richest, every = (levels["en16931"],), (levels["extended"],), tuple(levels.values())
     table = (
-        ("BR-FR-CDV", ()),
+        ("BR-FR-CDV", (fr.BR_FR_CDV,)),
+        ("F10-", (fr.FLUX10,)),
+        ("FLUX10", (fr.FLUX10,)),
         ("BR-FREXT", (fr.EXTENDED_CII, fr.EXTENDED_UBL)),
         ("BR-FR", (fr.BR_FR_CII, fr.BR_FR_UBL)),
         ("BR-FXEXT", richest),
         ("BR-", (en16931.UBL, *norm)),
         ("UBL-", (en16931.UBL,)),
-        ("CII-", norm),
+        ("CII-", (*norm, fr.EXTENDED_CII)),
         ("FX-SCH", every),
         ("FACTURX", every),
         ("XSD", (facturx.D22B, en16931.INVOICE_XSD, en16931.CREDIT_NOTE_XSD)),

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from gateway.settings import Settings
 EXAMPLES = """\
 examples:
   estafette validate invoice.xml                         one document: CII, UBL, Factur-X PDF or JSON
+  estafette validate status.xml report.xml               status messages (CDAR) and e-reporting (flux 10) too
   estafette validate --french invoices/                  a folder with its folders, by the French rules too
   curl -s URL | estafette validate -                     standard input
   estafette validate --format json invoices/ | jq -r 'select(.verdict != "valid") | .path'
@@ -26,6 +27,9 @@ examples:
 With --format json one object a line: path, format, profile, verdict (valid, invalid, unjudged), layers (name, edition,
 verdict, reason) and findings (rule, severity, layer, terms, path, line, found, expected, says, fix). Every member is
 always there.
+
+A layer is judged by the edition of its rules in force on the day of the document, which `edition` names; where none is,
+`reason` says which was taken. `estafette rules list` shows the editions, `estafette explain RULE` what a rule means.
 
 Exit code 0: all are valid. 1: some are not. 2: some could not be read or judged. A layer that could not run never
 counts as passed.
@@ -57,12 +61,14 @@ def add(commands: Any) -> None:
     it: argparse.ArgumentParser = commands.add_parser(
         "validate",
         description="Judge invoices as the gateway does: recognised, well-formed, XSD, the official European or "
-        "Factur-X rules, the French rules where asked for, and the house's own checks. No server is needed.",
+        "Factur-X rules, the French rules where asked for, and the house's own checks. Status messages and e-reporting "
+        "are judged by their XSD and rules. No server is needed.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     files.add_paths(it, "a file")
     it.add_argument("--french", action="store_true", help="by the rules between French businesses too (BR-FR)")
+    it.add_argument("--facturx", action="store_true", help="CII: as the Factur-X that will be made of it")
     it.add_argument("--quiet", action="store_true", help="text: only what is not valid")
     terminal.add_format(it)
     terminal.add_language(it)
@@ -75,7 +81,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     language = terminal.language_of(options, os.environ)
     sources = files.found(options.paths)
     count: Counter[str] = Counter()
-    job = partial(report, french=options.french, folder=str(settings.rules) if settings.rules else None)
+    folder = str(settings.rules) if settings.rules else None
+    job = partial(report, french=options.french, folder=folder, hybrid=options.facturx)
 
     def take(source: Source, result: dict[str, Any] | Unusable) -> int:
         members = unjudged(source, result.told) if isinstance(result, Unusable) else result
@@ -95,12 +102,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     return code
 
 
-def report(source: Source, *, french: bool, folder: str | None) -> dict[str, Any]:
+def report(source: Source, *, french: bool, folder: str | None, hybrid: bool) -> dict[str, Any]:
     """The verdict on one source in the shape of the command. Raises Unusable."""
     from schemas.judge import judge
 
     data = source.read()
-    return shape(source.name, judge(data, french=french, folder=folder).as_json())
+    return shape(source.name, judge(data, french=french, folder=folder, hybrid=hybrid).as_json())
 
 
 def shape(path: str, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,24 +142,45 @@ def _tell(members: Mapping[str, Any], language: str) -> None:
     verdict = _VERDICTS[members["verdict"]].into(language)
     what = ", ".join(text for text in (members["format"], members["profile"]) if text)
     print(printable(f"{verdict:<8} {members['path']}" + (f"  ({what})" if what else "")))
-    for layer in members["layers"]:
-        if layer["verdict"] == "skipped":
-            skipped = "non appliquée" if language == "fr" else "skipped"
-            reason = _into_french(layer["reason"]) if language == "fr" else layer["reason"]
-            print(printable(f"         {layer['name']}: {skipped}: {reason}"))
+    for reason, layers in _reasons(members["layers"]).items():
+        said = _into_french(reason) if language == "fr" else reason
+        print(printable(f"         {', '.join(layers)}: {said}"))
     for finding in members["findings"]:
         _tell_finding(finding, language)
     if left := members.get("uncounted"):
         print(f"         … {left} autres" if language == "fr" else f"         … and {left} more")
 
 
+def _reasons(layers: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What is said about layers that did not run, or ran in an edition of another day: reason → their names."""
+    reasons: dict[str, list[str]] = {}
+    for layer in layers:
+        if layer["reason"]:
+            skipped = "skipped: " if layer["verdict"] == "skipped" else ""
+            reasons.setdefault(f"{skipped}{layer['reason']}", []).append(layer["name"])
+    return reasons
+
+
+_FRENCH = (
+    (r"skipped: the layer (\S+) failed", r"non appliquée : la couche \1 a échoué"),
+    (r"skipped: the layer (\S+) could not be judged", r"non appliquée : la couche \1 n'a pu être jugée"),
+    (r"skipped: could not be judged", "non appliquée : n'a pu être jugée"),
+    (
+        r"no edition known here is in force on (\S+); the first after it, from (\S+), judged",
+        r"aucune édition connue ici n'est en vigueur le \1 ; jugée par la première qui suit, du \2",
+    ),
+    (
+        r"no edition known here is in force on (\S+); the last before it, until (\S+), judged",
+        r"aucune édition connue ici n'est en vigueur le \1 ; jugée par la dernière qui précède, jusqu'au \2",
+    ),
+)
+"""What `schemas.judge` and `schemas.editions` say, and how that is said in French; what they say otherwise stays."""
+
+
 def _into_french(reason: str) -> str:
-    """Why a layer did not run, as `schemas.judge` says it; what it says otherwise stays."""
-    known = re.fullmatch(r"the layer (\S+) (failed|could not be judged)", reason)
-    if known is None:
-        return reason.replace("could not be judged", "n'a pu être jugée")
-    state = "a échoué" if known[2] == "failed" else "n'a pu être jugée"
-    return f"la couche {known[1]} {state}"
+    for english, french in _FRENCH:
+        reason = re.sub(f"^{english}", french, reason)
+    return reason
 
 
 def _tell_finding(finding: Mapping[str, Any], language: str) -> None:
@@ -168,7 +196,7 @@ def _tell_finding(finding: Mapping[str, Any], language: str) -> None:
     severity = _SEVERITIES[finding["severity"]].into(language)
     line = f" ({'ligne' if language == 'fr' else 'line'} {finding['line']})" if finding["line"] else ""
     terms = f" {', '.join(finding['terms'])}" if finding["terms"] else ""
-    print(printable(f"  {severity:<8}{finding['rule']}{terms}{line}: {says}"))
+    print(printable(f"  {severity:<7} {finding['rule']}{terms}{line}: {says}"))
     if finding["path"]:
         print(printable(f"          {'où' if language == 'fr' else 'at'} {finding['path']}"))
     if finding["found"] is not None or finding["expected"] is not None:
