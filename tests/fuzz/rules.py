@@ -45,7 +45,7 @@ from tests.schemas.mutants import mutants
 
 BLOCK = 500
 """Inputs of one seed."""
-SHARES = (CII,) * 8 + (UBL,) * 8 + (CDAR,) * 2 + (FLUX10,) * 2
+SHARES = (CII,) * 6 + (UBL,) * 4 + (CDAR,) * 5 + (FLUX10,) * 5
 """Which kind the blocks are of, in turn."""
 ODD = 6_000
 """Bytes of a document aimed at rules that inputs are made from."""
