@@ -22,6 +22,11 @@ _ENDS = ("done", "skipped", "halted")
 """The outcomes that an event tells; a stage that is tried again has none yet."""
 
 
+_SEAL = ("form", "level", "sealed_by", "sealed_at", "key", "authority", "archived_by", "enveloped", "seal",
+         "without_timestamp", "without_evidence", "without_archival")  # fmt: skip
+"""What is told of a seal that was set."""
+
+
 def answer(members: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON answer."""
     body = json.dumps(members, ensure_ascii=False).encode()
@@ -82,6 +87,7 @@ async def whole(resources: Resources, account: Account, document: Document) -> d
         }
         for content in document.contents
     ]
+    shape["seals"] = _seals(document)
     shape["deliveries"] = [_delivery(row) for row in delivered]
     shape["payments"] = [payment(one) for one in paid]
     return shape
@@ -139,6 +145,13 @@ async def _halt(
     except NotFound:
         told = {}
     return {"reason": document.halted, "stage": str(stage), "findings": told.get("findings", [])}
+
+
+def _seals(document: Document) -> dict[str, Any]:
+    """What the document's seals are worth, and which seal it got."""
+    facts = document.facts.get(str(Stage.SEALED), {})
+    given = {name: facts[name] for name in _SEAL if name in facts} if "form" in facts else None
+    return {"borne": facts.get("borne"), "set": given}
 
 
 def _outcome(document: Document) -> str:

@@ -16,6 +16,7 @@ from aiohttp import web
 from adapters import catalogue
 from adapters.key_file import KeyFile
 from gateway import proof
+from gateway.api import shapes
 from gateway.commands import demo_invoices
 from gateway.lifecycle import Role, Stage
 from gateway.resources import Sealer
@@ -211,6 +212,10 @@ async def test_an_original_in_xml_is_sealed_inside_or_beside(line: Line, pki: au
         document = await sealed.until(await sealed.invoice("S-14", syntax=syntax), Stage.DELIVERED)
         facts = document.facts[Stage.SEALED]
         assert (facts["form"], facts["level"], facts["enveloped"]) == ("XAdES", "B-LT", syntax != "cii")
+        shown = (await shapes.whole(sealed.resources, sealed.account, document))["seals"]
+        assert shown["borne"] is None
+        assert shown["set"]["form"] == "XAdES"
+        assert shown["set"]["authority"] == "127.0.0.1"
         original = await sealed.read(document.id, Role.ORIGINAL)
         beside = original if syntax == "cii" else None
         seal = original if syntax != "cii" else await sealed.read(document.id, Role.SEAL)
@@ -256,6 +261,8 @@ async def test_what_the_seal_of_a_submission_is_worth_is_told(
     borne = document.facts[Stage.SEALED]["borne"]
     wanted = {"good": "passed", "stranger": "indeterminate", "broken": "failed"}[mood]
     assert borne["indication"] == wanted
+    shown = (await shapes.whole(own.resources, own.account, document))["seals"]
+    assert shown == {"borne": borne, "set": None}
     verdict = json.loads(await own.read(document.id, Role.VERDICT))
     assert verdict["indication"] == wanted
     assert [one["number"] for one in verdict["checks"]][:1] == [1]
