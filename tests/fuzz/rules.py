@@ -151,7 +151,7 @@ def one(data: bytes, number: int) -> str:
 def _verdict(data: bytes, number: int) -> str:
     """The whole way; every other invoice as one between French businesses."""
     report = judge(data, french=number % 2 == 0)
-    return _end(finding.says for finding in report.findings if finding.rule.startswith(rulebook.ENGINE))
+    return end_of(finding.says for finding in report.findings if finding.rule.startswith(rulebook.ENGINE))
 
 
 def _ruled(layers: Sequence[Rules], parsed: etree._ElementTree) -> str:
@@ -164,10 +164,10 @@ def _ruled(layers: Sequence[Rules], parsed: etree._ElementTree) -> str:
         said = [finding for rules in layers for finding in rulebook.apply(rules, parsed, light)[1]]
     finally:
         light.discard()
-    return _end(finding.says for finding in said if finding.rule.startswith(rulebook.ENGINE))
+    return end_of(finding.says for finding in said if finding.rule.startswith(rulebook.ENGINE))
 
 
-def _end(errors: Iterator[str]) -> str:
+def end_of(errors: Iterator[str]) -> str:
     """How the rules ended, by what the engine says of itself. Raises Failure."""
     unjudged = list(errors)
     for says in unjudged:
