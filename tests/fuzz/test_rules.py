@@ -13,7 +13,8 @@ from tests.fuzz import rules
 
 @pytest.mark.parametrize("kind", [CII, UBL, CDAR, FLUX10])
 def test_mutated_inputs_end_as_they_may(kind: str) -> None:
-    ends = [rules.one(data, number) for number, data in enumerate(rules.inputs(kind, "a test", 150))]
+    given = rules.inputs(kind, "a test", rules.EXPLAINED - 1)  # none that the slow words of an XSD are asked about
+    ends = [rules.one(data, number) for number, data in enumerate(given, 1)]
     assert "unreadable" in ends
     assert any("judged" in end for end in ends)
     assert any("refused by the XSD" in end for end in ends)
