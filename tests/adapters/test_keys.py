@@ -1,4 +1,4 @@
-"""Sealing keys behind one port: in a file, in a token (SoftHSM where it is installed), at a signing service on a socket."""
+"""Sealing keys behind one port: in a file, in a token (SoftHSM, where it is installed), at a service on a socket."""
 
 from __future__ import annotations
 
