@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from adapters.port import Arrival, ArrivalKind, Custodian, Network, TimestampAuthority, Unreachable
-from gateway import outside, retention
+from gateway import indexing, outside, renewing, retention
 from gateway.compute import Interrupted
 from gateway.errors import Busy
 from gateway.publish import Copies, publish
 from gateway.resources import Resources
-from gateway.store import arrivals, tasks
+from gateway.store import accounts, arrivals, tasks
 from schemas.formats import cdar
 from schemas.xml import Unreadable
 
@@ -53,13 +53,15 @@ class Chores:
         ring: Callable[[], None],
         *,
         backups: timedelta = timedelta(days=35),
+        renewal_hash: str = "sha256",
     ) -> None:
         """`every`: how often each network is asked; `ring` tells the worker that something arrived; `backups`: how long
-        backups are kept.
+        backups are kept; `renewal_hash`: with what evidence is renewed.
         """
         self._resources = resources
         self._every = every
         self._backups = backups
+        self._renewal_hash = renewal_hash
         self._ring = ring
 
     async def run(self) -> None:
@@ -74,6 +76,8 @@ class Chores:
             for authority in self._resources.notary.authorities:
                 group.create_task(self._stamp(authority))
             group.create_task(self._daily("retention", self._retention))
+            group.create_task(self._daily("archive-index", self._index))
+            group.create_task(self._daily("renewal", self._renewal))
 
     async def _publish(self) -> None:
         """Publish soon after something was recorded, and then let the next ones gather."""
@@ -138,6 +142,14 @@ class Chores:
             except Exception:
                 log.exception("%s failed", name)
             await asyncio.sleep(LOOK_DAILY)
+
+    async def _renewal(self) -> None:
+        await renewing.run(self._resources, self._renewal_hash)
+
+    async def _index(self) -> None:
+        """Rows of the archive's index that an older release made."""
+        for account_id in await accounts.every_id(self._resources.pool):
+            await indexing.renew(self._resources, account_id)
 
     async def _retention(self) -> None:
         await retention.run(self._resources, self._backups)

@@ -50,7 +50,13 @@ class Gateway:
     def chores(self, worker: Worker) -> Chores:
         """The chores of this process; they ring the worker."""
         backups = timedelta(days=self.settings.backup_days)
-        return Chores(self.resources, self.settings.poll_every, worker.ring, backups=backups)
+        return Chores(
+            self.resources,
+            self.settings.poll_every,
+            worker.ring,
+            backups=backups,
+            renewal_hash=self.settings.renewal_hash,
+        )
 
 
 @asynccontextmanager
@@ -95,7 +101,14 @@ async def open_gateway(
     custodians, problems = catalogue.custodians(environment, _now)
     if problems:
         raise Misconfigured(_complaints(problems))
-    held = (*networks.all, *authorities, *custodians, *((sealer.key, sealer.revocations) if sealer else ()))
+    revocations = catalogue.revocations(environment)
+    held = (
+        *networks.all,
+        *authorities,
+        *custodians,
+        revocations,
+        *((sealer.key, sealer.revocations) if sealer else ()),
+    )
     async with database(settings, attach=attach) as pool, _closed(held):
         pepper = read_pepper(settings)
         await accounts.check_pepper(pool, pepper, _now())
@@ -103,7 +116,11 @@ async def open_gateway(
         rules = str(settings.rules) if settings.rules else None
         required = settings.checkpoint_stamp == "required"
         notary = replace(
-            read_notary(settings), custodians=custodians, authorities=authorities, stamps_required=required
+            read_notary(settings),
+            custodians=custodians,
+            authorities=authorities,
+            revocations=revocations,
+            stamps_required=required,
         )
         await _check_notary(pool, settings, notary)
         trust = read_trust(settings)

@@ -37,6 +37,8 @@ class Notary:
     """Who else keeps checkpoints: an object store, witnesses, people by e-mail."""
     authorities: tuple[TimestampAuthority, ...] = ()
     """Each stamps the checkpoints."""
+    revocations: RevocationSource | None = None
+    """Says what was revoked of the authorities' certificates; None: nobody is asked."""
     stamps_required: bool = False
     """Nothing leaves before a stamped checkpoint covers it."""
 

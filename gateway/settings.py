@@ -70,6 +70,11 @@ class Settings:
         "folder of the keys that lock the archive's contents, shared by its gateways, copied apart from the database; "
         "by default in the data folder, or with DATABASE_URL none: contents are kept open",
     )
+    renewal_hash: str = setting(
+        "RENEWAL_HASH",
+        "sha256",
+        "sha256, or a stronger hash with which the whole archive is hashed anew: sha384, sha512 or sha3-512",
+    )
     backup_days: int = setting(
         "BACKUP_DAYS",
         35,
@@ -96,7 +101,8 @@ class Settings:
         return timedelta(seconds=self.poll_seconds)
 
 
-_CHOICES = {"log_format": ("json", "text"), "checkpoint_stamp": ("if_possible", "required")}
+_CHOICES = {"log_format": ("json", "text"), "checkpoint_stamp": ("if_possible", "required"),
+            "renewal_hash": ("sha256", "sha384", "sha512", "sha3-512")}  # fmt: skip
 _LEAST = {"port": 0, "workers": 0, "pool_size": 4, "uploads_at_once": 1, "requests_per_second": 1, "poll_seconds": 1}
 
 

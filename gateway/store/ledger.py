@@ -105,7 +105,8 @@ async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
                 "select document_id, seq, role, sha256 from entry where document_id = any($1)", ids
             )
             leaves = await connection.fetch(
-                "select document_id, seq, salt, entry from leaf where document_id = any($1) order by document_id, seq",
+                "select document_id, seq, salt, entry, place from leaf where document_id = any($1) "
+                "order by document_id, seq",
                 ids,
             )
         for row in rows:

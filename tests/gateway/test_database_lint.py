@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
-               "checkpoint", "custody", "stamp", "renewal", "archive_read")  # fmt: skip
+               "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read")  # fmt: skip
 SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint", "archive_key",
-          "custody", "stamp", "trouble", "renewal"}  # fmt: skip
+          "custody", "stamp", "trouble", "renewal", "renewed", "vouched"}  # fmt: skip
 """Tables that belong to nobody's account."""
 
 
@@ -143,8 +143,10 @@ async def test_append_only_by_right(connection, table, right, role):
         "custody",
         "stamp",
         "renewal",
+        "renewed",
+        "vouched",
         "archive_read",
-    ],  # fmt: skip
+    ],
 )
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
     rows = await connection.fetch(

@@ -39,13 +39,30 @@ create table renewal (
     authority   text not null,
     value       bytea not null,                 -- what was stamped, in its canonical form
     token       bytea not null,                 -- ContentInfo, DER
-    material    jsonb not null                  -- certificates and revocation data of the stamps it renews, base64
+    material    jsonb not null                  -- certificates and revocation data of the stamps it renews, hexadecimal
+);
+
+-- By what an authority's certificate is judged, as it was published that day: its issuer may be gone when it is needed.
+-- Append-only.
+create table vouched (
+    signer    bytea not null,                   -- SHA-256 of the certificate
+    at        timestamptz not null,
+    material  jsonb not null,                   -- certificates and revocation data, hexadecimal
+    primary key (signer, at)
+);
+
+-- The objects of the archive hashed anew, by their leaves' places: an event with its contents, salted. Append-only.
+create table renewed (
+    algorithm  text not null,
+    place      bigint not null,
+    entry      bytea not null,
+    primary key (algorithm, place)
 );
 
 do $$
 declare name text;
 begin
-    foreach name in array array['custody', 'stamp', 'renewal'] loop
+    foreach name in array array['custody', 'stamp', 'renewal', 'renewed', 'vouched'] loop
         execute format('create trigger %I before update or delete on %I for each row execute function refuse_change()',
                        name || '_append_only', name);
         execute format('create trigger %I before truncate on %I for each statement execute function refuse_change()',

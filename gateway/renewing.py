@@ -1,0 +1,285 @@
+"""The renewal chore: stamps get a younger stamp before their certificates end, the archive a stronger hash before its
+own weakens (RFC 4998).
+
+A renewal is made when a stamp's certificate ends in less than a year (and half its life is over), or when the operator
+names another hash (ESTAFETTE_RENEWAL_HASH). What it covers is read from its bytes. Certificates and revocation data of
+all that it renews are collected first: where they cannot be had it waits, visibly, and goes on without them only in the
+last month, as a renewal without them is worth more than none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from adapters.port import RevocationSource, Unreachable
+from gateway.resources import Resources
+from gateway.store import custody, renewals, tree
+from gateway.store.custody import Stamp
+from gateway.store.pool import Connection, Pool
+from gateway.store.tree import Signed
+from signing import evidence, revocation, timestamp
+from signing.evidence import HASHES, Covered, Judged, Renewal
+from signing.revocation import NoEvidence, Signers
+from signing.timestamp import NoTimestamp, Token
+from signing.trust import NO_EVIDENCE, Evidence, Trust
+
+log = logging.getLogger(__name__)
+
+NAME = "renewal"
+"""Among those that fail."""
+PAUSE = timedelta(days=30)
+"""Between two renewals, as an authority may stamp with an old certificate for long."""
+LAST_MONTH = timedelta(days=30)
+
+
+class Waits(Exception):
+    """A renewal cannot be made now; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the next renewal covers."""
+
+    chain: tuple[Renewal, ...]
+    stamps: tuple[Stamp, ...]
+    """Since the last one."""
+    latest: Signed
+
+    @property
+    def tokens(self) -> tuple[bytes, ...]:
+        """Every token that it renews."""
+        return (*(one.token for one in self.chain[-1:]), *(one.token for one in self.stamps))
+
+
+async def run(resources: Resources, algorithm: str, *, at_once: bool = False) -> Renewal | None:
+    """Renew what is due, with `at_once` whatever there is; None when nothing is. Raises Waits."""
+    now = resources.clock.now()
+    subject = await _subject(resources.pool)
+    if subject is None:
+        return None
+    if not (at_once or _due(subject, algorithm, now)):
+        await _vouch(resources, subject, now)
+        return None
+    try:
+        made = await _renewed(resources, subject, algorithm, now)
+    except Waits as waits:
+        await custody.note_trouble(resources.pool, NAME, str(waits), now)
+        raise
+    await custody.works(resources.pool, NAME)
+    log.info("evidence renewed", extra={"renewal": made.number, "algorithm": algorithm})
+    return made
+
+
+async def _vouch(resources: Resources, subject: Subject, now: datetime) -> None:
+    """Keep what issuers say today of those who signed what will be renewed: they may be gone by then."""
+    for signer in _signers(subject.tokens):
+        try:
+            found = await _published(resources, signer, now)
+        except Waits as vain:
+            log.warning("revocation data cannot be had: %s", vain)
+            continue
+        await renewals.vouch(resources.pool, sha256(signer.certificate).digest(), found, now)
+
+
+async def audit(pool: Pool, trust: Trust, now: datetime) -> Judged:
+    """Judge the chain of renewals, and hash every object anew that is kept under a renewed hash."""
+    async with pool.worker(snapshot=True) as connection:
+        chain, stamps = await renewals.chain(connection), await custody.stamps(connection)
+        roots, wrong = await _roots(connection, chain)
+    found = await asyncio.to_thread(
+        evidence.verify,
+        chain,
+        trust,
+        now,
+        lambda begin, end: [one.token for one in stamps if begin <= one.number < end],
+        lambda algorithm, begin, end: roots.get((algorithm, begin, end), b""),
+    )
+    wrong += await _changed(pool, chain)
+    return Judged(found.held, found.indeterminate, (*found.complaints, *wrong))
+
+
+async def _subject(pool: Pool) -> Subject | None:
+    async with pool.worker(snapshot=True) as connection:
+        chain = await renewals.chain(connection)
+        begin = chain[-1].told["stamps"]["end"] if chain else 0
+        stamps = tuple(one for one in await custody.stamps(connection) if one.number >= begin)
+        latest = await tree.last(connection)
+    return Subject(chain, stamps, latest) if latest is not None and (stamps or chain) else None
+
+
+def _due(subject: Subject, algorithm: str, now: datetime) -> bool:
+    last = subject.chain[-1] if subject.chain else None
+    if algorithm not in {one.told["algorithm"] for one in subject.chain} | {"sha256"}:
+        return True
+    if last is not None and now - timestamp.read(last.token).at < PAUSE:
+        return False
+    ends = {evidence.ends(token): token for token in subject.tokens}
+    return any(evidence.is_due(token, now) for token in ends.values())
+
+
+async def _renewed(resources: Resources, subject: Subject, algorithm: str, now: datetime) -> Renewal:
+    objects = None
+    if algorithm != "sha256":
+        objects = await _objects(resources.pool, subject, algorithm)
+    kept = await _material(resources, subject.tokens, now)
+    prior = subject.chain[-1] if subject.chain else None
+    begin = prior.told["stamps"]["end"] if prior else 0
+    end = max((one.number for one in subject.stamps), default=begin - 1) + 1
+    tokens = [one.token for one in subject.stamps]
+    stamps = Covered(begin, end, len(tokens), evidence.root(algorithm, tokens))
+    number = len(subject.chain) + 1
+    value = evidence.value(number, algorithm=algorithm, prior=prior, stamps=stamps, material=kept, objects=objects)
+    token, authority = await _stamped(resources, evidence.imprint(value, algorithm), now)
+    made = Renewal(number, value, token.der, kept)
+    await renewals.keep(resources.pool, made, checkpoint=subject.latest.number, at=token.at, authority=authority)
+    return made
+
+
+async def _objects(pool: Pool, subject: Subject, algorithm: str) -> Covered:
+    """Hash every object anew that no renewal of this algorithm covers yet."""
+    before = [one.told["objects"] for one in subject.chain if one.told["algorithm"] == algorithm]
+    begin = max((run["end"] for run in before if run), default=0)
+    end = subject.latest.size
+    async for found in renewals.hashed(pool, algorithm, begin, end):
+        await renewals.keep_entries(pool, algorithm, found)
+    async with pool.worker(snapshot=True) as connection:
+        try:
+            entries = await renewals.entries(connection, algorithm, begin, end)
+        except ValueError as wrong:
+            raise Waits(str(wrong)) from wrong
+    return Covered(begin, end, len(entries), await asyncio.to_thread(evidence.root, algorithm, entries))
+
+
+async def _stamped(resources: Resources, digest: bytes, now: datetime) -> tuple[Token, str]:
+    """A token of the first authority whose own certificate lasts; else of the one that lasts longest. Raises Waits."""
+    reasons: list[str] = []
+    found: list[tuple[datetime, Token, str]] = []
+    for authority in resources.notary.authorities:
+        asked = timestamp.request(digest, secrets.randbits(62))
+        try:
+            token = timestamp.accept(asked, await authority.stamp(asked.der))
+            ends = evidence.ends(token.der)[1]
+        except (Unreachable, NoTimestamp) as vain:
+            reasons.append(vain.reason if isinstance(vain, Unreachable) else f"{authority.name}: {vain}")
+            continue
+        if not evidence.is_due(token.der, now):
+            return token, authority.name
+        found.append((ends, token, authority.name))
+    if not found:
+        raise Waits("; ".join(reasons) or "no timestamp authority is configured")
+    _, token, name = max(found, key=lambda one: one[0])
+    return token, name
+
+
+async def _material(resources: Resources, tokens: Sequence[bytes], now: datetime) -> Evidence:
+    """By what everybody who signed these tokens is judged: what is published today, or was kept last. Raises Waits."""
+    gathered, lacking = NO_EVIDENCE, []
+    for signer in _signers(tokens):
+        name = sha256(signer.certificate).digest()
+        try:
+            found = await _published(resources, signer, now)
+            await renewals.vouch(resources.pool, name, found, now)
+        except Waits as vain:
+            async with resources.pool.worker() as connection:
+                kept = await renewals.vouched(connection, name)
+            if kept is None:
+                lacking.append(str(vain))
+            found = kept or Evidence((signer.certificate, *signer.others))
+        gathered += found
+    if lacking and min(evidence.ends(token)[1] for token in tokens) - now > LAST_MONTH:
+        raise Waits(f"revocation data cannot be had: {'; '.join(lacking)}")
+    for one in lacking:
+        log.warning("evidence is renewed without revocation data: %s", one)
+    return gathered
+
+
+def _signers(tokens: Sequence[bytes]) -> list[Signers]:
+    """Who signed these tokens, each once."""
+    return list({one.certificate: one for one in map(revocation.signers, tokens)}.values())
+
+
+async def _published(resources: Resources, signer: Signers, now: datetime) -> Evidence:
+    """What issuers say today of a signer's chain. Raises Waits when that does not complete it."""
+    roots = resources.trust.stampers
+    path = revocation.path(signer, roots)
+    found = Evidence(tuple(one.dump() for one in path))
+    for asked in revocation.questions(path):
+        found += await _looked_up(asked.questions, resources.notary.revocations)
+    if roots:
+        judged = await asyncio.to_thread(revocation.judged, signer, roots, now, found)
+        if not (judged.trusted and judged.good):
+            raise Waits(f"{path[0].subject.human_friendly}: {judged.sub}, {judged.saw}")
+    return found
+
+
+async def _looked_up(questions: Sequence[revocation.Question], source: RevocationSource | None) -> Evidence:
+    reasons = []
+    for question in questions if source else ():
+        assert source is not None
+        try:
+            return revocation.accepted(question, await source.fetch(question.url, question.body))
+        except Unreachable as away:
+            reasons.append(away.reason)
+        except NoEvidence as vain:
+            reasons.append(str(vain))
+    raise Waits("; ".join(reasons) or "nobody may ask")
+
+
+async def _roots(
+    connection: Connection, chain: Sequence[Renewal]
+) -> tuple[dict[tuple[str, int, int], bytes], list[str]]:
+    """The root over the kept entries of each run of objects."""
+    roots: dict[tuple[str, int, int], bytes] = {}
+    wrong: list[str] = []
+    for one in _readable(chain):
+        run, algorithm = one.told["objects"], one.told["algorithm"]
+        if run is None or algorithm not in HASHES:
+            continue
+        try:
+            entries = await renewals.entries(connection, algorithm, run["begin"], run["end"])
+        except ValueError as missing:
+            wrong.append(f"renewal {one.number}: {missing}")
+            continue
+        roots[algorithm, run["begin"], run["end"]] = await asyncio.to_thread(evidence.root, algorithm, entries)
+    return roots, wrong
+
+
+def _readable(chain: Sequence[Renewal]) -> list[Renewal]:
+    """Those whose value can be read; what is wrong with the others is told where the chain is judged."""
+    found = []
+    for one in chain:
+        with suppress(ValueError):
+            _ = one.told
+            found.append(one)
+    return found
+
+
+async def _changed(pool: Pool, chain: Sequence[Renewal]) -> list[str]:
+    """Objects that are not what was hashed anew then; those that lost contents at the end of their retention are not
+    looked at.
+    """
+    complaints: list[str] = []
+    sizes: dict[str, int] = {}
+    for one in _readable(chain):
+        if (run := one.told["objects"]) is not None:
+            sizes[one.told["algorithm"]] = max(run["end"], sizes.get(one.told["algorithm"], 0))
+    for algorithm, size in sizes.items():
+        async with pool.worker(snapshot=True) as connection:
+            try:
+                kept = await renewals.entries(connection, algorithm, 0, size)
+            except ValueError:
+                continue  # told already
+        async for found in renewals.hashed(pool, algorithm, 0, size):
+            complaints += [
+                f"the object at place {one.place} is not what was hashed with {algorithm}"
+                for one in found
+                if one.whole and kept[one.place] != one.entry
+            ]
+    return complaints

@@ -1,0 +1,135 @@
+"""Renewals of the evidence in the database: the chain of them, and the objects of the archive hashed anew."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from gateway.errors import Gone
+from gateway.lifecycle import Said, Stage, event_body
+from gateway.store import accounts, contents, ledger
+from gateway.store.ledger import Trail
+from gateway.store.pool import Connection, Pool
+from signing.evidence import Renewal, digest, material, material_json, object_entry
+from signing.trust import Evidence
+
+PURGED = "purged"
+"""In place of the hash of a content whose bytes are gone."""
+_PAGE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object hashed anew."""
+
+    place: int
+    entry: bytes
+    whole: bool
+    """All its contents are there; else it is hashed with their absence, and an older entry cannot be made again."""
+
+
+async def chain(connection: Connection) -> tuple[Renewal, ...]:
+    """Every renewal, the first first."""
+    rows = await connection.fetch("select number, value, token, material from renewal order by number")
+    return tuple(
+        Renewal(row["number"], bytes(row["value"]), bytes(row["token"]), material(row["material"])) for row in rows
+    )
+
+
+async def keep(pool: Pool, renewal: Renewal, *, checkpoint: int, at: datetime, authority: str) -> None:
+    """Add a renewal to the chain."""
+    told = renewal.told
+    async with pool.worker() as connection:
+        await connection.execute(
+            """
+            insert into renewal (number, kind, algorithm, checkpoint, at, authority, value, token, material)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            """,
+            *(renewal.number, told["kind"], told["algorithm"], checkpoint, at, authority),
+            *(renewal.value, renewal.token, material_json(renewal.material)),
+        )
+
+
+async def keep_entries(pool: Pool, algorithm: str, entries: Sequence[Entry]) -> None:
+    """Keep objects hashed anew; one that is kept stays as it is."""
+    async with pool.worker() as connection:
+        await connection.execute(
+            "insert into renewed (algorithm, place, entry) select $1, * from unnest($2::bigint[], $3::bytea[]) "
+            "on conflict do nothing",
+            *(algorithm, [one.place for one in entries], [one.entry for one in entries]),
+        )
+
+
+async def entries(connection: Connection, algorithm: str, begin: int, end: int) -> list[bytes]:
+    """The kept entries of these places, in order. Raises ValueError where one is missing."""
+    found: list[bytes] = []
+    while begin + len(found) < end:
+        rows = await connection.fetch(
+            "select place, entry from renewed where algorithm = $1 and place >= $2 and place < $3 "
+            "order by place limit $4",
+            *(algorithm, begin + len(found), end, _PAGE),
+        )
+        there = len(found)
+        for row in rows:
+            if row["place"] != begin + len(found):
+                break
+            found.append(bytes(row["entry"]))
+        if not rows or len(found) < there + len(rows):
+            raise ValueError(f"the object at place {begin + len(found)} is not hashed with {algorithm}")
+    return found
+
+
+async def vouch(pool: Pool, signer: bytes, found: Evidence, now: datetime) -> None:
+    """Keep by what a certificate (its SHA-256) is judged today."""
+    async with pool.worker() as connection:
+        await connection.execute(
+            "insert into vouched (signer, at, material) values ($1, $2, $3) on conflict do nothing",
+            *(signer, now, material_json(found)),
+        )
+
+
+async def vouched(connection: Connection, signer: bytes) -> Evidence | None:
+    """By what a certificate was judged last; None: nothing is kept."""
+    row = await connection.fetchrow("select material from vouched where signer = $1 order by at desc limit 1", signer)
+    return material(row["material"]) if row else None
+
+
+async def hashed(pool: Pool, algorithm: str, begin: int, end: int) -> AsyncIterator[list[Entry]]:
+    """The objects of these places hashed from their bytes, a document at a time and in no order."""
+    for account_id in await accounts.every_id(pool):
+        async for trail in ledger.trails(pool, account_id):
+            places = {leaf["seq"]: leaf for leaf in trail.leaves if leaf["place"] is not None}
+            wanted = [seq for seq, leaf in places.items() if begin <= leaf["place"] < end]
+            if wanted:
+                yield await _document(pool, account_id, algorithm, trail, wanted)
+
+
+async def _document(pool: Pool, account_id: UUID, algorithm: str, trail: Trail, wanted: Sequence[int]) -> list[Entry]:
+    events = {event["seq"]: event for event in trail.events}
+    leaves = {leaf["seq"]: leaf for leaf in trail.leaves}
+    made: list[Entry] = []
+    known: dict[str, str] = {}
+    async with pool.account(account_id) as connection:
+        for seq in wanted:
+            event = events.get(seq)
+            if event is None:
+                continue
+            kept = [(one["role"], bytes(one["sha256"]).hex()) for one in trail.entries if one["seq"] == seq]
+            for _, sha in kept:
+                if sha not in known:
+                    known[sha] = await _again(connection, algorithm, sha)
+            said = Said(event["at"], Stage(event["stage"]), event["outcome"], event["facts"], tuple(kept))
+            again = [(role, known[sha]) for role, sha in kept]
+            body = event_body(trail.document["document_id"], seq, said)
+            entry = object_entry(algorithm, bytes(leaves[seq]["salt"]), body, again)
+            made.append(Entry(leaves[seq]["place"], entry, all(hashed != PURGED for _, hashed in again)))
+    return made
+
+
+async def _again(connection: Connection, algorithm: str, sha256: str) -> str:
+    try:
+        return digest(algorithm, await contents.read(connection, sha256)).hex()
+    except Gone:
+        return PURGED
