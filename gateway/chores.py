@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from adapters.port import Arrival, ArrivalKind, Custodian, Network, TimestampAuthority, Unreachable
-from gateway import outside, renewing, retention
+from gateway import indexing, outside, renewing, retention
 from gateway.compute import Interrupted
 from gateway.errors import Busy
 from gateway.publish import Copies, publish
 from gateway.resources import Resources
-from gateway.store import arrivals, tasks
+from gateway.store import accounts, arrivals, tasks
 from schemas.formats import cdar
 from schemas.xml import Unreadable
 
@@ -76,6 +76,7 @@ class Chores:
             for authority in self._resources.notary.authorities:
                 group.create_task(self._stamp(authority))
             group.create_task(self._daily("retention", self._retention))
+            group.create_task(self._daily("archive-index", self._index))
             group.create_task(self._daily("renewal", self._renewal))
 
     async def _publish(self) -> None:
@@ -144,6 +145,11 @@ class Chores:
 
     async def _renewal(self) -> None:
         await renewing.run(self._resources, self._renewal_hash)
+
+    async def _index(self) -> None:
+        """Rows of the archive's index that an older release made."""
+        for account_id in await accounts.every_id(self._resources.pool):
+            await indexing.renew(self._resources, account_id)
 
     async def _retention(self) -> None:
         await retention.run(self._resources, self._backups)

@@ -20,6 +20,7 @@ from gateway.api import (
     deliveries,
     description,
     documents,
+    exports,
     feed,
     health,
     inspections,
@@ -33,7 +34,7 @@ from gateway.api import (
 )
 from gateway.api.auth import Route, guarded
 from gateway.api.feed import FEED, Feed
-from gateway.api.keys import CLOSING, PEPPER, PROVING, RESOURCES, RING, SETTINGS
+from gateway.api.keys import CLOSING, EXPORTING, PEPPER, PROVING, RESOURCES, RING, SETTINGS
 from gateway.api.limits import LIMITS, Limits
 from gateway.api.metrics import METRICS, Metrics
 from gateway.resources import Resources
@@ -64,6 +65,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/orders/{id}/deliveries/{delivery}/corrections", deliveries.correct, Scope.SUBMIT),
     Route("GET", "/v1/events", feed.events, Scope.READ),
     Route("GET", "/v1/archive", archive.search, Scope.ARCHIVE),
+    Route("GET", "/v1/archive/documents.csv", exports.as_csv, Scope.ARCHIVE),
+    Route("GET", "/v1/archive/documents.zip", exports.as_zip, Scope.ARCHIVE),
+    Route("GET", "/v1/archive/tax-audit.zip", exports.for_tax_audit, Scope.ARCHIVE),
     Route("GET", "/v1/archive/reads", archive.reads, Scope.ARCHIVE),
     Route("GET", "/v1/checkpoint", proofs.checkpoint, Scope.READ),
     Route("POST", "/v1/validations", validations.validate, Scope.SUBMIT),
@@ -92,6 +96,9 @@ ROUTES: tuple[Route, ...] = (
 _HTTP = {"auto_decompress": False, "keepalive_timeout": 75.0, "max_line_size": 8_190, "max_field_size": 8_190}
 """How aiohttp reads requests: bodies as they come, heads within limits."""
 
+EXPORTS_AT_ONCE = 2
+"""Exports that one process makes at once; others are told to come back."""
+
 PROOFS_AT_ONCE = 2
 """Proofs that one process makes at once; others wait their turn."""
 
@@ -114,6 +121,7 @@ def create(resources: Resources, settings: Settings, *, ring: Callable[[], None]
     application[METRICS] = Metrics()
     application[FEED] = Feed(resources.pool)
     application[CLOSING] = asyncio.Event()
+    application[EXPORTING] = asyncio.Semaphore(EXPORTS_AT_ONCE)
     application[PROVING] = asyncio.Semaphore(PROOFS_AT_ONCE)
     application.on_shutdown.append(_let_go)
     for route in ROUTES:

@@ -16,6 +16,8 @@ PEPPER = web.AppKey("pepper", bytes)
 """The key under which secrets are hashed."""
 RING: web.AppKey[Callable[[], None]] = web.AppKey("ring")
 """Tells the worker of this process that something was admitted."""
+EXPORTING = web.AppKey("exporting", asyncio.Semaphore)
+"""Turns of those who export from the archive."""
 PROVING = web.AppKey("proving", asyncio.Semaphore)
 """Turns of those who make proofs, which hold everything kept of a document in memory."""
 CLOSING = web.AppKey("closing", asyncio.Event)

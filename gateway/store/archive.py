@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
@@ -34,6 +34,9 @@ FEW = 2_000
 
 WINDOWS = (400, 2_000, 8_000)
 """Documents looked at for one page when every criterion is broad: first a few, then more."""
+
+WINDOWS_WITH_STATE = (400, 1_000, 3_000)
+"""The same where the document's own row must be asked, too."""
 
 COUNT_LIMIT = 20_000
 """Documents looked at to count."""
@@ -152,7 +155,7 @@ async def search(
     asked = _Asked(account_id, wanted, order)
     few = await _few(connection, asked)
     if few is not None:
-        keys, looked_to = await _among(connection, asked, few, key, limit), None
+        keys, looked_to = await _among(connection, few.rest, few.ids, key, limit), None
     else:
         keys, looked_to = await _along(connection, asked, key, limit)
     if len(keys) > limit:
@@ -166,7 +169,7 @@ async def count(connection: Connection, account_id: UUID, wanted: Wanted, order:
     asked = _Asked(account_id, wanted, order)
     few = await _few(connection, asked)
     if few is not None:
-        keys = await _among(connection, asked, few, _start(order), len(few))
+        keys = await _among(connection, few.rest, few.ids, _start(order), len(few.ids))
         return Count(len(keys), exact=True)
     row = await connection.fetchrow(
         f"""
@@ -325,16 +328,24 @@ def _id_at(at: datetime, slack: timedelta) -> UUID:
 # The search ----------------------------------------------------------------------------------------------------------
 
 
-async def _few(connection: Connection, asked: _Asked) -> list[UUID] | None:
+@dataclass(frozen=True, slots=True)
+class _Few:
+    """The documents that meet one criterion, and the search that is left: what was just asked is not asked again."""
+
+    ids: list[UUID]
+    rest: _Asked
+
+
+async def _few(connection: Connection, asked: _Asked) -> _Few | None:
     """The documents that meet one criterion, where these are FEW; None when every criterion is broad."""
-    for sql, parameters in _probes(asked):
+    for met, sql, parameters in _probes(asked):
         rows = await connection.fetch(f"{sql} limit {FEW + 1}", *parameters)
         if len(rows) <= FEW:
-            return list({row["document_id"] for row in rows})
+            return _Few(list({row["document_id"] for row in rows}), replace(asked, wanted=replace(asked.wanted, **met)))
     return None
 
 
-def _probes(asked: _Asked) -> list[tuple[str, tuple[Any, ...]]]:
+def _probes(asked: _Asked) -> list[tuple[dict[str, Any], str, tuple[Any, ...]]]:
     """A question for each criterion with an index of its own; what is selective most often comes first."""
     account_id, wanted, order = asked.account_id, asked.wanted, asked.order
     probes: list[tuple[bool, str, tuple[Any, ...]]] = [
@@ -392,7 +403,16 @@ def _probes(asked: _Asked) -> list[tuple[str, tuple[Any, ...]]]:
             (account_id, *_ids(wanted)),
         ),
     ]
-    return [(sql, parameters) for applies, sql, parameters in probes if applies]
+    states: dict[str, dict[str, Any]] = {
+        "status": {"status": None},
+        "halted is not null": {"halted": None},
+        "stage": {"stage": None},
+    }
+    return [
+        (next((met for state, met in states.items() if f"and {state}" in sql), {}), sql, parameters)
+        for applies, sql, parameters in probes
+        if applies
+    ]
 
 
 def _cents(wanted: Wanted) -> tuple[int, int]:
@@ -430,7 +450,8 @@ async def _along(
     """Keys after `key`, looking along the order, and how far it was looked; None when that was to the end."""
     after, by = _AFTER[asked.order]
     keys: list[tuple[date, UUID]] = []
-    for window in WINDOWS:
+    states = (asked.wanted.stage, asked.wanted.status, asked.wanted.halted)
+    for window in WINDOWS if states == (None, None, None) else WINDOWS_WITH_STATE:
         rows = await connection.fetch(
             f"""
             select day, document_id, fits, number, looked_at from (

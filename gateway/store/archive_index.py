@@ -57,14 +57,15 @@ async def enter(connection: Connection, document_id: UUID, sought: Sought) -> No
     )
 
 
-async def outdated(connection: Connection, limit: int) -> list[UUID]:
-    """Documents whose row an older edition of the rules made, the oldest edition first."""
+async def outdated(connection: Connection, after: UUID, limit: int) -> list[UUID]:
+    """Documents whose row an older edition of the rules made, in the order of their ids, after one."""
     rows = await connection.fetch(
         """
-        select document_id from archive_index where edition < $1 and erased_at is null
-        order by edition, document_id limit $2
+        select document_id from archive_index where edition < $1 and erased_at is null and document_id > $2
+        order by document_id limit $3
         """,
         EDITION,
+        after,
         limit,
     )
     return [row["document_id"] for row in rows]

@@ -149,6 +149,7 @@ async def test_every_search_finds_what_it_must_in_its_order(
     """The same answers whether a criterion leads the search or the order does."""
     monkeypatch.setattr(archive, "FEW", few)
     monkeypatch.setattr(archive, "WINDOWS", (3, 10))
+    monkeypatch.setattr(archive, "WINDOWS_WITH_STATE", (2, 7))
     account, other = await open_account(pool), await open_account(pool, "Other")
     rows = await filled(pool, account, 150)
     await filled(pool, other, 40, seed=2)
@@ -245,7 +246,7 @@ async def test_a_tombstone_erases_what_the_index_says(pool: Pool) -> None:
         row = await connection.fetchrow("select * from archive_index where document_id = $1", gone)
         left = await connection.fetch("select term, document_id from archive_term")
         await archive_index.enter(connection, gone, Sought("Nom", terms=("table",)))
-        assert await archive_index.outdated(connection, 10) == []
+        assert await archive_index.outdated(connection, UUID(int=0), 10) == []
     assert (row["total"], row["currency"], row["seller_name"], row["terms"], row["refers_to"]) == (None, None, "", [], {})
     assert [(one["term"], one["document_id"]) for one in left] == [("table", stays)]
     assert [one.id for one in await everything(pool, account, Wanted(groups=(("table",),)), Order())] == [stays]
@@ -258,11 +259,11 @@ async def test_a_row_is_made_anew(pool: Pool) -> None:
     account = await open_account(pool)
     document_id = await read(pool, account, "F-1", ["table", "s#1"])
     async with pool.account(account.id) as connection:
-        assert await archive_index.outdated(connection, 10) == []
+        assert await archive_index.outdated(connection, UUID(int=0), 10) == []
         assert await archive_index.forget_edition(connection) == 1
-        assert await archive_index.outdated(connection, 10) == [document_id]
+        assert await archive_index.outdated(connection, UUID(int=0), 10) == [document_id]
         await archive_index.enter(connection, document_id, Sought("Neuf", terms=("chaise", "s#1")))
-        assert await archive_index.outdated(connection, 10) == []
+        assert await archive_index.outdated(connection, UUID(int=0), 10) == []
         terms = await connection.fetch("select term from archive_term order by term")
     assert [row["term"] for row in terms] == ["chaise", "s#1"]
     assert [one.seller_name for one in await everything(pool, account, Wanted(), Order())] == ["Neuf"]

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Check an export of Estafette, offline and without Estafette: python check.py EXPORT.zip
+
+It needs Python 3.9 or later; where there are proofs, the package `cryptography` and verify.py, which lies in the export
+and beside this program once it is unpacked. It ends with 0 only if the ZIP holds exactly the files of its manifest,
+each with its SHA-256, index.json names the documents with the same hashes, and every proof verifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+MANIFEST, INDEX = "manifest.json", "index.json"
+FORM = "estafette-export/1"
+CHUNK = 1 << 20
+
+Verify = Callable[[Path], Iterator[Any]]
+"""`verify` of verify.py: raises where a proof does not hold."""
+
+
+class Wrong(Exception):
+    """A check that does not hold; the message names what is wrong."""
+
+
+def check(path: Path, verify: Verify | None, tell: Callable[[int, int], None] = lambda done, of: None) -> str:
+    """Check all of it; what was seen, in one line. Raises Wrong, without `verify` also where there is a proof."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _check(archive, verify, tell)
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, NotImplementedError) as unreadable:
+        raise Wrong(f"the ZIP is damaged: {unreadable}") from unreadable
+    except zipfile.zlib.error as unreadable:  # type: ignore[attr-defined]
+        raise Wrong(f"the ZIP is damaged: {unreadable}") from unreadable
+
+
+def _check(archive: zipfile.ZipFile, verify: Verify | None, tell: Callable[[int, int], None]) -> str:
+    names = archive.namelist()
+    if len(set(names)) != len(names):
+        raise Wrong("a file is in the ZIP twice")
+    manifest = json.loads(archive.read(MANIFEST))
+    if manifest.get("form") != FORM:
+        raise Wrong(f"{MANIFEST} is not that of an export in the form {FORM}")
+    named = manifest["files"]
+    for name in sorted(set(named) ^ (set(names) - {MANIFEST})):
+        raise Wrong(f"{name} is {'missing' if name in named else 'not named in the manifest'}")
+    proofs = 0
+    for done, name in enumerate(names):
+        tell(done, len(names))
+        if name == MANIFEST:
+            continue
+        digest = hashlib.sha256()
+        with archive.open(name) as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+        if digest.hexdigest() != named[name]["sha256"]:
+            raise Wrong(f"{name} is not the file that the manifest names")
+        if name.startswith("proofs/"):
+            _prove(name, archive.read(name), verify)
+            proofs += 1
+    index = json.loads(archive.read(INDEX))
+    for document in index["documents"]:
+        _indexed(document, named)
+    return f"{len(index['documents'])} documents, {len(named)} files and {proofs} proofs hold"
+
+
+def _indexed(document: Any, named: Any) -> None:
+    """A document's file is there under its hash, or it is told why not."""
+    name = document["file"]
+    if name and (name not in named or named[name]["sha256"] != document["sha256"]):
+        raise Wrong(f"{name} is not the file that the index names")
+    if not name and not document["left_out"]:
+        raise Wrong(f"document {document['document']} is not there, and nothing says why")
+    if document.get("proof") and document["proof"] not in named:
+        raise Wrong(f"{document['proof']} is missing")
+
+
+def _prove(name: str, data: bytes, verify: Verify | None) -> None:
+    if verify is None:
+        raise Wrong(f"{name} cannot be checked without verify.py")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "proof.zip"
+        path.write_bytes(data)
+        try:
+            for _ in verify(path):
+                pass
+        except Exception as wrong:
+            raise Wrong(f"{name}: {wrong}") from wrong
+
+
+def main() -> int:
+    """Check and tell."""
+    if len(sys.argv) != 2:
+        print(__doc__)
+        return 2
+    try:
+        from verify import verify  # type: ignore[import-not-found]
+    except ImportError:
+        verify = None
+    try:
+        print(check(Path(sys.argv[1]), verify))
+    except Wrong as wrong:
+        print(f"FAILS   {wrong}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
