@@ -300,8 +300,8 @@ def test_the_locale_chooses_the_language() -> None:
 
 
 def test_an_interrupt_ends_it_quietly_and_leaves_no_process(tmp_path: Path) -> None:
-    for number in range(200):
-        shutil.copy(SAMPLES / "cii/invoice-multi-vat.xml", tmp_path / f"{number:03}.xml")
+    for number in range(1_500):
+        shutil.copy(SAMPLES / "cii/invoice-multi-vat.xml", tmp_path / f"{number:04}.xml")
     with subprocess.Popen(
         command(["validate", "--format", "json", "--jobs", "2", str(tmp_path)]),
         stdout=subprocess.PIPE,
