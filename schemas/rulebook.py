@@ -117,7 +117,7 @@ def fault(artefact: Artefact, loaded: Loaded) -> str:
         if artefact.kind is Kind.SCHEMATRON:
             store.load(loaded.path, store.default_cache(), loaded.rules)
         else:
-            xsd.check(loaded.path, xml.parse(b"<a/>"))
+            xsd.load(loaded.path)
     except (xsd.Unusable, store.Unusable) as error:
         return str(error)
     return ""

@@ -58,6 +58,11 @@ def check(file: str, tree: etree._ElementTree) -> tuple[Finding, ...]:
     return explained or told or (Finding("XSD", Severity.FATAL, "xsd", "The document does not follow the XSD."),)
 
 
+def load(file: str) -> None:
+    """Load a schema before its first document comes. Raises Unusable."""
+    _gate(file, threading.get_ident())
+
+
 @lru_cache(maxsize=64)
 def _gate(file: str, thread: int) -> etree.XMLSchema:
     """The gate of one thread: a gate has one list of breaches, which the next document empties."""
