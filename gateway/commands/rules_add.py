@@ -54,9 +54,26 @@ class Added:
     """The same bytes were there already under the same name and edition."""
 
 
-def add(paths: Sequence[str], wish: Wish, folder: Path) -> tuple[Added, ...]:
-    """Add what lies at the paths, all or nothing. Raises Unusable where the files or the wish say too little."""
-    found = [one for path in paths for one in _found(Path(path), wish)]
+def found(paths: Sequence[str], wish: Wish) -> tuple[Found, ...]:
+    """The official files at the paths. Raises Unusable where there is none, or the wish says too little."""
+    return tuple(one for path in paths for one in _found(Path(path), wish))
+
+
+def installed() -> tuple[Found, ...]:
+    """The editions of the installed packages, but for those this version of Estafette cannot name."""
+    found = []
+    for rules in artefacts():
+        try:
+            loaded = editions.find(rules.artefact)
+        except Missing:
+            continue
+        if loaded.sha256 == rules.artefact.sha256:
+            found.append(Found(replace(rules.artefact, package=""), Path(loaded.path), loaded.sha256))
+    return tuple(found)
+
+
+def add(found: Sequence[Found], wish: Wish, folder: Path) -> tuple[Added, ...]:
+    """Add the files, all or nothing. Raises Unusable where the folder's manifest cannot be read."""
     there = _there(folder)
     results = [_checked(one, there, wish) for one in found]
     new = [one for one, result in zip(found, results, strict=True) if not result.fault and not result.known]

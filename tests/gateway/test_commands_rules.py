@@ -150,6 +150,18 @@ def test_an_artefact_is_added_with_what_it_reads_beside_itself(tmp_path: Path) -
     assert editions.listed(str(elsewhere)) == editions.listed(str(folder))
 
 
+def test_the_installed_editions_are_kept_and_told_by_the_same_name(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    ended = rules(folder, "add", "--installed", "--format", "json")
+    assert (ended.code, {one["state"] for one in objects(ended)}) == (0, {"added"}), ended.err
+    document = SAMPLES / "cii/invoice-simple.xml"
+    kept = estafette("validate", "--french", "--format", "json", document, env={"ESTAFETTE_RULES": str(folder)})
+    assert kept.out == estafette("validate", "--french", "--format", "json", document).out
+    listed = objects(rules(folder, "list", "--format", "json"))
+    assert [one["origin"] for one in listed if one["in_force"]] == ["the operator's folder"] * 22
+    assert "say which files" in rules(folder, "add").err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
