@@ -52,7 +52,7 @@ class Finding:
     """Stable id: BR-CO-15, BR-FR-05_BT-22, XSD, XML-DOCTYPE, JSON, HOUSE-…"""
     severity: Severity
     layer: str
-    """Name of the layer that found it: xml, xsd, json, en16931, facturx, extended-ctc-fr, br-fr, house."""
+    """Name of the layer that found it: xml, xsd, json, en16931, facturx, extended-ctc-fr, br-fr, br-fr-cdv, house, …"""
     says: str
     """The rule's own text, for people."""
     terms: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Layer:
     """Publisher's edition of the artefact, with the first digits of its SHA-256; empty for layers of our own."""
     verdict: LayerVerdict
     reason: str = ""
-    """Why it was skipped; empty otherwise."""
+    """Why it was skipped, or which edition was taken where none is in force on the day; empty otherwise."""
 
     def as_json(self) -> dict[str, Any]:
         """The JSON shape of a layer; an empty reason is left out."""
@@ -122,7 +122,7 @@ class Report:
 
     verdict: Verdict
     format: str = ""
-    """cii, ubl-invoice, ubl-creditnote, facturx, json, cdar; empty when not recognised."""
+    """cii, ubl-invoice, ubl-creditnote, facturx, json, cdar, flux10; empty when not recognised."""
     profile: str = ""
     """BT-24 as found; empty when there is none."""
     layers: tuple[Layer, ...] = ()

@@ -39,6 +39,31 @@ async def test_broken_rules_are_an_answer(api: Api) -> None:
     assert [finding["rule"] for finding in unreadable["findings"]] == ["XML-DOCTYPE"]
 
 
+async def test_messages_beside_invoices_are_judged_too(api: Api) -> None:
+    key = await api.key(await api.account())
+    for name, format_, layer in (
+        ("cdar/approved.xml", "cdar", "br-fr-cdv"),
+        ("flux10/payments.xml", "flux10", "flux10"),
+    ):
+        report = await judged(api, key, name)
+        assert (report["format"], report["verdict"]) == (format_, "valid")
+        assert [one["name"] for one in report["layers"]] == ["xml", "xsd", layer]
+        headers = {**key, "Content-Type": "application/xml", "Idempotency-Key": name}
+        refused = await api.client.post("/v1/documents", data=sample(name), headers=headers)
+        await problem(refused, 415, "unknown-format")
+
+
+async def test_a_verdict_is_that_of_what_the_account_will_send(api: Api) -> None:
+    """By CEN's edition two names of a contact only earn a warning; by the Factur-X sheet they refuse."""
+    from tests.schemas.test_known_wrong import two_names
+
+    for number, original, verdict in ((0, "as_submitted", "valid"), (1, "facturx", "invalid")):
+        key = {**await api.key(await api.account(number=number, original=original)), "Content-Type": "application/xml"}
+        report = await answered(await api.client.post("/v1/validations", data=two_names(), headers=key), 200, "Report")
+        assert report["verdict"] == verdict
+        assert "CII-SR-465" in {one["rule"] for one in report["findings"]}
+
+
 async def test_what_cannot_be_judged_is_refused(api: Api) -> None:
     key = await api.key(await api.account())
     xml = {**key, "Content-Type": "application/xml"}
