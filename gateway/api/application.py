@@ -30,6 +30,7 @@ from gateway.api import (
     payments,
     problems,
     proofs,
+    retention,
     validations,
 )
 from gateway.api.auth import Route, guarded
@@ -70,6 +71,12 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/archive/tax-audit.zip", exports.for_tax_audit, Scope.ARCHIVE),
     Route("GET", "/v1/archive/reads", archive.reads, Scope.ARCHIVE),
     Route("GET", "/v1/checkpoint", proofs.checkpoint, Scope.READ),
+    Route("GET", "/v1/retention", retention.read, Scope.READ),
+    Route("PUT", "/v1/retention", retention.write, Scope.ADMIN),
+    Route("GET", "/v1/retention/due", retention.due, Scope.READ),
+    Route("GET", "/v1/holds", retention.listed, Scope.READ),
+    Route("POST", "/v1/holds", retention.hold, Scope.ADMIN),
+    Route("POST", "/v1/holds/{id}/release", retention.release, Scope.ADMIN),
     Route("POST", "/v1/validations", validations.validate, Scope.SUBMIT),
     Route("POST", "/v1/inspections", inspections.create, Scope.SUBMIT),
     Route("POST", "/v1/conversions", conversions.create, Scope.SUBMIT),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from gateway.api import queries
+from gateway.api import access, queries
 from gateway.api.auth import CALLER
 from gateway.api.derive import FORMS, derive, headers
 from gateway.api.documents import find
@@ -43,7 +43,7 @@ async def content(request: web.Request) -> web.Response:
 
     A form that would lack something is given only with `accept_losses=true`, and names it in a header.
     """
-    queries.only(request, ("as", "seq", "accept_losses"))
+    queries.only(request, ("as", "seq", "accept_losses", *access.PARAMETERS))
     wanted = request.query.get("as", "original")
     if wanted not in (*KEPT, *FORMS):
         raise Malformed(f"the parameter as must be one of {', '.join((*KEPT, *FORMS))}")
@@ -51,6 +51,7 @@ async def content(request: web.Request) -> web.Response:
     accept = queries.optional(request, "accept_losses", queries.truth, says="true or false") or False
     resources, account = request.app[RESOURCES], request[CALLER].account
     document = await find(resources, account, queries.document_id(request))
+    await access.opened(request, document, wanted)
     if wanted in KEPT:
         found = await _kept(resources, account, document, Role(wanted), seq)
     else:

@@ -7,7 +7,7 @@ import base64
 from aiohttp import web
 
 from gateway import proof
-from gateway.api import queries, shapes
+from gateway.api import access, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.documents import find
 from gateway.api.keys import PROVING, RESOURCES
@@ -20,9 +20,10 @@ LARGEST = 2**62
 
 async def bundle(request: web.Request) -> web.Response:
     """Everything kept of the document, its events, their paths in the tree, the checkpoint, and the verifier."""
-    queries.only(request, ())
+    queries.only(request, access.PARAMETERS)
     resources, account = request.app[RESOURCES], request[CALLER].account
     document = await find(resources, account, queries.document_id(request))
+    await access.opened(request, document, "proof")
     async with request.app[PROVING]:
         data = await proof.bundle(resources, account.id, document.id)
     headers = {
