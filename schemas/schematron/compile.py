@@ -4,8 +4,10 @@ The module holds a function for each rule, a function for each match pattern wit
 each pattern of the schema, which rules come first and what places in a document they apply to. Where an element stands
 is compared once per place and document by `program`; only predicates are left to be asked of each element.
 
-Variables of a rule are computed when first needed, as the oracle does, because a variable may hold an error that no
-assertion ever comes to. In functions the oracle computes at once what is used more than once, and so does this.
+Variables of a rule and of a function are computed when first needed, because one may hold an error that no assertion
+ever comes to: a date that is empty is no date, whatever its year would be. SaxonC does the same until it has called a
+function some times; from then on it computes at once what it has seen used, and a document that it has judged before
+ends in an error. The verdict on a document may not depend on those before it.
 """
 
 from __future__ import annotations
@@ -120,9 +122,9 @@ class _Compiler:
             later = [each.value for each in function.variables[place + 1 :]]
             uses = sum(_uses(each, let.name) for each in (*later, function.result))
             if uses > 1:
-                name = self.coder.fresh("v")
-                lines.append(f"    {name} = {code.source}")
-                code = replace(code, source=name)
+                own: list[str] = []
+                code = self.lazy(let, code, own)
+                lines += [f"    {line}" for line in own]
             scope = replace(scope, variables={**scope.variables, let.name: code})
         result = self.coder.converted(self.coder.items(function.result, scope), function.returns)
         self.blocks.append(

@@ -35,6 +35,7 @@ from schemas.schematron import store, tree
 from schemas.schematron.program import Program
 from schemas.schematron.sheet import read
 from schemas.schematron.values import DynamicError
+from tests.conformance import saxon
 from tests.schemas.aimed import aimed
 from tests.schemas.mutants import mutants
 
@@ -146,9 +147,19 @@ Verdict = Counter[tuple[str, ...]] | str
 
 
 def oracle(path: str, data: bytes) -> Verdict:
-    """What SaxonC says."""
-    from tests.conformance import saxon
+    """What SaxonC says of a document that it meets first.
 
+    It learns: of a function that it has called some times it computes the variables at once, and then ends in an error
+    where it did not before. So where it ends in one, the stylesheet is compiled anew and asked again.
+    """
+    verdict = _asked(path, data)
+    if isinstance(verdict, str):
+        saxon.forget(path)
+        verdict = _asked(path, data)
+    return verdict
+
+
+def _asked(path: str, data: bytes) -> Verdict:
     try:
         return Counter((each.id, each.flag, each.role, each.location, each.text) for each in saxon.run(path, data))
     except saxon.DynamicError as error:

@@ -59,6 +59,11 @@ def run(sheet: str, document: bytes) -> tuple[Assertion, ...]:
     return _engine().run(sheet, document)
 
 
+def forget(sheet: str) -> None:
+    """Compile a stylesheet anew before its next use, without what the engine has learnt from earlier documents."""
+    _engine().forget(sheet)
+
+
 def prepare(sheet: str) -> None:
     """Compile a stylesheet ahead of its first use. Raises Unusable, WrongThread."""
     _engine().sheet(sheet)
@@ -93,6 +98,10 @@ class _Engine:
         if fired is None or fired.item_at(0).get_node_value().local_name != "schematron-output":
             raise DynamicError("the stylesheet gave no Schematron report")
         return tuple(_assertion(fired.item_at(place).get_node_value()) for place in range(1, fired.size))
+
+    def forget(self, path: str) -> None:
+        """See the function of the same name."""
+        self._sheets.pop(path, None)
 
     def sheet(self, path: str) -> Any:
         """The compiled stylesheet, from this process's memory after the first time."""

@@ -231,7 +231,8 @@ def merged(one: bytes, other: bytes) -> Iterator[bytes]:
 def _lay(root: etree._Element, more: etree._Element, laid: bool) -> None:
     """Put the attributes and children of an element to those of another; the same names once where `laid`."""
     for name, value in more.attrib.items():
-        root.attrib.setdefault(str(name), str(value))
+        if name not in root.attrib:
+            root.set(name, value)
     for child in list(more):
         there = root.find(str(child.tag)) if laid else None
         if there is None or not len(child):

@@ -122,18 +122,19 @@ def test_a_rule_that_does_not_go_on_hides_what_is_inside(tmp_path: Path) -> None
     ]
 
 
-def test_variables_are_computed_when_needed_and_in_functions_at_once(tmp_path: Path) -> None:
+def test_variables_are_computed_when_needed(tmp_path: Path) -> None:
     lazy = Rule("x:b", (Assert("not(@n) or $n > 1", "LAZY"),), {"n": "xs:decimal(@n)", "unused": "xs:decimal('x')"})
     sheet = written(tmp_path, (lazy,))
     assert [each.id for each in _fired(sheet, "<a xmlns='urn:x'><b/><b n='2'/><b n='1'/></a>")] == ["LAZY"]
     function = (
-        '<xsl:function name="our:eager" as="xs:boolean"><xsl:param name="text" as="xs:string?"/>'
+        '<xsl:function name="our:lazy" as="xs:boolean"><xsl:param name="text" as="xs:string?"/>'
         '<xsl:variable name="n" select="xs:decimal($text)"/>'
-        "<xsl:sequence select=\"$text = '' or $n = $n\"/></xsl:function>"
+        "<xsl:sequence select=\"$text = '' or $n + $n = 4\"/></xsl:function>"
     )
-    eager = written(tmp_path, (Rule("x:b", (Assert("our:eager(.)", "EAGER"),)),), globals_=function)
+    lazy_too = written(tmp_path, (Rule("x:b", (Assert("our:lazy(.)", "LAZY"),)),), globals_=function)
+    assert [each.id for each in _fired(lazy_too, "<a xmlns='urn:x'><b/><b>2</b><b>3</b></a>")] == ["LAZY"]
     with pytest.raises(DynamicError, match="FORG0001"):
-        _fired(eager, "<a xmlns='urn:x'><b/></a>")
+        _fired(lazy_too, "<a xmlns='urn:x'><b/><b>x</b></a>")
 
 
 @pytest.mark.parametrize(
