@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from uuid import UUID
 
 from gateway.api import archive_query
 from gateway.clock import SystemClock
+from gateway.commands.serve import settled
 from gateway.compute import Compute
 from gateway.main import database
 from gateway.settings import Settings
@@ -296,7 +297,10 @@ def _p99(values: list[float]) -> float:
 
 def _processor(backends: Sequence[int]) -> float:
     """Milliseconds of processor time of this process and the database's."""
-    of_backends = sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in backends)
+    of_backends = 0
+    for pid in backends:
+        with suppress(OSError):  # a connection that was idle for long is closed
+            of_backends += int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
     return (time.process_time_ns() + of_backends) / 1e6
 
 
@@ -357,6 +361,7 @@ async def run(documents: int, queries: int, only: str) -> list[Figures]:
 
                 asked = [0]
                 asking = Asking(documents)
+                settled()  # as `estafette serve` does
                 for name, make in asking.kinds():
                     if only not in name:
                         continue
