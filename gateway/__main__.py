@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
     "audit": Command("audit", "recompute every chain and hash, reconcile what was accepted with what became of it"),
+    "retention": Command("retention", "how long documents are kept: what ends, legal holds, purge, renewal"),
     "settings": Command("show_settings", "list every setting with its value, origin and meaning"),
 }
 
