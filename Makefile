@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance conformance-rules help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-rules bench-kill bench-archive serve lock docker-check clean
+.PHONY: conformance conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-rules bench-kill bench-archive serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,10 @@ bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 
 conformance: $(READY)  ## Hold 200 made PDFs against veraPDF, Mustang and others (brings them by Maven; needs Java)
 	@$(BIN)/python -m tests.conformance
+	@$(BIN)/python -m tests.conformance.seals
+
+conformance-seals: $(READY)  ## Hold seals of every form, level and key against DSS, xmlsec1, pdfsig and veraPDF
+	@$(BIN)/python -m tests.conformance.seals
 
 conformance-rules: $(READY)  ## Hold our rules to SaxonC on the corpus, on mutants and on documents aimed at each rule
 	@$(BIN)/python -m tests.conformance.rules

@@ -17,7 +17,7 @@ from datetime import datetime
 from asn1crypto import cms
 from pyhanko.pdf_utils.decode_limits import DecodeLimits
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.diff_analysis import ModificationLevel
+from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel, SuspiciousModification
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.generic_cms import extract_self_reported_ts, extract_tst_data_iter
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
@@ -134,16 +134,33 @@ def _looked_at(seal: EmbeddedPdfSignature, given: _Given) -> _Seen:
     stamp = _stamp(seal, signed, given, over.oldest)
     best = stamp.stamped_at if stamp is not None and stamp.stamped_at is not None else over.oldest
     believed = chain(signed.certificate, given.trust.roots, at=best, others=signed.others, evidence=given.evidence)
-    level = getattr(told["diff_result"], "modification_level", None)
     return _Seen(
         signed,
         told["coverage"] in _WHOLE,
-        level is not None and level <= ModificationLevel.LTA_UPDATES,
+        _harmless(seal, told["diff_result"]),
         told["coverage"].name.lower().replace("_", " "),
         stamp,
         over,
         believed,
     )
+
+
+def _harmless(seal: EmbeddedPdfSignature, changes: DiffResult | SuspiciousModification | None) -> bool:
+    """Whether what follows a seal is data to verify by, timestamps, and further seals that nobody sees."""
+    if not isinstance(changes, DiffResult):
+        return False
+    if changes.modification_level <= ModificationLevel.LTA_UPDATES:
+        return True
+    unseen = {str(one.field_name) for one in seal.reader.embedded_signatures if _unseen(one)}
+    return changes.modification_level == ModificationLevel.FORM_FILLING and changes.changed_form_fields <= unseen
+
+
+def _unseen(seal: EmbeddedPdfSignature) -> bool:
+    """Whether a seal's field takes no place on the page."""
+    if "/Kids" in seal.sig_field or "/Rect" not in seal.sig_field:
+        return False
+    left, bottom, right, top = (float(edge) for edge in seal.sig_field["/Rect"])
+    return left == right or bottom == top
 
 
 def _over(seal: EmbeddedPdfSignature, given: _Given) -> _Over:

@@ -162,7 +162,7 @@ def verapdf(asked: Sequence[tuple[Path, str]]) -> Iterator[Opinion]:
     """What veraPDF says of each file by one of its profiles (3a, 3b, ua1), in order. Raises Broken."""
     findings: list[str] = []
     answers = 0
-    for line in _answers(VERA, [f"{flavour}\t{path}" for path, flavour in asked]):
+    for line in lines(VERA, [f"{flavour}\t{path}" for path, flavour in asked]):
         kind, *parts = line.split("\t")
         if kind == "#finding":
             rule, where, says = parts
@@ -180,7 +180,7 @@ def verapdf(asked: Sequence[tuple[Path, str]]) -> Iterator[Opinion]:
 def mustang(paths: Sequence[Path]) -> Iterator[Opinion]:
     """What Mustang says of each file, in order. Raises Broken."""
     answers = 0
-    for line in _answers(MUSTANG, list(map(str, paths))):
+    for line in lines(MUSTANG, list(map(str, paths))):
         kind, _, report = line.partition("\t")
         if kind == "#report":
             yield opinion(base64.b64decode(report))
@@ -205,7 +205,7 @@ def opinion(report: bytes) -> Opinion:
     return Opinion(not findings, tuple(findings), tuple(content))
 
 
-def _answers(judge: Judge, questions: Sequence[str]) -> Iterator[str]:
+def lines(judge: Judge, questions: Sequence[str]) -> Iterator[str]:
     """The lines a judge gives while it is asked. It ends when the caller stops listening, and after `MINUTES`."""
     command = ["java", "-Xmx2g", "-Djava.awt.headless=true", "-cp", f"{judge.folder}/*", str(judge.program)]
     with tempfile.TemporaryFile() as asked:

@@ -61,6 +61,7 @@ def seal_xml(
     at: datetime = NOW,
     evidence: Evidence = NO_EVIDENCE,
     name: str = "invoice.xml",
+    stamper: Person | None = None,
 ) -> bytes:
     """The UBL with its seal, or the seal of any other document, at that level."""
     key = key or authority.seal_key()
@@ -68,7 +69,7 @@ def seal_xml(
     signature = key.sign(room.digest)
     if level == "B-B":
         return xml.complete(room, key.chain, signature)
-    stamp = token(xml.imprint(room, key.chain, signature), at + timedelta(seconds=3))
+    stamp = token(xml.imprint(room, key.chain, signature), at + timedelta(seconds=3), stamper)
     if level == "B-T":
         return xml.complete(room, key.chain, signature, stamp)
     evidence = evidence + Evidence(tuple(one.dump() for one in key.chain)) + certificates(stamp)
