@@ -56,5 +56,5 @@ def test_every_installed_stylesheet_can_be_compiled(tmp_path: Path) -> None:
         except rulebook.Missing:
             continue
         program = store.load(path, tmp_path)
-        assert len(program.ids) > 100
+        assert len(program.ids) > 40
         assert store.load(path, tmp_path).ids == program.ids, "what was kept is what was compiled"
