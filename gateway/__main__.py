@@ -44,6 +44,8 @@ COMMANDS: Mapping[str, Command] = {
     "demo": Command("demo", "show the main job: four invoices through a gateway and a simulated platform"),
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
+    "archive": Command("archive", "search the archive, see who read in it, make its index anew"),
+    "export": Command("export", "export the archive: a table, the originals, or all that a tax audit asks for"),
     "audit": Command("audit", "recompute every chain and hash, reconcile what was accepted with what became of it"),
     "retention": Command("retention", "how long documents are kept: what ends, legal holds, purge, renewal"),
     "settings": Command("show_settings", "list every setting with its value, origin and meaning"),

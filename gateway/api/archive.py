@@ -9,11 +9,11 @@ from aiohttp import web
 from gateway.api import archive_query, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.keys import RESOURCES
+from gateway.export.table import kind_of
 from gateway.store import archive, archive_reads
 from gateway.store.archive import PAGE_LIMIT, Found
 from gateway.store.archive_reads import Read
 from gateway.store.identifiers import new_id
-from schemas.invoice import CREDIT_NOTE_TYPES
 from signing.chain import instant
 
 PARAMETERS = (*archive_query.CRITERIA, "sort", "order", "cursor", "limit", "count", "reason")
@@ -49,27 +49,21 @@ async def reads(request: web.Request) -> web.Response:
     limit = queries.number(request, "limit", 50, 1, archive_reads.PAGE_LIMIT)
     async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
         found, cursor = await archive_reads.page(connection, request.query.get("cursor"), limit)
-    members = [
-        {
-            "id": str(read.id),
-            "at": instant(read.at),
-            "who": read.who,
-            "what": read.what,
-            "query": dict(read.query),
-            "found": read.found,
-            "whole": read.whole,
-            "reason": read.reason,
-        }
-        for read in found
-    ]
-    return shapes.answer({"reads": members, "cursor": cursor})
+    return shapes.answer({"reads": [read_shape(read) for read in found], "cursor": cursor})
 
 
-def kind_of(document: Found) -> str | None:
-    """invoice or credit_note; None while its type is not known."""
-    if document.type_code is None:
-        return None
-    return "credit_note" if document.type_code in CREDIT_NOTE_TYPES else "invoice"
+def read_shape(read: Read) -> dict[str, Any]:
+    """A reading as it is told."""
+    return {
+        "id": str(read.id),
+        "at": instant(read.at),
+        "who": read.who,
+        "what": read.what,
+        "query": dict(read.query),
+        "found": read.found,
+        "whole": read.whole,
+        "reason": read.reason,
+    }
 
 
 def shape(document: Found) -> dict[str, Any]:

@@ -24,6 +24,7 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,6 +176,32 @@ def write(place: str, data: bytes, *, force: bool = False, sources: Set[Identity
     except OSError as error:
         told = reason(error)
         raise Unusable(Told(f"{shown(place)}: {told.english}", f"{shown(place)} : {told.french}")) from error
+
+
+@contextmanager
+def written(place: str, *, force: bool = False) -> Iterator[Path]:
+    """A file beside the place, for what is too large to be held: it gets the place's name when the block ends well, and
+    goes when it does not. Raises Unusable.
+    """
+    folder, name = os.path.split(place)
+    beside = os.path.join(folder, f".{_cut(name, 100)}.{secrets.token_hex(4)}.part")
+    try:
+        os.makedirs(folder or ".", exist_ok=True)
+        if not force and os.path.lexists(place):
+            raise FileExistsError(place)
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        yield Path(beside)
+        if force or not _linked(beside, place):
+            os.replace(beside, place)
+    except FileExistsError as error:
+        says = f"{shown(place)} is there already; --force overwrites it"
+        raise Unusable(Told(says, f"{shown(place)} existe déjà ; --force l'écrase")) from error
+    except OSError as error:
+        told = reason(error)
+        raise Unusable(Told(f"{shown(place)}: {told.english}", f"{shown(place)} : {told.french}")) from error
+    finally:
+        if os.path.lexists(beside):
+            os.unlink(beside)
 
 
 def reason(error: OSError) -> Told:

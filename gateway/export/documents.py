@@ -25,6 +25,9 @@ PAGE = 500
 ZIP_LIMIT = 100_000
 """Documents of one ZIP: its directory is held in memory, and beyond this nobody opens it. Tables have no limit."""
 
+ENDED = "its retention ended"
+"""Why a document is left out as it must be."""
+
 _ROLES = (Role.ORIGINAL, Role.SUBMISSION)
 """What stands for a document, the first that is kept."""
 
@@ -50,6 +53,7 @@ class Progress:
     left_out: int = 0
     """Documents that are named and not given: erased ones are expected, damaged ones are not."""
     damaged: int = 0
+    """Those left out that should have been there."""
     ended: bool = False
     goes_on: str = ""
     """Why it is not all; empty: it is."""
@@ -141,7 +145,7 @@ async def limited(pages: AsyncIterator[tuple[Found, ...]], progress: Progress) -
 async def original(resources: Resources, document: Found) -> tuple[File, bytes | None]:
     """What stands for a document, or why nothing does."""
     if document.erased_at is not None:
-        return _none(f"its retention ended; erased {instant(document.erased_at)}"), None
+        return _none(f"{ENDED}; erased {instant(document.erased_at)}"), None
     try:
         async with resources.pool.account(document.account_id) as connection:
             references = (await documents.get(connection, document.id)).contents
@@ -150,7 +154,7 @@ async def original(resources: Resources, document: Found) -> tuple[File, bytes |
                 return _none("nothing is kept of it"), None
             data = await documents.read(connection, chosen.sha256)
     except Gone:
-        return _none("its retention ended"), None
+        return _none(ENDED), None
     except (Corrupt, NotFound) as damaged:
         return _none(f"DAMAGED: {damaged.detail}"), None
     year = (document.issue_date or document.accepted_at.date()).year
@@ -174,7 +178,7 @@ def counted(progress: Progress, file: File) -> None:
     """One more document."""
     progress.documents += 1
     progress.left_out += bool(file.left_out)
-    progress.damaged += file.left_out.startswith("DAMAGED")
+    progress.damaged += bool(file.left_out) and ENDED not in file.left_out
 
 
 def _chosen(references: tuple[ContentReference, ...]) -> ContentReference | None:

@@ -24,7 +24,7 @@ from uuid import UUID
 from gateway import proof
 from gateway.errors import Busy, Corrupt, Gone, NotFound
 from gateway.export import page, table
-from gateway.export.documents import File, Progress, What, counted, every, index_head, indexed, limited, original
+from gateway.export.documents import ENDED, File, Progress, What, counted, every, index_head, indexed, limited, original
 from gateway.export.links import LINK_COLUMNS, LinkRow, links, trail_members
 from gateway.export.packing import Packer, json_line, name_of, spare
 from gateway.export.table import COLUMNS, FILE_COLUMNS, Look
@@ -130,7 +130,7 @@ async def _proof(resources: Resources, document: Found) -> tuple[bytes | None, s
     try:
         return await proof.bundle(resources, document.account_id, document.id), ""
     except Gone:
-        return None, "its retention ended"
+        return None, ENDED
     except (Corrupt, NotFound) as damaged:
         return None, f"DAMAGED: {damaged.detail}"
     except Busy as busy:
@@ -147,7 +147,7 @@ async def _orders(resources: Resources, packer: Packer, it: _Waiting, progress: 
             try:
                 data = await documents.read(connection, whole.sha256)
             except Gone:
-                it.leave_out(order_id, whole.number, "order", "its retention ended")
+                it.leave_out(order_id, whole.number, "order", ENDED)
             except (Corrupt, NotFound) as damaged:
                 it.leave_out(order_id, whole.number, "order", f"DAMAGED: {damaged.detail}")
                 progress.damaged += 1

@@ -29,16 +29,16 @@ from gateway.store.pool import Connection
 PAGE_LIMIT = 200
 """The most documents of one page over the API."""
 
-FEW = 2_000
+FEW = 1_500
 """A criterion that so few documents meet leads the search."""
 
-WINDOWS = (400, 2_000, 8_000)
+WINDOWS = (400, 1_500, 5_000)
 """Documents looked at for one page when every criterion is broad: first a few, then more."""
 
 WINDOWS_WITH_STATE = (400, 1_000, 3_000)
 """The same where the document's own row must be asked, too."""
 
-COUNT_LIMIT = 20_000
+COUNT_LIMIT = 4_000
 """Documents looked at to count."""
 
 GROUPS = 8
