@@ -48,6 +48,30 @@ _SAYS = {
     "rehearse": "what an edition would say of the last documents of the archive",
     "replay": "judge documents again as they were judged, and compare the verdicts byte by byte",
 }
+_TEACHES = {
+    "list": """\
+Two lines an edition: its name, publisher, edition and days in force; then its SHA-256, where it lies and whether it is
+compiled. JSON: one object an edition, with the full SHA-256 and the path.""",
+    "check": """\
+A file that is missing, cannot be read or compiled, or has other bytes than rules.toml says, is wrong: documents it
+would judge stay unjudged. What comes with pyfrctc is only told to be absent where nobody installed it. Run it after
+each update, before the gateway starts.""",
+    "add": """\
+Every file is compiled first. What the engine does not know is refused by name and line, and then nothing is added.
+Files are copied with all they read beside themselves and entered in rules.toml, which is only added to: earlier
+editions stay, so that older verdicts can be replayed. Running gateways judge the next document by it. With a --since to
+come, an edition judges nothing yet and can be rehearsed:
+
+    estafette rules add BR-FR-Flux2-Schematron-UBL.xslt --edition 1.4.0.05 --since 2027-01-01
+    estafette rules rehearse 1.4.0.05""",
+    "rehearse": """\
+Each document is judged twice: by the editions in force on its day, and with this one. Only those are shown whose
+verdict or rules would change (+ appearing, - disappearing), then how many there were. Nothing is written.""",
+    "replay": """\
+The editions are those that the kept verdict names; one that is no longer here is told, never replaced by another.
+Nothing is written.""",
+}
+"""What each part does, at length."""
 _CODES = """\
 
 Exit code 0: {0}. 1: {1}. 2: it could not be done.
@@ -74,7 +98,7 @@ def _sub(inner: Any, name: str, good: str, bad: str) -> argparse.ArgumentParser:
     it: argparse.ArgumentParser = inner.add_parser(
         name,
         help=_SAYS[name],
-        description=f"{_SAYS[name][0].upper()}{_SAYS[name][1:]}.",
+        description=f"{_SAYS[name][0].upper()}{_SAYS[name][1:]}.\n\n{_TEACHES[name]}",
         epilog=_CODES.format(good, bad),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
