@@ -180,7 +180,7 @@ def _read_beside(path: Path, data: bytes) -> Iterator[Path]:
             yield beside
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _find(artefact: Artefact, folder: str | None) -> Loaded:
     """Once per process: the process that has compiled a file goes on naming the bytes it compiled."""
     for base, package in ((folder, ""), (place_of(artefact.package), artefact.package)):

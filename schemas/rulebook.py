@@ -128,7 +128,7 @@ def is_compiled(loaded: Loaded) -> bool | None:
     return store.is_kept(loaded.rules, store.default_cache()) if loaded.rules else None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _program(loaded: Loaded) -> Program:
     """The compiled rules of a file, once per process."""
     return store.load(loaded.path, store.default_cache(), loaded.rules)

@@ -22,7 +22,7 @@ from gateway.commands import terminal
 from gateway.commands.batch import BAD, FAILED, GOOD
 from gateway.commands.terminal import Progress, Told
 from gateway.compute import Compute, Interrupted
-from gateway.errors import NotFound
+from gateway.errors import Corrupt, NotFound
 from gateway.lifecycle import Role, Stage
 from gateway.main import database
 from gateway.settings import Settings
@@ -271,7 +271,7 @@ async def _each(
     async def done(account: Account, document_id: UUID) -> dict[str, Any]:
         try:
             return await one(await _archived(pool, account, document_id))
-        except NotFound as gone:
+        except (NotFound, Corrupt) as gone:
             return {"document": str(document_id), "failed": gone.detail}
         except Interrupted as interrupted:
             return {"document": str(document_id), "failed": str(interrupted)}
