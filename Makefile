@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-rules bench-kill bench-archive serve lock docker-check clean
+.PHONY: conformance conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-archive serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ bench-line: $(READY)  ## Measure the whole line at fixed arrival rates
 
 bench-tree: $(READY)  ## Measure publishing and auditing a hash tree of a million leaves
 	@$(BIN)/python -m tests.bench.tree
+
+bench-tamper: $(READY)  ## Flip ten thousand bits of an archive and change its rows; the audit must find and name each
+	@$(BIN)/python -m tests.bench.tamper
 
 bench-rules: $(READY)  ## Measure the official rules against SaxonC, in one run
 	@$(BIN)/python -m tests.bench.rules

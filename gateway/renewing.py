@@ -10,6 +10,7 @@ last month, as a renewal without them is worth more than none.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 
 from adapters.port import RevocationSource, Unreachable
 from gateway.resources import Resources
@@ -73,6 +75,12 @@ async def run(resources: Resources, algorithm: str, *, at_once: bool = False) ->
         await custody.note_trouble(resources.pool, NAME, str(waits), now)
         raise
     await custody.works(resources.pool, NAME)
+    if (folder := resources.notary.copies) is not None:
+        try:
+            await asyncio.to_thread(_copy, folder, made)
+        except OSError as unable:
+            await custody.note_trouble(resources.pool, NAME, f"no copy outside: {unable.strerror}", now)
+            log.error("a renewal could not be copied outside: %s", unable.strerror)
     log.info("evidence renewed", extra={"renewal": made.number, "algorithm": algorithm})
     return made
 
@@ -88,11 +96,14 @@ async def _vouch(resources: Resources, subject: Subject, now: datetime) -> None:
         await renewals.vouch(resources.pool, sha256(signer.certificate).digest(), found, now)
 
 
-async def audit(pool: Pool, trust: Trust, now: datetime) -> Judged:
-    """Judge the chain of renewals, and hash every object anew that is kept under a renewed hash."""
+async def audit(pool: Pool, trust: Trust, now: datetime, copies: Path | None = None) -> Judged:
+    """Judge the chain of renewals, hold it against the copies outside, and hash every object anew that is kept under a
+    renewed hash.
+    """
     async with pool.worker(snapshot=True) as connection:
         chain, stamps = await renewals.chain(connection), await custody.stamps(connection)
         roots, wrong = await _roots(connection, chain)
+        wrong += [f"an object hashed with {one} is of no leaf" for one in await renewals.strangers(connection)]
     found = await asyncio.to_thread(
         evidence.verify,
         chain,
@@ -102,7 +113,36 @@ async def audit(pool: Pool, trust: Trust, now: datetime) -> Judged:
         lambda algorithm, begin, end: roots.get((algorithm, begin, end), b""),
     )
     wrong += await _changed(pool, chain)
+    if copies is not None:
+        wrong += await asyncio.to_thread(_outside, copies, chain)
     return Judged(found.held, found.indeterminate, (*found.complaints, *wrong))
+
+
+def _copy(folder: Path, one: Renewal) -> None:
+    """Whole or not at all, under the number of the renewal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"renewal-{one.number:06}.json"
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"value": one.value.decode(), "token": one.token.hex()}), encoding="utf-8")
+    new.replace(path)
+
+
+def _outside(folder: Path, chain: Sequence[Renewal]) -> list[str]:
+    """What is wrong with the chain as the copies outside tell it: a renewal that is another, or not there any more."""
+    complaints = []
+    for path in sorted(folder.glob("renewal-*.json")):
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            kept = (told["value"].encode(), bytes.fromhex(told["token"]))
+            number = int(path.stem.removeprefix("renewal-"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
+            complaints.append(f"the copy {path.name} cannot be read: {type(wrong).__name__}")
+            continue
+        if not 0 < number <= len(chain):
+            complaints.append(f"the copy {path.name} tells of renewal {number}, which is not there any more")
+        elif (chain[number - 1].value, chain[number - 1].token) != kept:
+            complaints.append(f"renewal {number} is not the one of the copy {path.name}")
+    return complaints
 
 
 async def _subject(pool: Pool) -> Subject | None:
@@ -148,6 +188,8 @@ async def _objects(pool: Pool, subject: Subject, algorithm: str) -> Covered:
     begin = max((run["end"] for run in before if run), default=0)
     end = subject.latest.size
     async for found in renewals.hashed(pool, algorithm, begin, end):
+        if not all(one.sound for one in found):
+            raise Waits(f"the archive is damaged at place {found[0].place}: run the audit")
         await renewals.keep_entries(pool, algorithm, found)
     async with pool.worker(snapshot=True) as connection:
         try:

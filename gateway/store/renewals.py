@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from gateway.errors import Gone
+from gateway.errors import Corrupt, Gone, Misconfigured, NotFound
 from gateway.lifecycle import Said, Stage, event_body
 from gateway.store import accounts, contents, ledger
 from gateway.store.ledger import Trail
@@ -17,6 +17,8 @@ from signing.trust import Evidence
 
 PURGED = "purged"
 """In place of the hash of a content whose bytes are gone."""
+DAMAGED = "damaged"
+"""In place of the hash of a content that cannot be read."""
 _PAGE = 10_000
 
 
@@ -28,6 +30,8 @@ class Entry:
     entry: bytes
     whole: bool
     """All its contents are there; else it is hashed with their absence, and an older entry cannot be made again."""
+    sound: bool = True
+    """It could be read; what cannot be is not hashed anew as if it were the original."""
 
 
 async def chain(connection: Connection) -> tuple[Renewal, ...]:
@@ -81,6 +85,15 @@ async def entries(connection: Connection, algorithm: str, begin: int, end: int) 
     return found
 
 
+async def strangers(connection: Connection) -> tuple[str, ...]:
+    """Objects that are said to be hashed anew where the tree has no leaf: the algorithm and the place."""
+    rows = await connection.fetch(
+        "select algorithm, place from renewed r where not exists (select from leaf l where l.place = r.place) "
+        "order by 1, 2 limit 100"
+    )
+    return tuple(f"{row['algorithm']} at place {row['place']}" for row in rows)
+
+
 async def vouch(pool: Pool, signer: bytes, found: Evidence, now: datetime) -> None:
     """Keep by what a certificate (its SHA-256) is judged today."""
     async with pool.worker() as connection:
@@ -120,11 +133,16 @@ async def _document(pool: Pool, account_id: UUID, algorithm: str, trail: Trail, 
             for _, sha in kept:
                 if sha not in known:
                     known[sha] = await _again(connection, algorithm, sha)
-            said = Said(event["at"], Stage(event["stage"]), event["outcome"], event["facts"], tuple(kept))
             again = [(role, known[sha]) for role, sha in kept]
-            body = event_body(trail.document["document_id"], seq, said)
-            entry = object_entry(algorithm, bytes(leaves[seq]["salt"]), body, again)
-            made.append(Entry(leaves[seq]["place"], entry, all(hashed != PURGED for _, hashed in again)))
+            try:
+                said = Said(event["at"], Stage(event["stage"]), event["outcome"], event["facts"], tuple(kept))
+                body = event_body(trail.document["document_id"], seq, said)
+                entry = object_entry(algorithm, bytes(leaves[seq]["salt"]), body, again)
+            except (ValueError, TypeError):  # it was changed into what no event can be
+                entry = b""
+            whole = all(hashed != PURGED for _, hashed in again)
+            sound = bool(entry) and all(hashed != DAMAGED for _, hashed in again)
+            made.append(Entry(leaves[seq]["place"], entry, whole, sound))
     return made
 
 
@@ -133,3 +151,5 @@ async def _again(connection: Connection, algorithm: str, sha256: str) -> str:
         return digest(algorithm, await contents.read(connection, sha256)).hex()
     except Gone:
         return PURGED
+    except (Corrupt, Misconfigured, NotFound):
+        return DAMAGED

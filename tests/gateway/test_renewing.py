@@ -195,7 +195,7 @@ TAMPERING = {
     "an entry": ("update renewed set entry = sha512(entry) where place = 4", "the objects are not those|place 4"),
     "an entry removed": ("delete from renewed where place = 4", "place 4 is not hashed"),
     "an event": ("update event set facts = '{\"x\": 1}' where seq = 3", "the object at place 2"),
-    "a content": ("update content_data set wrapped = wrapped || '\\x00'", "Corrupt"),
+    "a content": ("update content_data set wrapped = wrapped || '\\x00'", "the object at place 0"),
     "a value": ("update renewal set value = value || ' '", "cannot be read"),
     "a token": ("update renewal set token = set_byte(token, length(token) - 9, 0)", "its own stamp does not hold"),
     "a stamp": ("update stamp set token = (select token from renewal)", "the stamps are not those"),
@@ -211,17 +211,11 @@ TAMPERING = {
 async def test_what_a_superuser_changes_is_found_and_named(ground: Ground, what: str) -> None:
     import re
 
-    from gateway.errors import Corrupt
-
     statement, says = TAMPERING[what]
     await ground.add("F-1")
     assert await ground.run("sha512") is not None
     assert (await ground.judged()).complaints == ()
     await ground.as_superuser(statement)
-    if says == "Corrupt":
-        with pytest.raises(Corrupt):
-            await ground.judged()
-        return
     complaints = (await ground.judged()).complaints
     assert any(re.search(says, one) for one in complaints), complaints
 
