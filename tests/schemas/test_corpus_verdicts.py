@@ -146,3 +146,14 @@ def test_the_exceptions_are_still_exceptions() -> None:
     for row in _manifest():
         if row["path"] in EXCEPTIONS:
             assert not _agrees(judge((CORPUS / row["path"]).read_bytes()), row), row["path"]
+
+
+def test_status_messages_get_the_oracles_verdict_for_the_same_rules() -> None:
+    judged, differing = 0, []
+    for row, data in _documents("cdar"):
+        report = judge(data)
+        judged += 1
+        if str(report.verdict) != row["label"] or _fatal(report) != set(row["oracle"]["failed"]):
+            differing.append((row["path"], str(report.verdict), sorted(_fatal(report))))
+    assert differing == []
+    assert judged == 63
