@@ -6,7 +6,7 @@
   those whose id starts with BR-. The others restrict what Factur-X restricts, which that profile never promised.
   Warnings are kept either way.
 - An assertion without a flag is fatal, as the platforms take it. CEN's edition for CII only warns by some of them
-  (CII-SR-465, -466, -470): what is done about that, `schemas.known_wrong` says.
+  (CII-SR-465, -466): what is done about that, `schemas.known_wrong` says. CII-SR-470 is fatal in both.
 """
 
 from __future__ import annotations
