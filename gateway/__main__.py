@@ -59,6 +59,7 @@ delivers it once, proves it, and follows it until it is paid.
                   estafette build invoice.json -o out.pdf    a Factur-X from JSON, CII or UBL
                   estafette convert --to ubl invoice.pdf     CII, UBL, Factur-X, JSON, without loss
                   estafette explain BR-CO-15                 what a rule means
+                  estafette rules list                       which editions of the official rules judge
                   estafette inspect invoice.pdf              what it is, and whether page and XML agree
   the gateway     estafette demo                     four invoices through a gateway and a simulated platform
                   estafette serve                    the gateway, with its own PostgreSQL in ./estafette-data
