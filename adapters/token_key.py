@@ -93,7 +93,12 @@ class TokenKey:
         import pkcs11
 
         if self._session is None:
-            token = pkcs11.lib(self._settings.module).get_token(token_label=self._settings.token)
+            module = pkcs11.lib(self._settings.module)
+            try:
+                token = module.get_token(token_label=self._settings.token)
+            except pkcs11.NoSuchToken:  # it may have been put in since the module looked
+                module.reinitialize()
+                token = module.get_token(token_label=self._settings.token)
             self._session = token.open(user_pin=read_secret(self._settings.pin_file))
         return self._session
 

@@ -70,14 +70,10 @@ def complete(room: Room, chain: tuple[x509.Certificate, ...], signature: bytes, 
     """The sealed document: level B-B, or B-T with a token over the signature. Raises NotSealed, NoTimestamp."""
     if token is not None and token.digest != sha256(signature).digest():
         raise NoTimestamp("the timestamp is of another seal")
-    signer = _signer(chain, signature)
+    signer = _signer(chain, signature, token)
     attributes = cms.CMSAttributes.load(room.signed)
     message = run(signer.async_sign_prescribed_attributes("sha256", attributes))
-    if token is not None:
-        message["content"]["signer_infos"][0]["unsigned_attrs"] = cms.CMSAttributes(
-            [cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [cms.ContentInfo.load(token.der)]})]
-        )
-    return _filled(room, message.dump(force=True))
+    return _filled(room, message.dump())
 
 
 def seal(pdf: bytes, key: PrivateKey, *, at: datetime, reason: str) -> bytes:
@@ -185,10 +181,25 @@ def _room(prepared: PreparedByteRangeDigest, out: Any, signed: bytes) -> Room:
     return Room(data, prepared.reserved_region_start, prepared.reserved_region_end, signed)
 
 
-def _signer(chain: tuple[x509.Certificate, ...], signature: bytes | None = None) -> ExternalSigner:
+class _Signer(ExternalSigner):
+    """Puts a signature and a timestamp into their places, both made elsewhere."""
+
+    token: Token | None = None
+
+    async def unsigned_attrs(self, *arguments: Any, **more: Any) -> cms.CMSAttributes | None:
+        """The timestamp."""
+        if self.token is None:
+            return None
+        stamp = {"type": "signature_time_stamp_token", "values": [cms.ContentInfo.load(self.token.der)]}
+        return cms.CMSAttributes([cms.CMSAttribute(stamp)])
+
+
+def _signer(chain: tuple[x509.Certificate, ...], signature: bytes | None = None, token: Token | None = None) -> _Signer:
     store = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # the library brings no types
     store.register_multiple(chain[1:])
-    return ExternalSigner(chain[0], store, signature_value=signature)
+    signer = _Signer(chain[0], store, signature_value=signature)
+    signer.token = token
+    return signer
 
 
 def _filled(room: Room, der: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """`make conformance-seals`: holds sealed documents of every form, level and kind of key against other implementations.
 
-DSS, the validator of the European Commission (by Maven), judges all of it; xmlsec1 the XML, pdfsig the PDFs, and veraPDF
-whether a sealed PDF is still the PDF/A that it was. Each must refuse a spoiled document first: a judge that passes
+DSS, the validator of the European Commission (by Maven), judges all of it; xmlsec1 the XML, pdfsig the PDFs, and
+veraPDF whether a sealed PDF is still the PDF/A that it was. Each must refuse a spoiled document first: a judge that passes
 everything judges nothing. Where Debian's packages are missing and may be installed, they are. It ends with 0 when every
 judge passed everything, with 1 when one did not, and with 2 when nothing failed but a judge could not be asked.
 """
