@@ -10,7 +10,6 @@ last month, as a renewal without them is worth more than none.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from gateway.store.custody import Stamp
 from gateway.store.pool import Connection, Pool
 from gateway.store.tree import Signed
 from signing import evidence, revocation, timestamp
+from signing.chain import canonical
 from signing.evidence import HASHES, Covered, Judged, Renewal
 from signing.revocation import NoEvidence, Signers
 from signing.timestamp import NoTimestamp, Token
@@ -123,25 +123,28 @@ def _copy(folder: Path, one: Renewal) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"renewal-{one.number:06}.json"
     new = path.with_suffix(".new")
-    new.write_text(json.dumps({"value": one.value.decode(), "token": one.token.hex()}), encoding="utf-8")
+    new.write_bytes(_written(one))
     new.replace(path)
+
+
+def _written(one: Renewal) -> bytes:
+    """The one form of a copy."""
+    return canonical({"value": one.value.decode(), "token": one.token.hex()})
 
 
 def _outside(folder: Path, chain: Sequence[Renewal]) -> list[str]:
     """What is wrong with the chain as the copies outside tell it: a renewal that is another, or not there any more."""
     complaints = []
+    known = {f"renewal-{one.number:06}.json": one for one in chain}
     for path in sorted(folder.glob("renewal-*.json")):
+        one = known.get(path.name)
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            kept = (told["value"].encode(), bytes.fromhex(told["token"]))
-            number = int(path.stem.removeprefix("renewal-"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
-            complaints.append(f"the copy {path.name} cannot be read: {type(wrong).__name__}")
-            continue
-        if not 0 < number <= len(chain):
-            complaints.append(f"the copy {path.name} tells of renewal {number}, which is not there any more")
-        elif (chain[number - 1].value, chain[number - 1].token) != kept:
-            complaints.append(f"renewal {number} is not the one of the copy {path.name}")
+            if one is None:
+                complaints.append(f"the copy {path.name} tells of a renewal that is not there any more")
+            elif path.read_bytes() != _written(one):
+                complaints.append(f"renewal {one.number} is not the one of the copy {path.name}")
+        except (OSError, UnicodeDecodeError) as wrong:
+            complaints.append(f"the copy {path.name} cannot be compared: {type(wrong).__name__}")
     return complaints
 
 
