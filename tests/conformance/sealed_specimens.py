@@ -14,11 +14,11 @@ from signing.keys import PrivateKey
 from signing.trust import Evidence
 from tests.conformance.specimens import specimens
 from tests.signing.authority import Published, person
-from tests.signing.sealed import seal_pdf, seal_xml
+from tests.signing.sealed import seal_json, seal_pdf, seal_xml
 from tests.signing.test_long_term import known
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-LEVELS = {"PAdES": ("B-B", "B-T", "B-LT", "B-LTA"), "XAdES": ("B-B", "B-T", "B-LT")}
+LEVELS = {"PAdES": ("B-B", "B-T", "B-LT", "B-LTA"), "XAdES": ("B-B", "B-T", "B-LT"), "JAdES": ("B-B", "B-T")}
 KINDS = {
     "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
@@ -32,7 +32,7 @@ class Sealed:
 
     name: str
     form: str
-    """PAdES or XAdES."""
+    """PAdES, XAdES or JAdES."""
     level: str
     data: bytes
     beside: bytes | None
@@ -55,6 +55,8 @@ def sealed(pdfs: int, start: int) -> Iterator[Sealed]:
                 flavour = next((one for one in page.flavours if one.startswith("3")), "")
                 yield Sealed(f"{page.name}-{kind}-{level}.pdf", "PAdES", level, data, None, flavour, people)
         yield from _xml(kind, key, evidence, people)
+        if kind != "P-384":  # ES384 wants a digest that the key port does not sign
+            yield from _json(kind, key, people)
 
 
 def _xml(kind: str, key: PrivateKey, evidence: Evidence, people: Published) -> Iterator[Sealed]:
@@ -65,6 +67,13 @@ def _xml(kind: str, key: PrivateKey, evidence: Evidence, people: Published) -> I
             made = seal_xml(data, level, key, evidence=evidence, name="original.xml", stamper=people.stamper)
             beside = data if path.parent.name == "cii" else None
             yield Sealed(name, "XAdES", level, made, beside, "", people)
+
+
+def _json(kind: str, key: PrivateKey, people: Published) -> Iterator[Sealed]:
+    for path in sorted(SAMPLES.glob("json/*.json")):
+        for level in LEVELS["JAdES"]:
+            made = seal_json(path.read_bytes(), level, key, stamper=people.stamper)
+            yield Sealed(f"json-{path.stem}-{kind}-{level}.json", "JAdES", level, made, None, "", people)
 
 
 def publish(people: Published, folder: Path) -> None:

@@ -1,9 +1,10 @@
 """`make conformance-seals`: holds sealed documents of every form, level and kind of key against other implementations.
 
 DSS, the validator of the European Commission (by Maven), judges all of it; xmlsec1 the XML, pdfsig the PDFs, and
-veraPDF whether a sealed PDF is still the PDF/A that it was. Each must refuse a spoiled document first: a judge that passes
-everything judges nothing. Where Debian's packages are missing and may be installed, they are. It ends with 0 when every
-judge passed everything, with 1 when one did not, and with 2 when nothing failed but a judge could not be asked.
+veraPDF whether a sealed PDF is still the PDF/A that it was. Each must refuse a spoiled document first: a judge that
+passes everything judges nothing. Where Debian's packages are missing and may be installed, they are. It ends with 0
+when every judge passed everything, with 1 when one did not, and with 2 when nothing failed but a judge could not be
+asked.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ PROFILES = {
     "PAdES": {"B-B": "PAdES-BASELINE-B", "B-T": "PAdES-BASELINE-T", "B-LT": "PAdES-BASELINE-LT",
               "B-LTA": "PAdES-BASELINE-LTA"},
     "XAdES": {"B-B": "XAdES-BASELINE-B", "B-T": "XAdES-BASELINE-T", "B-LT": "XAdES-BASELINE-LT"},
+    "JAdES": {"B-B": "JAdES-BASELINE-B", "B-T": "JAdES-BASELINE-T"},
 }  # fmt: skip
 """What DSS calls our levels."""
 
@@ -51,9 +53,11 @@ def main(arguments: Sequence[str]) -> int:
         made = list(_written(sealed(options.pdfs, options.seed), folder))
         pdfs = [one for one in made if one[0].form == "PAdES"]
         xmls = [one for one in made if one[0].form == "XAdES"]
+        jsons = [one for one in made if one[0].form == "JAdES"]
         tallies = [
             asked("DSS, PAdES", pdfs, _dss, lambda: judges.install(DSS)),
             asked("DSS, XAdES", xmls, _dss, lambda: judges.install(DSS)),
+            asked("DSS, JAdES", jsons, _dss, lambda: judges.install(DSS)),
             asked("pdfsig, PAdES", pdfs, _pdfsig, lambda: _needs("pdfsig")),
             asked("xmlsec1, XAdES", xmls, _xmlsec, lambda: _needs("xmlsec1")),
             asked("veraPDF, sealed PDF/A", [one for one in pdfs if one[0].flavour], _vera, _vera_there, control=False),
@@ -119,7 +123,7 @@ def _spoiled(data: bytes) -> bytes:
     if data.startswith(b"%PDF"):
         at = data.index(b"stream") + 20
         return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-    for word in (b"<cbc:ID>", b"<ds:DigestValue>"):
+    for word in (b"<cbc:ID>", b"<ds:DigestValue>", b'"payload":"'):
         if word in data:
             at = data.index(word) + len(word)
             return data[:at] + (b"A" if data[at : at + 1] != b"A" else b"B") + data[at + 1 :]

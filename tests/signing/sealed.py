@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from signing import pdf, revocation, timestamp, xml
+from signing import json_seal, pdf, revocation, timestamp, xml
 from signing.keys import PrivateKey
 from signing.timestamp import Token
 from signing.trust import NO_EVIDENCE, Evidence
@@ -74,3 +74,21 @@ def seal_xml(
         return xml.complete(room, key.chain, signature, stamp)
     evidence = evidence + Evidence(tuple(one.dump() for one in key.chain)) + certificates(stamp)
     return xml.complete(room, key.chain, signature, stamp, evidence)
+
+
+def seal_json(
+    data: bytes,
+    level: str = "B-B",
+    key: PrivateKey | None = None,
+    *,
+    at: datetime = NOW,
+    stamper: Person | None = None,
+) -> bytes:
+    """The evidence in its seal, at B-B or B-T."""
+    key = key or authority.seal_key()
+    room = json_seal.prepare(data, key.chain, at=at)
+    signature = key.sign(room.digest)
+    if level == "B-B":
+        return json_seal.complete(room, key.chain, signature)
+    stamp = token(json_seal.imprint(key.chain, signature), at + timedelta(seconds=3), stamper)
+    return json_seal.complete(room, key.chain, signature, stamp)
