@@ -40,7 +40,7 @@ from tests.conformance.rules import (
 from tests.schemas.mutants import Mutant, mutants
 
 MUTANTS = FROZEN / "mutants"
-EACH = {CII: 9, UBL: 8, CDAR: 25, FLUX10: 500}
+EACH = {CII: 6, UBL: 6, CDAR: 25, FLUX10: 500}
 """Mutants of each document."""
 LARGEST = 60_000
 """Bytes of a document that has mutants."""
