@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.api import archive_query, queries, shapes
+from gateway.api import access, archive_query, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.keys import RESOURCES
 from gateway.export.table import kind_of
@@ -16,7 +16,7 @@ from gateway.store.archive_reads import Read
 from gateway.store.identifiers import new_id
 from signing.chain import instant
 
-PARAMETERS = (*archive_query.CRITERIA, "sort", "order", "cursor", "limit", "count", "reason")
+PARAMETERS = (*archive_query.CRITERIA, "sort", "order", "cursor", "limit", "count", *access.PARAMETERS)
 
 
 async def search(request: web.Request) -> web.Response:
@@ -34,7 +34,7 @@ async def search(request: web.Request) -> web.Response:
         shown = [document for document in page.documents if document.account_id == account_id]
         read = Read(
             new_id(now), now, caller.public_id, archive_reads.SEARCH, asked.told, len(shown), page.cursor is None,
-            asked.reason,
+            asked.reason, asked.reference,
         )  # fmt: skip
         await archive_reads.record(connection, account_id, read)
     members: dict[str, Any] = {"documents": [shape(document) for document in shown], "cursor": page.cursor}
@@ -63,6 +63,7 @@ def read_shape(read: Read) -> dict[str, Any]:
         "found": read.found,
         "whole": read.whole,
         "reason": read.reason,
+        "reference": read.reference,
     }
 
 

@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from gateway.api import queries
+from gateway.api.access import REASONS
 from gateway.errors import Unanswerable
 from gateway.lifecycle import Stage
 from gateway.sought import BUYER, SELLER, identifier, reference, words
 from gateway.store import archive
 from gateway.store.archive import GROUPS, SPREAD_LIMIT, Order, Sort, Wanted
+from gateway.store.holds import REFERENCE
 from gateway.store.pool import Connection
 from schemas.finding import Finding, Severity
 from schemas.invoice import CREDIT_NOTE_TYPES
@@ -24,14 +26,13 @@ T = TypeVar("T")
 
 CRITERIA = (
     "issued_from", "issued_to", "accepted_from", "accepted_until", "party", "seller", "buyer", "number",
-    "number_prefix", "reference", "text", "amount_min", "amount_max", "currency", "stage", "status", "halted",
+    "number_prefix", "refers_to", "text", "amount_min", "amount_max", "currency", "stage", "status", "halted",
     "direction", "kind", "type_code", "participant",
 )  # fmt: skip
 """The parameters that choose documents; all that are given must hold."""
 
 KINDS = ("invoice", "credit_note")
 DIRECTIONS = ("outbound", "inbound")
-LONGEST_REASON = 500
 LONGEST = 200
 
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
@@ -53,6 +54,9 @@ class Asked:
     """Of each group of terms that only begin so, the beginnings."""
     order: Order
     reason: str
+    """One of REASONS; empty: none is given."""
+    reference: str
+    """A case's number."""
     told: Mapping[str, str]
     """The parameters as they were given, for the record of who read what."""
 
@@ -93,7 +97,7 @@ class _Reader:
         return self.take(name, lambda text: _matching(pattern, text), expected)
 
 
-def read(given: Mapping[str, str], *, reason: str | None = None) -> Asked:
+def read(given: Mapping[str, str]) -> Asked:
     """The query in the parameters; names not its own are passed over. Raises Unanswerable with every fault."""
     it = _Reader(given)
     wanted = replace(_plain(it), **_codes(it), **_amounts(it, given))
@@ -103,13 +107,12 @@ def read(given: Mapping[str, str], *, reason: str | None = None) -> Asked:
         it.fault("text", says, "fewer words")
     descending = (it.one_of("order", ("desc", "asc")) or "desc") == "desc"
     sort = Sort(it.one_of("sort", tuple(Sort)) or Sort.ISSUED)
-    why = given.get("reason", "") if reason is None else reason
-    if len(why) > LONGEST_REASON or not why.isprintable():
-        it.fault("reason", "The reason is too long or cannot be printed.", f"at most {LONGEST_REASON} characters")
+    why = it.one_of("reason", REASONS) or ""
+    case = it.like("reference", REFERENCE, "a case's number: letters, digits, dots, dashes, underscores, slashes") or ""
     if it.faults:
         raise Unanswerable("the query cannot be answered as it is asked", it.faults)
     told = {name: given[name] for name in (*CRITERIA, "sort", "order") if name in given}
-    return Asked(replace(wanted, groups=groups), beginnings, Order(sort, descending), why.strip(), told)
+    return Asked(replace(wanted, groups=groups), beginnings, Order(sort, descending), why, case, told)
 
 
 async def spread(connection: Connection, account_id: UUID, asked: Asked) -> Wanted:
@@ -185,11 +188,11 @@ def _terms(it: _Reader) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, .
     for name, roles in (("party", (SELLER, BUYER)), ("seller", (SELLER,)), ("buyer", (BUYER,))):
         text = it.take(name, str, "a name or an identifier")
         if text is not None:
-            found = _party(text, roles)
-            groups += found
-            if not found:
+            meant = _party(text, roles)
+            groups += meant
+            if not meant:
                 it.fault(name, "There is no word in it.", "a name or an identifier")
-    named = it.take("reference", str, "a number of an order, despatch advice, contract or earlier invoice")
+    named = it.take("refers_to", str, "a number of an order, despatch advice, contract or earlier invoice")
     if named is not None:
         groups.append((reference(named),))
     for token in (it.take("text", str, "words") or "").split():

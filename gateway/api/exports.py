@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.api import archive_query, queries
+from gateway.api import access, archive_query, queries
 from gateway.api.archive_query import Asked
 from gateway.api.auth import CALLER
 from gateway.api.keys import EXPORTING, RESOURCES
@@ -31,7 +31,7 @@ from schemas.finding import Finding, Severity
 
 log = logging.getLogger(__name__)
 
-PARAMETERS = (*archive_query.CRITERIA, "sort", "order", "reason", "decimal", "bom")
+PARAMETERS = (*archive_query.CRITERIA, "sort", "order", *access.PARAMETERS, "decimal", "bom")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,14 @@ async def _export(request: web.Request, kind: str) -> _Export:
     asked = archive_query.read(request.query)
     if kind != archive_reads.CSV and not asked.reason:
         says = "Documents themselves are given only for a reason, which is recorded."
-        finding = Finding("QUERY", Severity.FATAL, "query", says, path="reason", expected="why they are read")
+        expected = f"one of {', '.join(access.REASONS)}"
+        finding = Finding("QUERY", Severity.FATAL, "query", says, path="reason", expected=expected)
         raise Unanswerable("the export needs a reason", (finding,))
     resources, account_id = request.app[RESOURCES], request[CALLER].account.id
     async with resources.pool.account(account_id) as connection:
         wanted = await archive_query.spread(connection, account_id, asked)
-    what = What(account_id, wanted, asked.order, resources.clock.now(), asked.told)
+    opened = {"by": request[CALLER].public_id, "reason": asked.reason, "reference": asked.reference, "what": kind}
+    what = What(account_id, wanted, asked.order, resources.clock.now(), asked.told, opened)
     return _Export(kind, asked, what, Look(comma=decimal == "comma", bom=bom), Progress())
 
 
@@ -136,7 +138,7 @@ async def _record(request: web.Request, export: _Export, more: Mapping[str, Any]
     now = resources.clock.now()
     read = Read(
         new_id(now), now, caller.public_id, export.kind, {**export.asked.told, **more}, export.progress.documents,
-        export.progress.whole, export.asked.reason,
+        export.progress.whole, export.asked.reason, export.asked.reference,
     )  # fmt: skip
     async with resources.pool.account(caller.account.id) as connection:
         await archive_reads.record(connection, caller.account.id, read)

@@ -79,7 +79,7 @@ async def _search(options: argparse.Namespace, settings: Settings) -> int:
             cursor = page.cursor
             if cursor is None or len(found) >= options.limit:
                 break
-        reading = Reading(archive_reads.SEARCH, asked.told, len(found), cursor is None, asked.reason)
+        reading = Reading(archive_reads.SEARCH, asked.told, len(found), cursor is None, asked)
         await criteria.record(pool, account.id, reading, clock.now())
     for one in found:
         if options.format == "json":
@@ -134,7 +134,7 @@ def _line(one: Found) -> str:
 
 def _read_line(read: Read) -> str:
     query = " ".join(f"{name}={value}" for name, value in read.query.items())
-    why = f"  “{read.reason}”" if read.reason else ""
+    why = f"  {read.reason} {read.reference}" if read.reason else ""
     return (
         f"{instant(read.at)}  {read.who}  {read.what}  {read.found} documents{'' if read.whole else ' +'}  {query}{why}"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.api import archive_query
+from gateway.api.access import PARAMETERS, REASONS
 from gateway.api.archive_query import CRITERIA, Asked
 from gateway.commands.files import Unusable
 from gateway.commands.terminal import Told
@@ -33,7 +34,7 @@ class Reading:
     query: Mapping[str, Any]
     found: int
     whole: bool
-    reason: str
+    asked: Asked
 
 
 def add(it: argparse.ArgumentParser) -> None:
@@ -45,16 +46,16 @@ def add(it: argparse.ArgumentParser) -> None:
         group.add_argument(*flags, dest=name, metavar="X")
     group.add_argument("--sort", metavar="X", help="issued (by default) or accepted")
     group.add_argument("--order", metavar="X", help="desc (by default) or asc")
-    it.add_argument("--reason", default="", help="why the archive is read; recorded")
+    it.add_argument("--reason", choices=REASONS, help="why the archive is read; recorded")
+    it.add_argument("--reference", help="a case's number, recorded with the reason; no person's name")
 
 
 def read(options: argparse.Namespace) -> Asked:
     """What is asked for. Raises Unusable with every fault."""
-    given = {
-        name: getattr(options, name) for name in (*CRITERIA, "sort", "order") if getattr(options, name) is not None
-    }
+    names = (*CRITERIA, "sort", "order", *PARAMETERS)
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     try:
-        return archive_query.read(given, reason=options.reason)
+        return archive_query.read(given)
     except Unanswerable as unanswerable:
         raise unusable(unanswerable) from unanswerable
 
@@ -83,9 +84,17 @@ async def account(pool: Pool, given: str | None) -> Account:
     )
 
 
+def who() -> str:
+    """Who works at this machine, as records of readings name them."""
+    return f"operator:{getpass.getuser()}"
+
+
 async def record(pool: Pool, account_id: UUID, reading: Reading, now: datetime) -> None:
     """Write down who read, as whoever works at this machine."""
-    who = f"operator:{getpass.getuser()}"
-    read_ = Read(new_id(now), now, who, reading.what, reading.query, reading.found, reading.whole, reading.reason)
+    asked = reading.asked
+    read_ = Read(
+        new_id(now), now, who(), reading.what, reading.query, reading.found, reading.whole, asked.reason,
+        asked.reference,
+    )  # fmt: skip
     async with pool.account(account_id) as connection:
         await archive_reads.record(connection, account_id, read_)

@@ -34,8 +34,8 @@ EXAMPLES = """\
 examples:
   estafette export --from 2026-01-01 --to 2026-12-31 -o 2026.csv
   estafette export --party 732829320 --kind credit_note --decimal comma --bom -o avoirs.csv
-  estafette export --text "table chêne" --reason "claim 4711" -o documents.zip
-  estafette export --tax-audit --from 2026-01-01 --to 2026-12-31 --reason "contrôle fiscal 2026" -o audit.zip
+  estafette export --text "table chêne" --reason dispute --reference 4711 -o documents.zip
+  estafette export --tax-audit --from 2026-01-01 --to 2026-12-31 --reason tax_audit -o audit.zip
 
 Documents themselves (ZIP) are given for a reason only; it is recorded, and the account sees it (/v1/archive/reads).
 Exit code 0: all of it is there, checked. 1: something could not be given; the file names it. 2: it could not be done.
@@ -100,9 +100,10 @@ async def _export(options: argparse.Namespace, settings: Settings, kind: str, pa
                 wanted = await archive_query.spread(connection, account.id, asked)
         except Unanswerable as unanswerable:
             raise criteria.unusable(unanswerable) from unanswerable
-        what = What(account.id, wanted, asked.order, clock.now(), asked.told)
+        opened = {"by": criteria.who(), "reason": asked.reason, "reference": asked.reference, "what": kind}
+        what = What(account.id, wanted, asked.order, clock.now(), asked.told, opened)
         progress = Progress()
-        begun = Reading(kind, {**asked.told, "export": "begins"}, 0, False, asked.reason)
+        begun = Reading(kind, {**asked.told, "export": "begins"}, 0, False, asked)
         await criteria.record(pool, account.id, begun, clock.now())
         try:
             async with aclosing(_parts(gateway, options, kind, what, progress)) as parts:
@@ -110,7 +111,7 @@ async def _export(options: argparse.Namespace, settings: Settings, kind: str, pa
         finally:
             ended = "ends" if progress.ended else "broke off"
             query = {**asked.told, "export": ended, **({"manifest": progress.manifest} if progress.manifest else {})}
-            said = Reading(kind, query, progress.documents, progress.whole, asked.reason)
+            said = Reading(kind, query, progress.documents, progress.whole, asked)
             await asyncio.shield(criteria.record(pool, account.id, said, clock.now()))
     checked = await asyncio.to_thread(_checked, kind, path)
     return _Made(progress, checked)

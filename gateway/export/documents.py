@@ -13,8 +13,9 @@ from gateway.export import table
 from gateway.export.packing import Packer, json_line, name_of, spare
 from gateway.export.table import COLUMNS, FILE_COLUMNS, Look
 from gateway.lifecycle import Role
+from gateway.periods import active_until
 from gateway.resources import Resources
-from gateway.store import archive, documents
+from gateway.store import archive, documents, retention
 from gateway.store.archive import Found, Order, Wanted
 from gateway.store.documents import ContentReference
 from signing.chain import instant
@@ -43,6 +44,8 @@ class What:
     """Documents that are accepted later are not in it."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """The query as it was asked."""
+    opened: Mapping[str, str] = field(default_factory=dict)
+    """Who opens the documents, and why; becomes an event of those in the restricted archive."""
 
 
 @dataclass(slots=True)
@@ -109,7 +112,7 @@ async def as_zip(resources: Resources, what: What, look: Look, progress: Progres
             members.write(index_head(what))
             async for page in limited(every(resources, what), progress):
                 for document in page:
-                    file, data = await original(resources, document)
+                    file, data = await original(resources, what, document)
                     if data is not None:
                         yield await packer.add(file.name, data, file.media_type)
                     rows.write(table.document_row(document, look, *file))
@@ -142,17 +145,21 @@ async def limited(pages: AsyncIterator[tuple[Found, ...]], progress: Progress) -
         yield page
 
 
-async def original(resources: Resources, document: Found) -> tuple[File, bytes | None]:
-    """What stands for a document, or why nothing does."""
+async def original(resources: Resources, what: What, document: Found) -> tuple[File, bytes | None]:
+    """What stands for a document, or why nothing does; that it was opened in the restricted archive is written down."""
     if document.erased_at is not None:
         return _none(f"{ENDED}; erased {instant(document.erased_at)}"), None
     try:
         async with resources.pool.account(document.account_id) as connection:
-            references = (await documents.get(connection, document.id)).contents
-            chosen = _chosen(references)
+            whole = await documents.get(connection, document.id)
+            chosen = _chosen(whole.contents)
             if chosen is None:
                 return _none("nothing is kept of it"), None
             data = await documents.read(connection, chosen.sha256)
+            active = active_until(whole.updated_at, await retention.policy(connection))
+            if what.at > active and await retention.ended(connection, document.id):
+                now = resources.clock.now()
+                await retention.note_reading(connection, document.account_id, document.id, what.opened, now)
     except Gone:
         return _none(ENDED), None
     except (Corrupt, NotFound) as damaged:

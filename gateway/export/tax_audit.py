@@ -109,7 +109,7 @@ class _Waiting:
 async def _document(
     resources: Resources, packer: Packer, it: _Waiting, document: Found, chain: Trail
 ) -> AsyncIterator[bytes]:
-    file, data = await original(resources, document)
+    file, data = await original(resources, it.what, document)
     if data is not None:
         yield await packer.add(file.name, data, file.media_type)
     else:

@@ -38,7 +38,7 @@ WINDOWS = (400, 1_500, 5_000)
 WINDOWS_WITH_STATE = (400, 1_000, 3_000)
 """The same where the document's own row must be asked, too."""
 
-COUNT_LIMIT = 4_000
+COUNT_LIMIT = 5_000
 """Documents looked at to count."""
 
 GROUPS = 8
@@ -174,7 +174,8 @@ async def count(connection: Connection, account_id: UUID, wanted: Wanted, order:
     row = await connection.fetchrow(
         f"""
         select count(*) filter (where fits) as fitting, count(*) as looked_at
-        from (select {_FITS} as fits from archive_index i where {_AFTER[order][0]} limit $29) as seen
+        from (select {_FITS} as fits from archive_index i where {_AFTER[order][0]}
+              order by {_AFTER[order][1]} limit $29) as seen
         """,  # noqa: S608
         *_parameters(asked),
         *_stretch(asked, _start(order)),

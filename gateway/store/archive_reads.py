@@ -36,15 +36,18 @@ class Read:
     whole: bool
     """Whether that was all; an export that broke off, or a page that others follow, is not."""
     reason: str
-    """Why, as whoever asked says; may be empty."""
+    """Why, one of `gateway.api.access.REASONS`; empty: none was given."""
+    reference: str = ""
+    """A case's number."""
 
 
 async def record(connection: Connection, account_id: UUID, read: Read) -> None:
     """Write a reading down, inside the transaction that answers it."""
     await connection.execute(
         """
-        insert into archive_read (account_id, read_id, at, who, what, query, found, whole, reason)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        insert into archive_read (account_id, read_id, at, who, what, query, found, whole, reason,
+                                  reference)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         """,
         account_id,
         read.id,
@@ -55,6 +58,7 @@ async def record(connection: Connection, account_id: UUID, read: Read) -> None:
         read.found,
         read.whole,
         read.reason,
+        read.reference,
     )
 
 
@@ -62,7 +66,7 @@ async def page(connection: Connection, after: str | None, limit: int) -> tuple[t
     """Readings of the account, newest first, and the cursor of the next page (None at the end). Raises Malformed."""
     rows = await connection.fetch(
         """
-        select read_id as id, at, who, what, query, found, whole, reason from archive_read
+        select read_id as id, at, who, what, query, found, whole, reason, reference from archive_read
         where ($1::uuid is null or read_id < $1) order by read_id desc limit $2
         """,
         None if after is None else _read_cursor(after),

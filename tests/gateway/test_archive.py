@@ -247,7 +247,13 @@ async def test_a_tombstone_erases_what_the_index_says(pool: Pool) -> None:
         left = await connection.fetch("select term, document_id from archive_term")
         await archive_index.enter(connection, gone, Sought("Nom", terms=("table",)))
         assert await archive_index.outdated(connection, UUID(int=0), 10) == []
-    assert (row["total"], row["currency"], row["seller_name"], row["terms"], row["refers_to"]) == (None, None, "", [], {})
+    assert (row["total"], row["currency"], row["seller_name"], row["terms"], row["refers_to"]) == (
+        None,
+        None,
+        "",
+        [],
+        {},
+    )
     assert [(one["term"], one["document_id"]) for one in left] == [("table", stays)]
     assert [one.id for one in await everything(pool, account, Wanted(groups=(("table",),)), Order())] == [stays]
     (tombstone,) = await everything(pool, account, Wanted(number="F-1"), Order())
@@ -324,7 +330,7 @@ async def test_the_application_never_changes_who_read(pool: Pool) -> None:
     account = await open_account(pool)
     async with pool.account(account.id) as connection:
         await connection.execute(
-            "insert into archive_read values ($1, $2, $3, 'estk_1', 'search', '{}', 1, true, '')",
+            "insert into archive_read values ($1, $2, $3, 'estk_1', 'search', '{}', 1, true, '', '')",
             account.id, new_id(NOON), NOON,
         )  # fmt: skip
     for change in ("update archive_read set found = 2", "delete from archive_read"):

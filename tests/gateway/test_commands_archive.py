@@ -72,7 +72,7 @@ def test_documents_are_found(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert sorted(str(one["number"]) for one in json_lines(capsys.readouterr().out)) == list(NUMBERS)
     assert main(["archive", "search", *mine, "--limit", "2"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
-    assert main(["archive", "search", *mine, "--number", "none", "--reason", "to see"]) == 1
+    assert main(["archive", "search", *mine, "--number", "none", "--reason", "court", "--reference", "24/117"]) == 1
     assert main(["archive", "search", "--account", "100000116"]) == 1
     assert main(["archive", "search"]) == 2
     assert "--account" in capsys.readouterr().err
@@ -83,7 +83,7 @@ def test_documents_are_found(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["archive", "reads", *mine, "--format", "json"]) == 0
     reads = json_lines(capsys.readouterr().out)
     assert [one["found"] for one in reads] == [0, 2, 3]
-    assert reads[0]["reason"] == "to see"
+    assert (reads[0]["reason"], reads[0]["reference"]) == ("court", "24/117")
     assert all(str(one["who"]).startswith("operator:") for one in reads)
 
 
@@ -117,7 +117,7 @@ def test_a_table_is_written_whole_or_not_at_all(data: Path, tmp_path: Path, caps
 
 def test_a_tax_audit_checks_itself_anywhere(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "audit.zip"
-    arguments = ["export", "--account", "100000108", "--tax-audit", "--reason", "contrôle", "-o", str(place)]
+    arguments = ["export", "--account", "100000108", "--tax-audit", "--reason", "tax_audit", "-o", str(place)]
     assert main([*arguments, "--from", "2000-01-01", "--to", "2099-12-31"]) == 0
     assert "3 documents" in capsys.readouterr().out
     with zipfile.ZipFile(place) as archive:

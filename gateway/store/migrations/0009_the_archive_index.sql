@@ -49,7 +49,8 @@ create table archive_read (
     query       jsonb not null,                 -- what was asked for
     found       bigint not null,                -- documents shown
     whole       boolean not null,               -- false: it broke off, or there was more on further pages
-    reason      text not null,                  -- why, as whoever asked says; may be empty
+    reason      text not null check (reason in ('', 'accounting', 'tax_audit', 'dispute', 'court', 'data_subject', 'other')),
+    reference   text not null check (reference ~ '^[A-Za-z0-9._/-]{0,60}$'),  -- a case's number; no person's name
     primary key (account_id, read_id)
 );
 

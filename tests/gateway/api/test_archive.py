@@ -55,7 +55,7 @@ async def test_a_document_is_found_by_what_it_says(api: Api) -> None:
         (("text", "OEUF or"),): ["A-2"],
         (("text", "soci*"), ("party", "oeuf")): ["A-2"],
         (("text", "zzz*"),): [],
-        (("reference", "cmd-2026-7"),): ["A-1"],
+        (("refers_to", "cmd-2026-7"),): ["A-1"],
         (("issued_from", "2026-10-02"), ("issued_to", "2026-10-02")): ["B-1"],
         (("accepted_from", "2026-11-24"), ("accepted_until", "2026-11-25")): [*everything, "None"],
         (("accepted_from", "2026-11-25"),): [],
@@ -114,7 +114,7 @@ async def test_pages_and_counts(api: Api, clock: SettableClock) -> None:
         ({"text": "a b c d e f g h i"}, ["text"]),
         ({"text": "… a*"}, ["text", "text"]),
         ({"party": "--", "number": ""}, ["number", "party"]),
-        ({"reason": "x" * 501}, ["reason"]),
+        ({"reason": "curiosity", "reference": "Madame Martin"}, ["reason", "reference"]),
     ],
 )  # fmt: skip
 async def test_every_fault_of_a_query_is_told(api: Api, query: dict[str, str], wrong: list[str]) -> None:
@@ -147,7 +147,7 @@ async def test_each_read_is_recorded_with_its_reason(api: Api, clock: SettableCl
     headers, inspector = await api.key(account), await api.key(account, Scope.ARCHIVE)
     for number in range(3):
         await kept(api, headers, f"F-{number}")
-    query = {"text": "nothing", "reason": " an order of 24 November "}
+    query = {"text": "nothing", "reason": "court", "reference": "24/117"}
     await answered(await api.client.get("/v1/archive", headers=inspector, params=query), 200)
     clock.advance(timedelta(seconds=1))
     page = await answered(await api.client.get("/v1/archive?limit=2", headers=headers), 200)
@@ -159,7 +159,7 @@ async def test_each_read_is_recorded_with_its_reason(api: Api, clock: SettableCl
     assert (newest["who"], newest["found"], newest["whole"], newest["reason"]) == (public["owner"], 2, False, "")
     assert (oldest["who"], oldest["found"], oldest["whole"]) == (public["inspector"], 0, True)
     assert oldest["query"] == {"text": "nothing"}
-    assert oldest["reason"] == "an order of 24 November"
+    assert (oldest["reason"], oldest["reference"]) == ("court", "24/117")
     first = await answered(await api.client.get("/v1/archive/reads?limit=1", headers=headers), 200)
     second = await answered(
         await api.client.get(f"/v1/archive/reads?limit=1&cursor={first['cursor']}", headers=headers), 200

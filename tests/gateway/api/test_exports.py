@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway import retention
 from gateway.clock import SettableClock
 from gateway.export import documents as exported
 from gateway.export.check import Wrong, check
@@ -24,7 +25,7 @@ from signing.verify import verify
 from tests.gateway.api import test_orders
 from tests.gateway.api.conftest import Api, answered, problem, sample, small
 
-REASON = {"reason": "asked for by the tax office"}
+REASON = {"reason": "tax_audit", "reference": "2026/117"}
 
 
 async def kept(api: Api, headers: dict[str, str], number: str, **more: Any) -> str:
@@ -274,3 +275,35 @@ def test_names_stay_where_they_are_unpacked() -> None:
         assert not set(name) & set('/\\:*?"<>|\x00')
         assert not name.startswith(".")
         assert name.isascii()
+
+
+async def test_what_is_restricted_is_opened_with_an_event_and_what_ended_is_named(
+    api: Api, clock: SettableClock
+) -> None:
+    headers = await api.key(await api.account())
+    refused = (await answered(await api.submit(headers, small("refused")), 202))["id"]
+    await api.worker.drain()
+    clock.advance(timedelta(days=100))
+    index = json.loads(opened(await fetched(api, headers, "documents.zip", **REASON))["index.json"])
+    assert [(one["document"], one["left_out"]) for one in index["documents"]] == [(refused, "")]
+    clock.advance(timedelta(days=300))
+    opened(await fetched(api, headers, "documents.zip", **REASON))
+    told = await answered(await api.client.get(f"/v1/documents/{refused}/events", headers=headers), 200)
+    readings = [event["facts"] for event in told["events"] if event["outcome"] == "read"]
+    assert [(one["what"], one["reason"], one["reference"]) for one in readings] == [("zip", *REASON.values())]
+    clock.advance(timedelta(days=400))
+    assert (await retention.run(api.resources, timedelta(days=35))).announced == 1
+    clock.advance(timedelta(days=31))
+    assert (await retention.run(api.resources, timedelta(days=35))).purged == 1
+    clock.advance(timedelta(seconds=1))
+    for name in ("documents.zip", "tax-audit.zip"):
+        files = opened(await fetched(api, headers, name, **REASON))
+        (one,) = json.loads(files["index.json"])["documents"]
+        assert (one["document"], one["file"]) == (refused, "")
+        assert one["left_out"].startswith("its retention ended")
+        assert not [file for file in files if file.startswith(("documents/", "proofs/"))]
+    assert [line["document"] for line in table(files["left-out.csv"])] == [refused]
+    reads = (await answered(await api.client.get("/v1/archive/reads?limit=1", headers=headers), 200))["reads"]
+    assert reads[0]["whole"] or reads[0]["query"]["export"] == "begins"
+    page = await answered(await api.client.get("/v1/archive", headers=headers), 200, "ArchivePage")
+    assert page["documents"][0]["erased_at"]
