@@ -29,6 +29,7 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from signing.keys import NotSealed, PrivateKey
+from signing.mark import Mark, drawn
 from signing.timestamp import NoTimestamp, Token
 from signing.trust import Evidence, run
 
@@ -58,12 +59,17 @@ class Room:
         return sha256(self.signed).digest()
 
 
-def prepare(pdf: bytes, chain: tuple[x509.Certificate, ...], *, at: datetime, reason: str) -> Room:
+def prepare(
+    pdf: bytes, chain: tuple[x509.Certificate, ...], *, at: datetime, reason: str, mark: Mark | None = None
+) -> Room:
     """Room for a seal of the owner of `chain`; `at` is the sealer's claim of the time. Raises NotSealed.
+
+    `mark`: what is to be seen of it on the first page; None: nothing. A document that bears a seal already gets none,
+    as whoever verifies that seal must not find anything added that is seen.
 
     Runs coroutines of the library, so it is for a worker process.
     """
-    return _guarded(lambda: _prepared(pdf, chain, at, reason))
+    return _guarded(lambda: _prepared(pdf, chain, (at, reason), mark))
 
 
 def complete(room: Room, chain: tuple[x509.Certificate, ...], signature: bytes, token: Token | None = None) -> bytes:
@@ -151,8 +157,9 @@ class _Writer(IncrementalPdfFileWriter):
         """Nothing: PAdES needs no more than PDF 1.7 with the subfilter's name."""
 
 
-def _prepared(pdf: bytes, chain: tuple[x509.Certificate, ...], at: datetime, reason: str) -> Room:
-    writer = _Writer(io.BytesIO(pdf))
+def _prepared(pdf: bytes, chain: tuple[x509.Certificate, ...], said: tuple[datetime, str], mark: Mark | None) -> Room:
+    (at, reason), writer = said, _Writer(io.BytesIO(pdf))
+    seen = mark is not None and not writer.prev.embedded_signatures
     described = PdfSignatureMetadata(
         field_name=_free(writer.prev, FIELD),
         subfilter=SigSeedSubFilter.PADES,
@@ -160,7 +167,7 @@ def _prepared(pdf: bytes, chain: tuple[x509.Certificate, ...], at: datetime, rea
         reason=reason,
     )
     signer = _signer(chain)
-    sealer = _Sealer(described, signer=signer)
+    sealer = _Sealer(described, signer=signer, **(_visible(writer, mark) if seen and mark else {}))
     sealer.at = at
     session = sealer.init_signing_session(writer)
     document = session.prepare_tbs_document(validation_info=None, bytes_reserved=RESERVED)
@@ -174,6 +181,21 @@ def _prepared(pdf: bytes, chain: tuple[x509.Certificate, ...], at: datetime, rea
         )
     )
     return _room(prepared, out, attributes.dump())
+
+
+def _visible(writer: IncrementalPdfFileWriter, mark: Mark) -> dict[str, Any]:
+    """The field on the first page, and its appearance."""
+    made = drawn(mark)
+    page = writer.prev.root["/Pages"]["/Kids"][0]
+    while "/Kids" in page:
+        page = page["/Kids"][0]
+    while "/MediaBox" not in page:
+        page = page["/Parent"]
+    left, _, right, _ = (float(edge) for edge in page["/MediaBox"])
+    field_ = SigFieldSpec(
+        _free(writer.prev, FIELD), on_page=0, box=made.box(right - left), readable_field_name=" ".join(mark.lines)
+    )
+    return {"new_field_spec": field_, "stamp_style": made.style()}
 
 
 def _room(prepared: PreparedByteRangeDigest, out: Any, signed: bytes) -> Room:

@@ -23,8 +23,10 @@ from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Sk
 from gateway.resources import Resources, Sealer, Work, digest
 from gateway.sealing import Chain, Missing, Stamp
 from schemas.finding import Finding, Severity
+from schemas.formats.facturx import lettering
 from signing import keys, pdf, pdf_verdict, revocation, xml, xml_verdict
 from signing.keys import NotSealed
+from signing.mark import Mark
 from signing.revocation import Signers
 from signing.timestamp import NoTimestamp, Token
 from signing.trust import NO_EVIDENCE, Evidence, Trust
@@ -38,6 +40,9 @@ REASONS = {
     "en": "Authenticity of the origin and integrity of the content of the invoice",
 }
 """What the seal says it is for (article 289 VII of the CGI, article 233 of the VAT directive)."""
+
+MARKS = {"fr": "Scellé électroniquement :", "en": "Sealed electronically:", "de": "Elektronisch besiegelt:"}
+"""What a mark that is seen begins with."""
 
 ORIGINAL_NAME = "original.xml"
 """What a seal beside an XML calls it; a name, under which nothing is looked up."""
@@ -154,7 +159,8 @@ async def _pdf(work: Work, means: Means) -> Made:
     compute, chain = means.resources.compute, _der(means.chain)
     original = await work.read(Role.ORIGINAL, means.resources)
     reason = REASONS.get(means.resources.language, REASONS["en"])
-    room = await compute(prepare, original, chain, means.at, reason)
+    mark = _marked(means) if work.account.seal_visible else None
+    room = await compute(prepare, original, chain, (means.at, reason), mark)
     signature = await sealing.signature(means.sealer.key, means.chain[0], room.digest)
     stamp, facts = await _stamped(sha256(signature).digest(), means)
     sealed = await compute(complete, room, chain, signature, stamp.token if stamp else None)
@@ -239,9 +245,17 @@ async def _evidence(stamp: Stamp, means: Means) -> tuple[Evidence | None, dict[s
         raise Missing(f"the data to verify by cannot be had now: {missing}") from missing
 
 
-def prepare(original: bytes, chain: tuple[bytes, ...], at: datetime, reason: str) -> pdf.Room:
-    """Room for a seal in a PDF. Pure, for a worker process. Raises NotSealed."""
-    return pdf.prepare(original, _read(chain), at=at, reason=reason)
+def prepare(original: bytes, chain: tuple[bytes, ...], said: tuple[datetime, str], line: str | None) -> pdf.Room:
+    """Room for a seal in a PDF; `line` is what is seen of it. Pure, for a worker process. Raises NotSealed."""
+    mark = Mark((line,), lettering.regular()) if line else None
+    return pdf.prepare(original, _read(chain), at=said[0], reason=said[1], mark=mark)
+
+
+def _marked(means: Means) -> str:
+    """What is seen of a seal, in the language of the pages."""
+    subject = means.chain[0].subject.native
+    name = subject.get("organization_name") or subject.get("common_name") or means.chain[0].subject.human_friendly
+    return f"{MARKS.get(means.resources.language, MARKS['en'])} {name}, {means.at:%Y-%m-%d %H:%M} UTC"
 
 
 def prepare_xml(original: bytes, chain: tuple[bytes, ...], at: datetime) -> xml.Room:

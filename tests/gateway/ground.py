@@ -31,6 +31,7 @@ async def open_account(
     original: str = "facturx",
     seal: str = "none",
     qualified: bool = False,
+    visible: bool = False,
 ) -> Account:
     """A new account of SIREN 100000108."""
     return await accounts.create(
@@ -43,6 +44,7 @@ async def open_account(
         now=NOON,
         seal=seal,
         seal_qualified=qualified,
+        seal_visible=visible,
     )
 
 

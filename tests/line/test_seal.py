@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pikepdf
 import pytest
 from aiohttp import web
 
@@ -270,3 +272,19 @@ async def test_what_the_seal_of_a_submission_is_worth_is_told(
     if mood == "broken":
         assert "seal that does not hold" in (document.halted or "")
         assert not await own.delivered()
+
+
+async def test_a_mark_is_seen_only_where_it_is_asked_for(line: Line) -> None:
+    resources = replace(line.resources, sealer=Sealer(KeyFile(authority.seal_key())))
+    for visible in (False, True):
+        account = await open_account(line.pool, f"Seen {visible}", french=True, seal="seal", visible=visible)
+        sealed = Line(resources, Worker(resources, 4), account, line.platform_url)
+        document = await sealed.until(await sealed.invoice("S-20"), Stage.DELIVERED)
+        original = await sealed.read(document.id, Role.ORIGINAL)
+        assert (await asyncio.to_thread(verify, original, TRUST, datetime.now(UTC))).indication is Indication.PASSED
+        with pikepdf.open(io.BytesIO(original)) as opened:
+            (seal,) = opened.Root.AcroForm.Fields
+            left, bottom, right, top = (float(edge) for edge in seal.Rect)
+        assert (right > left and top > bottom) == visible
+        if visible:
+            assert "Atelier des Tilleuls seal" in str(seal.TU)

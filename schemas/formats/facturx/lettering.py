@@ -60,6 +60,12 @@ def families() -> tuple[frozenset[int], ...]:
     return tuple(found.values())
 
 
+@cache
+def regular() -> bytes:
+    """The regular face that every page begins with, a TrueType font."""
+    return (FONTS / "NotoSans-Regular.ttf").read_bytes()
+
+
 def advance(text: str) -> int:
     """How wide a text is in the regular face, in thousandths of its size, kerning and other families left aside."""
     return sum(map(_advances().__getitem__, text))
