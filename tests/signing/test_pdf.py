@@ -17,9 +17,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from schemas.formats import cii, facturx
+from schemas.formats.facturx.lettering import regular
 from schemas.formats.facturx.pdfa import check
 from signing import keys
 from signing.keys import NotSealed
+from signing.mark import Mark
 from signing.pdf import complete, extended, prepare, stamp_room, stamped
 from signing.pdf_verdict import verify
 from signing.timestamp import NoTimestamp, accept, request
@@ -278,3 +280,133 @@ def test_no_attack_passes(proved: bytes, name: str) -> None:
     verdict = verify(attack(proved), TRUST, NOW)
     assert verdict.indication is not Indication.PASSED, verdict
     assert (verdict.indication, verdict.sub) == (indication, sub), verdict
+
+
+# Shadows: a document prepared before it was sealed, so that a later revision shows what the sealer did not see
+
+
+def prepared(pdf: bytes) -> bytes:
+    """A page whose shown content is a copy, while other content waits in an object that nothing shows yet."""
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        page = document.pages[0]
+        hidden = document.make_stream(b"BT /F1 40 Tf 50 700 Td (999999.00 EUR) Tj ET")
+        document.Root.Shadow = document.make_indirect(pikepdf.Dictionary(Waiting=hidden, Shown=page.obj.Contents))
+        out = io.BytesIO()
+        document.save(out, object_stream_mode=pikepdf.ObjectStreamMode.disable)
+    return out.getvalue()
+
+
+def shown_otherwise(data: bytes) -> bytes:
+    """Replace: the page shows what waited."""
+    from pyhanko.pdf_utils.generic import pdf_name
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    page = writer.root["/Pages"]["/Kids"][0]
+    page[pdf_name("/Contents")] = writer.root["/Shadow"].raw_get("/Waiting")
+    writer.update_container(page)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def hidden_behind(data: bytes) -> bytes:
+    """Hide: content of a later revision lies over the page."""
+    from pyhanko.pdf_utils.generic import ArrayObject, StreamObject, pdf_name
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    page = writer.root["/Pages"]["/Kids"][0]
+    over = writer.add_object(StreamObject(stream_data=b"q 1 g 0 0 600 850 re f Q"))
+    page[pdf_name("/Contents")] = ArrayObject([page.raw_get("/Contents"), over])
+    writer.update_container(page)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def catalogue_swapped(data: bytes) -> bytes:
+    """Hide and replace: a later revision points at other pages."""
+    from pyhanko.pdf_utils.generic import DictionaryObject, pdf_name
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    pages = writer.root["/Pages"]
+    other = writer.add_object(DictionaryObject(pages))
+    writer.root[pdf_name("/Pages")] = other
+    writer.update_root()
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def attachment_swapped(data: bytes) -> bytes:
+    """The invoice's XML is another one, in a later revision."""
+    from pyhanko.pdf_utils.generic import StreamObject, pdf_name
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(data))
+    held = writer.root["/AF"][0]
+    files = held["/EF"]
+    files[pdf_name("/F")] = writer.add_object(StreamObject(stream_data=b"<Invoice/>"))
+    writer.update_container(files)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def sealed_by_a_stranger(data: bytes) -> bytes:
+    """Changed, then sealed again by somebody else whose seal holds."""
+    stranger = seal_key(authority.person("Stranger", authority.person("Strange root")))
+    return seal_pdf(updated(data), key=stranger)
+
+
+def range_moved(data: bytes) -> bytes:
+    """What the seal says it covers leaves out more than the seal itself."""
+    at = data.index(b"/ByteRange")
+    begin, end = data.index(b"[", at) + 1, data.index(b"]", at)
+    numbers = [int(number) for number in data[begin:end].split()]
+    moved = f"{numbers[0]} {numbers[1] - 100} {numbers[2]} {numbers[3]}".encode()
+    return data[:begin] + moved.ljust(end - begin) + data[end:]
+
+
+SHADOWS = {
+    "replace": shown_otherwise,
+    "hide": hidden_behind,
+    "hide and replace": catalogue_swapped,
+    "another attachment": attachment_swapped,
+    "a stranger's seal over it": sealed_by_a_stranger,
+    "a hole in what it covers": range_moved,
+}
+
+
+@pytest.mark.parametrize("name", list(SHADOWS))
+@pytest.mark.parametrize("level", ["B-T", "B-LTA"])
+def test_no_shadow_passes(pdf: bytes, name: str, level: str) -> None:
+    shadowed = seal_pdf(prepared(pdf), level)
+    assert verify(shadowed, TRUST, NOW).indication is Indication.PASSED, "the twin that was left alone"
+    verdict = verify(SHADOWS[name](shadowed), TRUST, NOW)
+    assert verdict.indication is Indication.FAILED, verdict
+
+
+def test_two_sealers_may_seal_one_document(pdf: bytes) -> None:
+    other = seal_key(authority.person("Second", authority.root()))
+    verdict = verify(seal_pdf(seal_pdf(pdf, "B-T"), "B-LTA", other), TRUST, NOW)
+    assert verdict.indication is Indication.PASSED
+    assert [one.level for one in verdict.seals] == ["B-LTA", "B-LTA"]
+    assert [one.sealed_by for one in verdict.seals] == [
+        "Common Name: Atelier des Tilleuls seal",
+        "Common Name: Second",
+    ]
+
+
+def test_a_mark_that_is_seen_leaves_a_pdf_a_what_it_was(pdf: bytes) -> None:
+    mark = Mark(("Scellé électroniquement : Atelier des Tilleuls 漢",), regular())
+    key = seal_key()
+    room = prepare(pdf, key.chain, at=NOW, reason="test", mark=mark)
+    sealed = complete(room, key.chain, key.sign(room.digest))
+    assert verify(sealed, TRUST, NOW).indication is Indication.PASSED
+    assert [one for one in check(sealed) if "violation" in one and "6.6.2.3.1-1" not in one] == []
+    again = prepare(sealed, key.chain, at=NOW, reason="test", mark=mark)
+    both = verify(complete(again, key.chain, key.sign(again.digest)), TRUST, NOW)
+    assert both.indication is Indication.PASSED, "where a seal is, no second mark is drawn"
