@@ -6,12 +6,16 @@ import argparse
 import asyncio
 import json
 import sys
+from dataclasses import dataclass
 from typing import Any
 
-from gateway import audit
+from gateway import audit, outside, renewing
 from gateway.audit import AccountAudit, TreeAudit
-from gateway.main import database, read_notary, read_verifiers
+from gateway.clock import SystemClock
+from gateway.main import database, read_notary, read_trust, read_verifiers
+from gateway.outside import Looked
 from gateway.settings import Settings
+from signing.evidence import Judged
 
 
 def add(commands: Any) -> None:
@@ -26,19 +30,58 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Audit and report."""
-    found, whole = asyncio.run(_audit(settings))
+    found, whole, outer = asyncio.run(_audit(settings))
     for one in found:
         print(json.dumps(_members(one), ensure_ascii=False) if options.format == "json" else _lines(one))
     print(json.dumps(_tree_members(whole), ensure_ascii=False) if options.format == "json" else _tree_lines(whole))
-    return 0 if whole.clean and all(one.clean for one in found) else 1
+    print(json.dumps(outer.members, ensure_ascii=False) if options.format == "json" else _outer_lines(outer))
+    return 0 if whole.clean and outer.clean and all(one.clean for one in found) else 1
 
 
-async def _audit(settings: Settings) -> tuple[list[AccountAudit], TreeAudit]:
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """What was found of stamps, of those who keep checkpoints, and of the renewals."""
+
+    looked: Looked
+    judged: Judged
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong; what nobody here can judge is told and is no fault."""
+        return not self.looked.complaints and not self.judged.complaints
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "kind": "outside",
+            "clean": self.clean,
+            "stamps": self.looked.stamps,
+            "stamps_believed": self.looked.believed,
+            "cosignatures": self.looked.cosignatures,
+            "renewals": self.judged.held,
+            "indeterminate": list(self.judged.indeterminate),
+            "complaints": [*self.looked.complaints, *self.judged.complaints],
+        }
+
+
+async def _audit(settings: Settings) -> tuple[list[AccountAudit], TreeAudit, Outer]:
+    trust, now, copies = read_trust(settings), SystemClock().now(), settings.checkpoint_copies
     async with database(settings, attach=True) as pool:
-        whole = await audit.audit_tree(
-            pool, read_verifiers(settings, read_notary(settings)), settings.checkpoint_copies, _progress
-        )
-        return await audit.audit(pool), whole
+        whole = await audit.audit_tree(pool, read_verifiers(settings, read_notary(settings)), copies, _progress)
+        found = await audit.audit(pool)
+        outer = Outer(await outside.look(pool, trust, now), await renewing.audit(pool, trust, now, copies))
+        return found, whole, outer
+
+
+def _outer_lines(outer: Outer) -> str:
+    told = outer.members
+    head = (
+        f"outside: {'clean' if outer.clean else 'NOT CLEAN'}; {told['stamps']} stamps, {told['cosignatures']} "
+        f"cosignatures, {told['renewals']} renewals"
+    )
+    unsure = [f"  cannot be judged here: {one}" for one in told["indeterminate"]]
+    return "\n".join([head, *unsure, *(f"  {complaint}" for complaint in told["complaints"])])
 
 
 def _progress(leaves: int) -> None:

@@ -50,7 +50,8 @@ def test_an_account_is_opened_and_its_secrets_are_shown_once(data, capsys):
     assert "client_secret" in capsys.readouterr().out
     assert main(["audit", "--format", "json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["clean"] for line in lines] == [True, True, True]
+    assert [line["clean"] for line in lines] == [True] * 4
+    assert [line["kind"] for line in lines] == ["account", "account", "tree", "outside"]
     assert (data / "secrets" / "checkpoint.pem").stat().st_mode & 0o077 == 0
 
 
