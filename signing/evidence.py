@@ -46,6 +46,10 @@ BEFORE = timedelta(days=365)
 """A timestamp is renewed when its certificate ends in less than so long, or in less than half of its life."""
 
 
+_MEMBERS = {"form", "number", "kind", "algorithm", "prior", "stamps", "objects", "material"}
+_RUN = {"begin", "end", "count", "root"}
+
+
 class Kind(StrEnum):
     """What a renewal renews."""
 
@@ -86,7 +90,18 @@ class Renewal:
     def told(self) -> dict[str, Any]:
         """The members of the value. Raises ValueError when it is no renewal."""
         told = json.loads(self.value)
-        if not isinstance(told, dict) or canonical(told) != self.value or told.get("form") != FORM:
+        if not isinstance(told, dict) or set(told) != _MEMBERS or told["form"] != FORM:
+            raise ValueError("it is no renewal")
+        runs = [told["stamps"], *([told["objects"]] if told["objects"] is not None else [])]
+        if (
+            told["algorithm"] not in HASHES
+            or not all(isinstance(told[name], str) for name in ("kind", "prior", "material"))
+            or not isinstance(told["number"], int)
+            or not all(isinstance(run, dict) and set(run) == _RUN for run in runs)
+            or not all(isinstance(run[name], int) for run in runs for name in ("begin", "end", "count"))
+            or not all(isinstance(run["root"], str) for run in runs)
+            or canonical(told) != self.value
+        ):
             raise ValueError("it is no renewal in its canonical form")
         return told
 
