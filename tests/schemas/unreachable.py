@@ -22,6 +22,7 @@ from schemas.schematron.expression import (
     Step,
     alternatives,
 )
+from schemas.schematron.schema import Pattern
 from tests.schemas.aimed import Target
 
 ATOMS_LIMIT = 12
@@ -33,9 +34,36 @@ _COMPARED = {">=": lambda count: count <= 0, "ge": lambda count: count <= 0, ">"
 
 def is_shadowed(target: Target) -> bool:
     """Whether stronger rules of the pattern take every element of the assertion's rule."""
-    stronger = target.pattern.rules[: target.pattern.rules.index(target.rule)]
-    takers = [choice for rule in stronger for choice in alternatives(rule.context)]
-    return all(any(_covers(taker, choice) for taker in takers) for choice in alternatives(target.rule.context))
+    return all(
+        any(_covers(taker, choice) for place, taker in _rivals(target.pattern, choice) if place < _place(target))
+        for choice in alternatives(target.rule.context)
+    )
+
+
+def _place(target: Target) -> int:
+    return next(place for place, rule in enumerate(target.pattern.rules) if rule is target.rule)
+
+
+def _rivals(pattern: Pattern, choice: Expression) -> list[tuple[int, Expression]]:
+    """The match patterns that can be of elements of the same name, with the places of their rules, strongest first."""
+    known = _named.get(id(pattern))
+    if known is None or known[0] is not pattern:
+        each = [(place, one) for place, rule in enumerate(pattern.rules) for one in alternatives(rule.context)]
+        known = _named[id(pattern)] = (pattern, each, {})
+    _, each, by_name = known
+    name = _last(choice)
+    if name not in by_name:
+        by_name[name] = [(place, one) for place, one in each if "*" in (name, _last(one)) or _last(one) == name]
+    return by_name[name]
+
+
+_named: dict[int, tuple[Pattern, list[tuple[int, Expression]], dict[str, list[tuple[int, Expression]]]]] = {}
+
+
+def _last(choice: Expression) -> str:
+    """The local name of what a match pattern is of; empty for the document."""
+    last = choice.steps[-1] if isinstance(choice, Path) else choice
+    return last.test.local if isinstance(last, Step) else ""
 
 
 def is_kept_out(target: Target) -> bool:
@@ -47,11 +75,11 @@ def _keeps_out(target: Target, choice: Expression) -> bool:
     steps = choice.steps if isinstance(choice, Path) else (choice,)
     for length in range(len(steps) - 1, 0, -1):
         above = Path(steps[:length])
-        for rule in target.pattern.rules:
-            takers = alternatives(rule.context)
-            if not rule.goes_on and any(_covers(taker, above) for taker in takers):
+        for place, taker in _rivals(target.pattern, above):
+            goes_on = target.pattern.rules[place].goes_on
+            if not goes_on and _covers(taker, above):
                 return True
-            if rule.goes_on and not all(_is_apart(taker, above) for taker in takers):
+            if goes_on and not _is_apart(taker, above):
                 break
     return False
 
