@@ -52,7 +52,7 @@ async def renew(
                 done.troubles.append(f"{document_id}: {trouble}")
                 continue
             async with resources.pool.account(account_id) as connection:
-                await archive_index.enter(connection, document_id, sought)
+                await archive_index.renew(connection, document_id, sought)
             done.documents += 1
             tell(done.documents)
         if len(page) < PAGE:

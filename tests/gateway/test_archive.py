@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from adapters.port import Networks
+from gateway import indexing
+from gateway.clock import SettableClock
+from gateway.compute import Compute
 from gateway.errors import Malformed
-from gateway.lifecycle import Halted, Stage
+from gateway.lifecycle import Halted, Kept, Role, Stage
+from gateway.resources import Resources
 from gateway.sought import Sought, sought, words
-from gateway.store import archive, archive_index
+from gateway.store import archive, archive_index, contents, migrate
 from gateway.store.accounts import Account
 from gateway.store.archive import Found, Order, Sort, Wanted
 from gateway.store.identifiers import new_id
 from gateway.store.journal import commit
 from gateway.store.pool import Pool
 from schemas import json_form
+from tests.conftest import Server
 from tests.gateway.api.conftest import sample
-from tests.gateway.ground import NOON, admitted, open_account, parsed, step, the_claim
+from tests.gateway.ground import NOON, NOTARY, admitted, open_account, parsed, step, the_claim
 
 EVERY = [Order(sort, descending) for sort in Sort for descending in (True, False)]
 
@@ -246,6 +256,7 @@ async def test_a_tombstone_erases_what_the_index_says(pool: Pool) -> None:
         row = await connection.fetchrow("select * from archive_index where document_id = $1", gone)
         left = await connection.fetch("select term, document_id from archive_term")
         await archive_index.enter(connection, gone, Sought("Nom", terms=("table",)))
+        await archive_index.renew(connection, gone, Sought("Nom", terms=("table",)))
         assert await archive_index.outdated(connection, UUID(int=0), 10) == []
     assert (row["total"], row["currency"], row["seller_name"], row["terms"], row["refers_to"]) == (
         None,
@@ -268,11 +279,76 @@ async def test_a_row_is_made_anew(pool: Pool) -> None:
         assert await archive_index.outdated(connection, UUID(int=0), 10) == []
         assert await archive_index.forget_edition(connection) == 1
         assert await archive_index.outdated(connection, UUID(int=0), 10) == [document_id]
-        await archive_index.enter(connection, document_id, Sought("Neuf", terms=("chaise", "s#1")))
+        await archive_index.enter(connection, document_id, Sought("Nul", terms=("nul",)))
+        await archive_index.renew(connection, document_id, Sought("Neuf", terms=("chaise", "s#1")))
         assert await archive_index.outdated(connection, UUID(int=0), 10) == []
         terms = await connection.fetch("select term from archive_term order by term")
     assert [row["term"] for row in terms] == ["chaise", "s#1"]
     assert [one.seller_name for one in await everything(pool, account, Wanted(), Order())] == ["Neuf"]
+
+
+async def test_what_was_there_before_the_index_is_in_it_and_read_again(server: Server) -> None:
+    """A database of an older release: found at once by what its rows say, by words once its bytes were read."""
+    name = f"estafette_older_{os.getpid()}"
+    await server.command(f"create database {name}")
+    older, compute = await server.pool(name), Compute(1, 60)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for file in migrate.files():
+                if file.name < "0009":
+                    (Path(folder) / f"{file.name}.sql").write_text(file.sql, encoding="utf-8")
+            await migrate.apply(older, Path(folder))
+        account = Account(new_id(NOON), "Atelier", french=False, original="as_submitted", participants=())
+        ids = [new_id(NOON), new_id(NOON), new_id(NOON)]
+        async with older.account(account.id) as connection:  # with the columns that release had
+            await connection.execute(
+                "insert into account (account_id, name, french, original, created_at) values ($1, $2, false, $3, $4)",
+                *(account.id, account.name, account.original, NOON),
+            )
+            for number, document_id in enumerate(ids):
+                await connection.execute(
+                    """
+                    insert into document (account_id, document_id, participant, direction, format, stage, number,
+                        type_code, issue_date, seller, currency, total, created_at, updated_at, version, head)
+                    values ($1, $2, '100000108', 'outbound', 'json', 'settled', $3, '380', $4, '100 000 108', 'EUR',
+                        12.345, $5, $5, 1, $6)
+                    """,
+                    *(account.id, document_id, f"F-{number}", date(2026, 3, 1), NOON, bytes(32)),
+                )
+                await connection.execute(
+                    """
+                    insert into event (account_id, document_id, seq, at, stage, outcome, facts, prior, hash)
+                    values ($1, $2, 1, $3, 'received', 'done', '{}', $4, $4)
+                    """,
+                    *(account.id, document_id, NOON, bytes(32)),
+                )
+        assert "0009_the_archive_index" in await migrate.apply(older)
+        await older.keys.renew(older, NOON)
+        data = sample("json/invoice-simple.json")
+        async with older.account(account.id) as connection:
+            for number, document_id in enumerate(ids):
+                kept = Kept(Role.SUBMISSION, "application/json", data if number else b"not read")
+                await contents.put(connection, account.id, [kept])
+                await connection.execute(
+                    "insert into entry values ($1, $2, 1, 'submission', $3)",
+                    *(account.id, document_id, sha256(kept.data).digest()),
+                )
+        by_siren = Wanted(groups=(("s#100000108",),))
+        narrow = Wanted(currency="EUR", amount_min=Decimal("12.345"), amount_max=Decimal("12.345"))
+        for wanted in (by_siren, narrow, Wanted(number_prefix="F-")):
+            assert {one.id for one in await everything(older, account, wanted, Order())} == set(ids)
+        resources = Resources(older, Networks(()), SettableClock(NOON), compute, NOTARY)
+        done = await indexing.renew(resources, account.id)
+        assert (done.documents, done.troubles) == (3, [])
+        assert (await indexing.renew(resources, account.id)).documents == 0
+        name_word = f"s~{words(json_form.read(data).seller.name)[0]}"
+        found = await everything(older, account, Wanted(groups=((name_word,),)), Order())
+        assert {one.id for one in found} == set(ids[1:])
+        assert {one.seller_name for one in found} == {json_form.read(data).seller.name}
+    finally:
+        compute.close()
+        await older.close()
+        await server.command(f"drop database {name} with (force)")
 
 
 async def test_the_beginning_of_a_word_spreads_to_its_words(pool: Pool) -> None:
