@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from gateway.errors import Conflict, Corrupt, Misconfigured
+from gateway.errors import Conflict, Corrupt, Gone, Misconfigured
 from gateway.lifecycle import Said, Stage
 from gateway.periods import ANNOUNCED_DAYS, DocumentClass, Policy, kept_until, law
 from gateway.resources import Resources
@@ -88,7 +88,7 @@ async def run(resources: Resources, backup_life: timedelta) -> Ran:
         try:
             ran.locked += await contents.lock_old(resources.pool, account_id)
             await _account(resources.pool, account_id, now, ran)
-        except (Corrupt, Misconfigured) as wrong:
+        except (Corrupt, Gone, Misconfigured) as wrong:
             ran.troubles.append(f"account {account_id}: {wrong.detail}")
     await _keys(resources.pool, now, backup_life, ran)
     for trouble in ran.troubles:
@@ -166,7 +166,7 @@ async def _keys(pool: Pool, now: datetime, backup_life: timedelta, ran: Ran) -> 
         try:
             for account_id in every:
                 await contents.rewrap(pool, keys, account_id, name)
-        except (Corrupt, Misconfigured) as wrong:
+        except (Corrupt, Gone, Misconfigured) as wrong:
             ran.troubles.append(f"archive key {name}: {wrong.detail}")
             continue
         await keys.retire(pool, name, now)

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from gateway.errors import Corrupt, Misconfigured
+from gateway.errors import Corrupt, Gone, Misconfigured
 from gateway.store.pool import Connection, Pool
 from signing.locking import KEY_SIZE, new_key
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 LIFE = timedelta(days=31)
 """How long new contents are locked under one key."""
+DESTROYED = ".destroyed"
+"""Ending of the empty file that stays in place of a destroyed key."""
 MEMORY = 3600.0
 """Seconds a process believes what it read about the present key."""
 _LOCK = 727_276
@@ -63,7 +65,9 @@ class Keyring:
         return await self.named(self._present[1])
 
     async def named(self, name: str) -> ArchiveKey:
-        """A key by its name. Raises Misconfigured when its file is not there, Corrupt when it is another key."""
+        """A key by its name. Raises Misconfigured without its file, Gone when it was destroyed, Corrupt when it is another
+        key.
+        """
         if name not in self._known:
             self._known[name] = await asyncio.to_thread(self._read, name)
         return self._known[name]
@@ -119,7 +123,10 @@ class Keyring:
         log.info("an archive key is destroyed", extra={"archive_key": name})
 
     async def destroy(self, name: str) -> None:
-        """Overwrite and remove a key's file, and forget it. What it locked, wherever it is kept, stays locked."""
+        """Overwrite and remove a key's file, and forget it. What it locked, wherever it is kept, stays locked.
+
+        Its name stays, so that a database that was put back to an older state is understood.
+        """
         self._known.pop(name, None)
         await asyncio.to_thread(self._destroy, name)
 
@@ -133,6 +140,10 @@ class Keyring:
                 raise Misconfigured(f"the archive key {name} can be read by everybody; take that right away")
             secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
         except OSError as missing:
+            if path.with_suffix(DESTROYED).exists():
+                raise Gone(
+                    f"the archive key {name} was destroyed at the end of a retention; what it locked cannot be read"
+                ) from missing
             raise Misconfigured(
                 f"the archive key {name} is not in its folder (ESTAFETTE_ARCHIVE_KEYS): {missing.strerror}"
             ) from missing
@@ -162,6 +173,7 @@ class Keyring:
                 file.write(b"\0" * path.stat().st_size)
                 file.flush()
                 os.fsync(file.fileno())
+            path.with_suffix(DESTROYED).touch(mode=0o600)
             path.unlink()
             _sync(self._folder)
         except FileNotFoundError:

@@ -155,13 +155,16 @@ class Looked:
     missing: tuple[str, ...]
     """Those that are not there though a document that is not purged has them."""
     left: tuple[str, ...]
-    """Those that are there though every document that has them is purged: an old state was put back."""
+    """Those that are there though every document that has them is purged, or whose key was destroyed for that: an old
+    state was put back.
+    """
 
 
 async def look(pool: Pool, account_id: UUID) -> Looked:
     """Open every content of an account and hash it again; tombstones are expected, holes are not."""
     kept = 0
     damaged: list[str] = []
+    back: list[str] = []
     async with pool.account(account_id) as connection:
         known = {row["name"] for row in await connection.fetch("select name from archive_key")}
     async for row in _every(pool, account_id):
@@ -170,6 +173,9 @@ async def look(pool: Pool, account_id: UUID) -> Looked:
         try:
             data = await _opened(pool.keys, row)
             sound = hashlib.sha256(data).digest() == digest and len(data) == row["size"]
+        except Gone:
+            back.append(digest.hex())
+            continue
         except (Corrupt, Misconfigured) as wrong:
             if row["archive_key"] in known and isinstance(wrong, Misconfigured):
                 raise  # the whole folder is another: nothing could be told of any content
@@ -200,7 +206,7 @@ async def look(pool: Pool, account_id: UUID) -> Looked:
         kept,
         tuple(damaged),
         (*(row["sha256"] for row in rows if not row["there"]), *(row["sha256"] for row in bare)),
-        tuple(row["sha256"] for row in rows if row["there"]),
+        (*back, *(row["sha256"] for row in rows if row["there"])),
     )
 
 

@@ -269,22 +269,30 @@ async def test_what_was_purged_cannot_be_had_from_a_backup_either(ground: Ground
         assert await _found_in(server, backup, ground, tmp_path) == set()
         assert await ground.read(digest(b"of a document under hold")) == b"of a document under hold"
         assert await ground.complaints() == ()
-        assert not list((tmp_path / "keys").glob("202611*"))
+        assert not list((tmp_path / "keys").glob("202611*.key"))
+        restored = Ground(await _opened(server, backup, tmp_path), ground.account, ground.clock)
+        told = await restored.complaints()
+        assert sum("an old state is back" in one for one in told) == 4, told
+        await restored.pool.close()
     finally:
         await server.command(f"drop database {backup} with (force)")
 
 
+async def _opened(server: Any, database: str, folder: Path) -> Pool:
+    """A pool on a database with the keys of a folder."""
+    keys = Keyring(folder / "keys")
+    return await connect(server.server, keys=keys, database=database, max_size=4, unsafe_no_fsync=True)
+
+
 async def _found_in(server: Any, database: str, ground: Ground, folder: Path) -> set[bytes]:
     """The submissions that can be read in a database with the keys that are in the folder now."""
-    pool = await connect(
-        server.server, keys=Keyring(folder / "keys"), database=database, max_size=2, unsafe_no_fsync=True
-    )
+    pool = await _opened(server, database, folder)
     found = set()
     for data in (SECRET, b"of a document under hold"):
         try:
             async with pool.account(ground.account.id) as connection:
                 found.add(await documents.read(connection, digest(data)))
-        except (Misconfigured, Corrupt):
+        except Gone:
             continue
     async with pool.owner() as connection:
         rows = await connection.fetch("select data, wrapped from content_data")
