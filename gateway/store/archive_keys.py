@@ -65,9 +65,7 @@ class Keyring:
         return await self.named(self._present[1])
 
     async def named(self, name: str) -> ArchiveKey:
-        """A key by its name. Raises Misconfigured without its file, Gone when it was destroyed, Corrupt when it is another
-        key.
-        """
+        """A key by its name. Raises Misconfigured without its file, Gone when destroyed, Corrupt when another's."""
         if name not in self._known:
             self._known[name] = await asyncio.to_thread(self._read, name)
         return self._known[name]
