@@ -124,6 +124,8 @@ async def run(work: Work, resources: Resources) -> Outcome:
 async def _borne(work: Work, resources: Resources) -> tuple[dict[str, Any], tuple[Kept, ...]]:
     """What the submission's own seals are worth: for the event, and all of it to be kept; empty without a seal."""
     data = await work.read(Role.SUBMISSION, resources)
+    if not (data.startswith(b"%PDF-") or xml_verdict.DS_NAME in data):
+        return {}, ()
     verdict = await resources.compute(verified, data, resources.trust, resources.clock.now())
     if verdict is None:
         return {}, ()
