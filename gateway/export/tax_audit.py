@@ -16,7 +16,9 @@ order, delivery, invoice, statuses and payment in both directions (piste d'audit
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
 from importlib import resources as files
 from types import TracebackType
 from uuid import UUID
@@ -33,6 +35,9 @@ from gateway.store import archive, documents, trail
 from gateway.store.archive import Found
 from gateway.store.trail import OrderWhole, Trail
 
+AT_ONCE = 4
+"""Documents whose originals and proofs are made at the same time, and so are in memory."""
+
 LEFT_OUT_COLUMNS = ("document", "number", "what", "why")
 
 
@@ -44,10 +49,12 @@ async def as_zip(resources: Resources, what: What, look: Look, progress: Progres
             async for found in limited(every(resources, what), progress):
                 async with resources.pool.account(what.account_id) as connection:
                     trails = await trail.of(connection, found)
-                for document in found:
-                    async for sent in _document(resources, packer, it, document, trails[document.id]):
-                        yield sent
-                    counted(progress, it.last)
+                for start in range(0, len(found), AT_ONCE):
+                    some = found[start : start + AT_ONCE]
+                    for given in await asyncio.gather(*(_given(resources, what, document) for document in some)):
+                        async for sent in _document(packer, it, given, trails[given.document.id]):
+                            yield sent
+                        counted(progress, it.last)
             async for sent in _orders(resources, packer, it, progress):
                 yield sent
             await _unread(resources, it, progress)
@@ -106,23 +113,37 @@ class _Waiting:
         self.links.write(table.row(link, self.look))
 
 
-async def _document(
-    resources: Resources, packer: Packer, it: _Waiting, document: Found, chain: Trail
-) -> AsyncIterator[bytes]:
-    file, data = await original(resources, it.what, document)
-    if data is not None:
-        yield await packer.add(file.name, data, file.media_type)
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What there is of one document."""
+
+    document: Found
+    file: File
+    data: bytes | None
+    proof: bytes | None
+    no_proof: str
+    """Why there is no proof; empty: there is, or there need not be."""
+
+
+async def _given(resources: Resources, what: What, document: Found) -> _Given:
+    file, data = await original(resources, what, document)
+    if document.erased_at is not None:
+        return _Given(document, file, data, None, "")
+    return _Given(document, file, data, *await _proof(resources, document))
+
+
+async def _document(packer: Packer, it: _Waiting, given: _Given, chain: Trail) -> AsyncIterator[bytes]:
+    document, file, proved = given.document, given.file, ""
+    if given.data is not None:
+        yield await packer.add(file.name, given.data, file.media_type)
     else:
         it.leave_out(document.id, document.number, "document", file.left_out)
-    proved = ""
-    if document.erased_at is None:
-        bundle, why = await _proof(resources, document)
-        if bundle is not None:
-            proved = f"proofs/{name_of(document.number, document.id, 'application/zip').rpartition('.')[0]}.zip"
-            yield await packer.add(proved, bundle, "application/zip")
-        else:
-            it.leave_out(document.id, document.number, "proof", why)
-            file = file if file.left_out else file._replace(left_out=f"proof: {why}")
+    if given.proof is not None:
+        proved = f"proofs/{name_of(document.number, document.id, 'application/zip').rpartition('.')[0]}.zip"
+        yield await packer.add(proved, given.proof, "application/zip")
+    elif given.no_proof:
+        it.leave_out(document.id, document.number, "proof", given.no_proof)
+        file = file if file.left_out else file._replace(left_out=f"proof: {given.no_proof}")
     it.take(document, file, proved, chain)
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -307,3 +308,33 @@ async def test_what_is_restricted_is_opened_with_an_event_and_what_ended_is_name
     assert reads[0]["whole"] or reads[0]["query"]["export"] == "begins"
     page = await answered(await api.client.get("/v1/archive", headers=headers), 200, "ArchivePage")
     assert page["documents"][0]["erased_at"]
+
+
+async def test_what_is_damaged_is_named_and_the_export_is_not_whole(api: Api, clock: SettableClock) -> None:
+    headers = await api.key(await api.account())
+    good, bad = await kept(api, headers, "F-1"), await kept(api, headers, "F-2")
+    clock.advance(timedelta(seconds=1))
+    async with api.resources.pool.owner() as connection, connection.transaction():
+        await connection.execute("set local session_replication_role = replica")
+        changed = await connection.execute(
+            """
+            update content_data set data = set_byte(data, 20, get_byte(data, 20) # 1) where sha256 in (
+                select sha256 from entry where document_id = $1 and role = 'original')
+            """,
+            UUID(bad),
+        )
+        assert changed == "UPDATE 1"
+    for name in ("documents.zip", "tax-audit.zip"):
+        files = opened(await fetched(api, headers, name, **REASON))
+        told = {one["document"]: one["left_out"] for one in json.loads(files["index.json"])["documents"]}
+        assert told[good] == ""
+        assert told[bad].startswith("DAMAGED")
+        assert not [file for file in files if bad in file]
+        clock.advance(timedelta(seconds=1))
+        reads = (await answered(await api.client.get("/v1/archive/reads?limit=2", headers=headers), 200))["reads"]
+        ended = next(one for one in reads if one["query"]["export"] == "ends")
+        assert (ended["found"], ended["whole"]) == (2, False)
+    assert {(one["document"], one["what"]) for one in table(files["left-out.csv"])} == {
+        (bad, "document"),
+        (bad, "proof"),
+    }
