@@ -46,13 +46,18 @@ class Kept:
     """The assertions it is kept for, by their number."""
     alone: bool
     """Whether they only fire when their rule stands alone, and the whole stylesheet ends in an error."""
+    written: bool
+    """Whether a person has written it, because no search came upon it; a new search leaves it."""
 
 
 def kept(sheet: Sheet) -> tuple[Kept, ...]:
     """The documents kept for one stylesheet."""
     file = AIMED / f"{sheet.name}.jsonl"
     rows = map(json.loads, file.read_text(encoding="utf-8").splitlines() if file.is_file() else ())
-    return tuple(Kept(row["xml"], row["verdict"], tuple(row["fires"]), row.get("alone", False)) for row in rows)
+    return tuple(
+        Kept(row["xml"], row["verdict"], tuple(row["fires"]), row.get("alone", False), row.get("written", False))
+        for row in rows
+    )
 
 
 def schema_of(sheet: Sheet) -> Schema:
@@ -158,6 +163,10 @@ def freeze(task: tuple[Sheet, int, int]) -> str:
             seen |= set() if is_alone else shown
             row = {"fires": sorted(shown), "verdict": sealed(theirs), "xml": data.decode()}
             rows.append(json.dumps(row | ({"alone": True} if is_alone else {}), ensure_ascii=False))
+    for written in (row for row in kept(sheet) if row.written):
+        row = {"fires": written.fires, "verdict": sealed(oracle(path, written.xml.encode())), "xml": written.xml}
+        rows.append(json.dumps(row | {"written": True}, ensure_ascii=False))
+        seen |= set(written.fires)
     AIMED.mkdir(exist_ok=True)
     (AIMED / f"{sheet.name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     share = 100 * len(seen) / len(program.ids)
