@@ -120,14 +120,14 @@ async def release(request: web.Request) -> web.Response:
     """Release a hold; another credential than the one that set it does."""
     queries.only(request, ())
     resources, caller = request.app[RESOURCES], request[CALLER]
-    try:
-        identifier = UUID(request.match_info["id"])
-    except ValueError as unknown:
-        raise NotFound("there is no such hold") from unknown
     fields = Fields(await bodies.read_json(request, BODY_LIMIT), ("reference",))
     expected = "at most 60 letters, digits, dots, dashes, underscores and slashes"
     reference = fields.take("reference", _matching(holds.REFERENCE.pattern), expected=expected, default="")
     fields.check()
+    try:
+        identifier = UUID(request.match_info["id"])
+    except ValueError as unknown:
+        raise NotFound("there is no such hold") from unknown
     released = await holds.release(
         resources.pool, caller.account.id, identifier, by=caller.public_id, at=resources.clock.now(),
         reference=str(reference),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -135,6 +135,15 @@ async def test_a_hold_on_anothers_document_is_on_nothing(api: Api, settled: tupl
     other = await api.key(await api.account(number=1))
     wish = {"document": str(settled[1]), "reason": "court", "review_on": "2027-01-01"}
     assert (await api.client.post("/v1/holds", headers=other, json=wish)).status == 404
+    mine = await api.key(settled[0])
+    made = await (await api.client.post("/v1/holds", headers=mine, json=wish)).json()
+    answers = []
+    for identifier in (made["id"], str(uuid4()), "not-an-id"):
+        answer = await api.client.post(f"/v1/holds/{identifier}/release", headers=other, json={})
+        told = await answer.json()
+        answers.append((answer.status, told["type"], told["detail"]))
+    assert set(answers) == {(404, "/problems/not-found", "there is no such hold")}
+    assert (await (await api.client.get("/v1/holds", headers=other)).json())["holds"] == []
 
 
 async def test_what_is_purged_is_gone_and_its_tombstone_is_shown(
