@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from adapters import catalogue
 from adapters.port import Networks
 from gateway import outside
+from gateway.chores import Chores
 from gateway.clock import SettableClock
 from gateway.lifecycle import Done, Later, Stage
 from gateway.publish import FOLDER, Copies, publish
@@ -236,4 +238,26 @@ async def test_a_folder_that_is_away_is_a_trouble_until_it_works(ground: Ground,
     assert not await Copies(tmp_path / "file" / "below").keep(ground.resources)
     assert await ground.troubles() == [FOLDER]
     assert await Copies(tmp_path / "copies").keep(ground.resources)
+    assert await ground.troubles() == []
+
+
+async def test_the_chores_do_it_by_themselves(ground: Ground) -> None:
+    """Nobody calls anything: what is recorded gets published, stamped, kept and cosigned; the daily chores run."""
+    account = ground.account = await open_account(ground.pool)
+    await admitted(ground.pool, account.id, b"F-1")
+    running = asyncio.create_task(Chores(ground.resources, timedelta(seconds=30), lambda: None).run())
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                async with ground.pool.worker() as connection:
+                    done = await connection.fetchval(
+                        "select (select count(*) from stamp) = 2 and (select count(*) from custody) = 2 and "
+                        "(select count(*) from chore where name in ('retention', 'renewal')) = 2"
+                    )
+                if done:
+                    break
+                await asyncio.sleep(0.1)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
     assert await ground.troubles() == []
