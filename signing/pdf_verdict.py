@@ -136,7 +136,7 @@ def _looked_at(seal: EmbeddedPdfSignature, given: _Given) -> _Seen:
     believed = chain(signed.certificate, given.trust.roots, at=best, others=signed.others, evidence=given.evidence)
     return _Seen(
         signed,
-        told["coverage"] in _WHOLE,
+        told["coverage"] in _WHOLE and _filled_with_nothing(seal),
         _harmless(seal, told["diff_result"]),
         told["coverage"].name.lower().replace("_", " "),
         stamp,
@@ -155,6 +155,12 @@ def _harmless(seal: EmbeddedPdfSignature, changes: DiffResult | SuspiciousModifi
     return changes.modification_level == ModificationLevel.FORM_FILLING and changes.changed_form_fields <= unseen
 
 
+def _filled_with_nothing(seal: EmbeddedPdfSignature) -> bool:
+    """Whether the room behind the signature, which no signature covers, holds zeros alone."""
+    room = bytes(seal.pkcs7_content)
+    return not room[len(cms.ContentInfo.load(room).dump()) :].strip(b"\0")
+
+
 def _unseen(seal: EmbeddedPdfSignature) -> bool:
     """Whether a seal's field takes no place on the page."""
     if "/Kids" in seal.sig_field or "/Rect" not in seal.sig_field:
@@ -171,7 +177,7 @@ def _over(seal: EmbeddedPdfSignature, given: _Given) -> _Over:
     at, broken, believed = given.now, 0, True
     for stamp in sorted(stamps, key=lambda one: -one.signed_revision):
         digest = stamp.compute_digest()
-        whole = stamp.evaluate_signature_coverage() in _WHOLE
+        whole = stamp.evaluate_signature_coverage() in _WHOLE and _filled_with_nothing(stamp)
         der = cms.ContentInfo.load(bytes(stamp.pkcs7_content)).dump()  # without the zeros that fill its room
         verdict = timestamp.verify(der, digest, given.trust, at, given.evidence)
         broken += not whole or verdict.indication is Indication.FAILED

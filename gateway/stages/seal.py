@@ -19,7 +19,20 @@ from typing import Any
 from asn1crypto import x509
 
 from gateway import sealing
-from gateway.lifecycle import Done, Halted, Kept, Later, News, Outcome, Role, Skipped, Stage, wait_before
+from gateway.compute import Interrupted
+from gateway.lifecycle import (
+    INTERRUPTIONS_LIMIT,
+    Done,
+    Halted,
+    Kept,
+    Later,
+    News,
+    Outcome,
+    Role,
+    Skipped,
+    Stage,
+    wait_before,
+)
 from gateway.resources import Resources, Sealer, Work, digest
 from gateway.sealing import Chain, Missing, Stamp
 from schemas.finding import Finding, Severity
@@ -92,6 +105,15 @@ class Means:
 
 async def run(work: Work, resources: Resources) -> Outcome:
     """Verify what the document bears, then seal the original as the account asks."""
+    try:
+        return await _sealed(work, resources)
+    except Interrupted as interrupted:
+        if work.attempts >= INTERRUPTIONS_LIMIT:
+            return Halted("could not be sealed: the process died each time", facts={"attempts": work.attempts})
+        return _again(work, f"could not be sealed: {interrupted}")
+
+
+async def _sealed(work: Work, resources: Resources) -> Outcome:
     borne, kept = await _borne(work, resources)
     told = {"borne": borne} if borne else {}
     if borne.get("indication") == str(Indication.FAILED) and work.document.direction == "outbound":
@@ -283,7 +305,8 @@ def _read(chain: tuple[bytes, ...]) -> Chain:
 
 
 def _again(work: Work, told: str) -> Outcome:
-    attempt = News("attempt", {"attempt": work.attempts, "outcome": "unreachable", "reason": told})
+    outcome = "interrupted" if told.startswith("could not") else "unreachable"
+    attempt = News("attempt", {"attempt": work.attempts, "outcome": outcome, "reason": told})
     wait = wait_before(work.attempts)
     if wait is None:
         return Halted(f"no seal could be had: {told}", news=(attempt,))

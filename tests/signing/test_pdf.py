@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 import shutil
 import subprocess
@@ -370,7 +371,14 @@ def range_moved(data: bytes) -> bytes:
     return data[:begin] + moved.ljust(end - begin) + data[end:]
 
 
+def room_filled(data: bytes) -> bytes:
+    """Something in the room behind the signature, which no signature covers."""
+    at = data.rindex(b"000000000>")
+    return data[:at] + b"DEADBEEF" + data[at + 8 :]
+
+
 SHADOWS = {
+    "something in the room": room_filled,
     "replace": shown_otherwise,
     "hide": hidden_behind,
     "hide and replace": catalogue_swapped,
@@ -410,3 +418,25 @@ def test_a_mark_that_is_seen_leaves_a_pdf_a_what_it_was(pdf: bytes) -> None:
     again = prepare(sealed, key.chain, at=NOW, reason="test", mark=mark)
     both = verify(complete(again, key.chain, key.sign(again.digest)), TRUST, NOW)
     assert both.indication is Indication.PASSED, "where a seal is, no second mark is drawn"
+
+
+def test_whatever_is_changed_it_never_passes_and_never_breaks_the_verifier(pdf: bytes) -> None:
+    """A hundred changes by chance, always the same: bytes flipped, cut out, doubled, and the end cut off."""
+    sealed = seal_pdf(pdf, "B-T")
+    digits = re.search(rb"/Contents\s*<([0-9a-fA-F]{1000,})>", sealed)
+    assert digits
+    covered = sealed[: digits.start(1)] + sealed[digits.end(1) :]
+    chance = random.Random(16931)
+    for _ in range(100):
+        at, length = chance.randrange(len(sealed)), chance.randrange(1, 400)
+        changed = chance.choice(
+            (
+                sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :],
+                sealed[:at] + sealed[at + length :],
+                sealed[:at] + sealed[at : at + length] + sealed[at:],
+                sealed[:at],
+            )
+        )
+        if verify(changed, TRUST, NOW).indication is Indication.PASSED:  # a certificate in the seal that is not needed
+            assert digits.start(1) <= at < digits.end(1)
+            assert changed[: digits.start(1)] + changed[digits.end(1) :] == covered
