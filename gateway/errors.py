@@ -8,7 +8,7 @@ GatewayError
 ├── Unauthenticated      we do not know who asks
 ├── Forbidden            we know, and it may not
 ├── NotFound             there is no such thing, for this account
-├── Gone                 it was there; its retention has ended and its bytes are destroyed
+│   └── Gone             it was there; its retention has ended and its bytes are destroyed
 ├── Conflict             it contradicts what is stored
 ├── KeyReused            the same Idempotency-Key came with other bytes
 ├── Underivable          the document exists, but not in the form asked for, and cannot be turned into it
@@ -77,7 +77,7 @@ class NotFound(GatewayError):
     """There is no such thing for this account; another account's thing answers the same."""
 
 
-class Gone(GatewayError):
+class Gone(NotFound):
     """The retention of the thing has ended; its bytes are destroyed, and its hash, events and proofs stay."""
 
     def __init__(self, detail: str, tombstone: Mapping[str, Any] = MappingProxyType({})) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from gateway.api import bodies, problems, queries, shapes
+from gateway.api import access, bodies, problems, queries, shapes
 from gateway.api.auth import CALLER, PARTICIPANT, idempotency_key
 from gateway.api.keys import CLOSING, RESOURCES, RING
 from gateway.api.limits import LIMITS
@@ -101,9 +101,10 @@ async def events(request: web.Request) -> web.Response:
 
 async def report(request: web.Request) -> web.Response:
     """The newest report on a document."""
-    queries.only(request, ())
+    queries.only(request, access.PARAMETERS)
     resources, account = request.app[RESOURCES], request[CALLER].account
     document = await find(resources, account, queries.document_id(request))
+    await access.opened(request, document, "report")
     told = await shapes.report(resources, account, document)
     if told is None:
         raise NotFound("the document has no report yet")

@@ -32,6 +32,7 @@ async def measure(folder: Path, flips: int, rows: int, seed: int) -> dict[str, A
         start = time.perf_counter()
         await _until(made.flip, flips)
         flipped = dict(made.found)
+        print(f"{sum(flipped.values())} flips, each found and named", file=sys.stderr, flush=True)
         await _until(made.rows, rows)
         clean = await made.complaints() == []
         changed = {kind: count - flipped.get(kind, 0) for kind, count in made.found.items()}

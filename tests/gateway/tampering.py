@@ -59,7 +59,7 @@ NAMES = {
     "content_data": r"content [0-9a-f]{64}",
     "document": rf"{_DOCUMENT}|accepted and accounted for",
     "stamp": r"the stamp of \S+ on checkpoint \d+|renewal \d+: the stamps",
-    "renewal": r"renewal \d+",
+    "renewal": r"renewal[ -]\d+",
     "renewed": r"object .*at place \d+|renewal \d+: the object",
     "copy": r"the copy \S+|the copies outside",
 }

@@ -10,10 +10,11 @@ import pytest
 
 from gateway import retention
 from gateway.clock import SettableClock
-from gateway.lifecycle import Done, Kept, Role, Stage
+from gateway.lifecycle import Done, Halted, Kept, Role, Stage
 from gateway.resources import digest
 from gateway.store.accounts import Scope
 from gateway.store.journal import Step, commit
+from schemas.finding import Finding, Severity
 from tests.gateway.api.conftest import Api
 from tests.gateway.ground import NOON, admitted, parsed, the_claim
 
@@ -157,7 +158,7 @@ async def test_what_is_purged_is_gone_and_its_tombstone_is_shown(
     assert due["documents"][0]["purge_on"] is not None
     clock.advance(timedelta(days=31))
     assert (await retention.run(api.resources, BACKUPS)).purged == 1
-    for address in ("content", "content?as=submission", "content?as=json", "proof"):
+    for address in ("content", "content?as=submission", "content?as=json", "proof", "report"):
         answer = await api.client.get(f"/v1/documents/{document_id}/{address}", headers=headers)
         assert answer.status == 410, address
         told = await answer.json()
@@ -169,3 +170,25 @@ async def test_what_is_purged_is_gone_and_its_tombstone_is_shown(
     assert digest(SECRET) in {one["sha256"] for one in whole["contents"]}
     assert [one for one, _ in await outcomes(api, headers, document_id)] == ["announced", "purged"]
     assert SECRET not in await (await api.client.get("/v1/events", headers=headers)).read()
+
+
+async def test_a_refused_document_is_shown_without_its_findings_when_it_is_purged(
+    api: Api, clock: SettableClock
+) -> None:
+    account = await api.account()
+    headers = await api.key(account)
+    finding = Finding("BR-CO-15", Severity.FATAL, "en16931", "The total is wrong.", found="Madame Martin")
+    document_id = (await admitted(api.resources.pool, account.id, SECRET)).document_id
+    step = Step(Stage.PARSED, Halted("it breaks the rules", (finding,)), NOON)
+    await commit(api.resources.pool, await the_claim(api.resources.pool, document_id), [step], go_on=False)
+    address = f"/v1/documents/{document_id}"
+    assert b"Madame Martin" in await (await api.client.get(address, headers=headers)).read()
+    clock.advance(timedelta(days=370))
+    await retention.run(api.resources, BACKUPS)
+    clock.advance(timedelta(days=31))
+    assert (await retention.run(api.resources, BACKUPS)).purged == 1
+    answer = await api.client.get(address, headers=headers)
+    assert answer.status == 200
+    whole = await answer.json()
+    assert whole["halted"] == {"reason": "it breaks the rules", "stage": "parsed", "findings": []}
+    assert (await api.client.get(f"{address}/report", headers=headers)).status == 410
