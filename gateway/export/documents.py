@@ -20,8 +20,8 @@ from gateway.store.archive import Found, Order, Wanted
 from gateway.store.documents import ContentReference
 from signing.chain import instant
 
-PAGE = 500
-"""Documents read at once."""
+PAGE = 350
+"""Documents read at once: no more than the first look of a search finds."""
 
 ZIP_LIMIT = 100_000
 """Documents of one ZIP: its directory is held in memory, and beyond this nobody opens it. Tables have no limit."""

@@ -32,13 +32,13 @@ PAGE_LIMIT = 200
 FEW = 1_500
 """A criterion that so few documents meet leads the search."""
 
-WINDOWS = (400, 1_500, 5_000)
+WINDOWS = (400, 1_000, 3_000)
 """Documents looked at for one page when every criterion is broad: first a few, then more."""
 
-WINDOWS_WITH_STATE = (400, 1_000, 3_000)
+WINDOWS_WITH_STATE = (400, 800, 2_000)
 """The same where the document's own row must be asked, too."""
 
-COUNT_LIMIT = 5_000
+COUNT_LIMIT = 3_000
 """Documents looked at to count."""
 
 GROUPS = 8
