@@ -160,7 +160,8 @@ class Proof:
 async def proof(connection: Connection, document_id: UUID) -> Proof | None:
     """The proof of every event of a document of this account, as of one moment; None while one is not published.
 
-    The transaction must be a snapshot.
+    Against the newest checkpoint that an authority stamped, where it covers all of them, else the newest of all. The
+    transaction must be a snapshot.
     """
     rows = await connection.fetch(
         """
@@ -175,6 +176,7 @@ async def proof(connection: Connection, document_id: UUID) -> Proof | None:
     if latest is None or not rows or any(row["place"] is None for row in rows):
         return None
     places = [row["place"] for row in rows]
+    latest = await _stamped(connection, max(places)) or latest
     known = await _looked_up(connection, lambda look: [inclusion(one, latest.size, look) for one in places])
     return Proof(
         latest,
@@ -189,6 +191,18 @@ async def proof(connection: Connection, document_id: UUID) -> Proof | None:
             for row in rows
         ),
     )
+
+
+async def _stamped(connection: Connection, place: int) -> Signed | None:
+    """The newest checkpoint that was stamped, if it covers a place."""
+    row = await connection.fetchrow(
+        """
+        select number, size, root, at, note from checkpoint c
+        where size > $1 and exists (select from stamp s where s.number = c.number) order by number desc limit 1
+        """,
+        place,
+    )
+    return Signed(row["number"], row["size"], bytes(row["root"]), row["at"], row["note"]) if row else None
 
 
 async def consistency_from(connection: Connection, old: int, new: int) -> list[bytes]:

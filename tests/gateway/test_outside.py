@@ -24,6 +24,8 @@ from gateway.stages import archive
 from gateway.store import custody, tree
 from gateway.store.journal import commit
 from gateway.store.pool import Pool
+from signing.chain import salted
+from signing.tree import included, leaf
 from signing.trust import Trust
 from tests.adapters.object_store import ACCESS_KEY, REGION, SECRET, object_store
 from tests.adapters.overseer import observer
@@ -113,6 +115,21 @@ async def test_a_checkpoint_is_stamped_twice_locked_away_and_cosigned(ground: Gr
     assert version.data.decode() == latest.note
     looked = await outside.look(ground.pool, ground.trust, ground.clock.now())
     assert (looked.stamps, looked.cosignatures, looked.complaints) == (2, 1, ())
+
+
+async def test_a_proof_is_against_the_newest_checkpoint_that_is_stamped(ground: Ground) -> None:
+    first = await ground.add("F-1")
+    await ground.each()
+    second = await ground.add("F-2")
+    async with ground.pool.account(ground.account.id, snapshot=True) as connection:
+        stamped, bare = await tree.proof(connection, first), await tree.proof(connection, second)
+    assert stamped is not None
+    assert bare is not None
+    assert (stamped.checkpoint.number, bare.checkpoint.number) == (1, 2)
+    for proved in (*stamped.events, *bare.events):
+        of = stamped if proved in stamped.events else bare
+        path, size, root = proved.path, of.checkpoint.size, of.checkpoint.root
+        assert included(leaf(salted(proved.salt, proved.hash)), proved.place, size, path, root)
 
 
 async def test_under_load_one_stamp_a_minute_covers_what_came(ground: Ground) -> None:
