@@ -68,6 +68,10 @@ class Verdict:
         ]
         return told
 
+    def with_seals(self) -> dict[str, Any]:
+        """The same with the verdict on each seal of the document."""
+        return {**self.as_json(), "seals": [seal.as_json() for seal in self.seals]}
+
 
 def one(indication: Indication, sub: str, saw: str, name: str = "a seal is there") -> Verdict:
     """A verdict by its first check, which did not hold."""

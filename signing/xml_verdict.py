@@ -27,9 +27,6 @@ from signing.trust import NO_EVIDENCE, Chain, Evidence, Trust, chain
 from signing.verdict import Check, Indication, Verdict, one
 from signing.xml import DS, ENVELOPED, EXCLUSIVE, EXT, PROPERTIES, ROOTS, XADES, read
 
-DS_NAME = DS.encode()
-"""What every XML holds that bears a seal."""
-
 _DS, _XADES, _EXT = f"{{{DS}}}", f"{{{XADES}}}", f"{{{EXT}}}"
 _SIG = "{urn:oasis:names:specification:ubl:schema:xsd:CommonSignatureComponents-2}"
 _SAC = "{urn:oasis:names:specification:ubl:schema:xsd:SignatureAggregateComponents-2}"
@@ -84,7 +81,7 @@ class _Seal:
 
 def bears_seal(xml: bytes) -> bool:
     """Whether a document bears a seal, or may bear one that cannot be read: then its verdict must be told."""
-    if DS_NAME not in xml:
+    if DS.encode() not in xml:
         return False
     try:
         return next(read(xml).iter(f"{_DS}Signature"), None) is not None

@@ -6,8 +6,10 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from gateway.clock import SystemClock
 from gateway.commands import batch, files, terminal
 from gateway.commands.batch import BAD, FAILED, GOOD
 from gateway.commands.files import Source, Unusable
@@ -22,9 +24,10 @@ examples:
   estafette inspect --format json archive/ | jq -r 'select(.page.values[]?.standing == "contradicted") | .path'
 
 What is told: format and profile (BT-24); of a PDF its attachments, which XML was taken and why, what its XMP claims
-against that XML, the verdict on PDF/A (level B of the part it claims), signatures (counted, not verified), encryption,
-what in it could act; and for number, dates, names, totals and IBAN whether the page states them as the XML does:
-found, not found, or contradicted (the page names the term and states another value). A scan has no text to compare.
+against that XML, the verdict on PDF/A (level B of the part it claims), signatures, encryption, what in it could act;
+what the seals of a PDF or an XML are worth, by the roots in ESTAFETTE_SEAL_ROOTS and ESTAFETTE_TIMESTAMP_ROOTS; and for
+number, dates, names, totals and IBAN whether the page states them as the XML does: found, not found, or contradicted
+(the page names the term and states another value). A scan has no text to compare.
 
 "not told" means that it could not be told; it never means that it is fine. The official rules are not run: that is
 estafette validate.
@@ -66,9 +69,13 @@ _WORDS = {
     "unchecked": Told("PDF/UA-{part}; not checked", "PDF/UA-{part} ; non vérifié"),
     "unsigned": Told("none", "aucune"),
     "signature": Told(
-        "{about}; covers the whole file: {covers}; NOT verified",
-        "{about} ; couvre tout le fichier : {covers} ; NON vérifiée",
+        "{about}; covers the whole file: {covers}",
+        "{about} ; couvre tout le fichier : {covers}",
     ),
+    "sealed": Told("{level} by {by}: {verdict}", "{level} par {by} : {verdict}"),
+    "seal passed": Told("passed", "valide"),
+    "seal indeterminate": Told("indeterminate ({sub})", "indéterminé ({sub})"),
+    "seal failed": Told("DOES NOT HOLD ({sub})", "NE TIENT PAS ({sub})"),
     "scan": Told("no text (a scan): not compared", "aucun texte (numérisation) : non comparée"),
     "page uncompared": Told("not compared ({why})", "non comparée ({why})"),
     "stated": Told("states {found} of {count} values of the XML", "{found} valeurs du XML sur {count} y figurent"),
@@ -84,6 +91,7 @@ _LABELS = {
     "active": Told("active", "actif"),
     "attachment": Told("attachment", "pièce"),
     "signature": Told("signature", "signature"),
+    "seal": Told("seal", "sceau"),
     "page": Told("page", "page"),
 }
 """What stands at the beginning of a line; what is not here is the same in both languages."""
@@ -151,24 +159,41 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             print("\n".join(map(printable, [source.name, *_lines(result, voice)])))
         return GOOD if sound(result) else BAD
 
-    return batch.each(found_in, sources, take, jobs=options.jobs, seconds=settings.compute_seconds)
+    return batch.each(
+        partial(found_in, roots=_roots(settings)), sources, take, jobs=options.jobs, seconds=settings.compute_seconds
+    )
 
 
-def found_in(source: Source) -> dict[str, Any]:
-    """The inspection of one source. Raises Unusable."""
+def found_in(source: Source, roots: tuple[bytes, bytes] = (b"", b"")) -> dict[str, Any]:
+    """The inspection of one source; `roots` of seals and of timestamps, as PEM. Raises Unusable."""
     from schemas.inspection import inspect
+    from signing.borne import verified
+    from signing.trust import Trust
 
-    return inspect(source.read()).as_json()
+    data = source.read()
+    verdict = verified(data, Trust(*roots), SystemClock().now())
+    return {**inspect(data).as_json(), "seals": verdict.with_seals() if verdict else None}
+
+
+def _roots(settings: Settings) -> tuple[bytes, bytes]:
+    """The roots that are believed. Raises Misconfigured."""
+    if settings.seal_roots is None and settings.timestamp_roots is None:
+        return b"", b""
+    from gateway.main import read_trust
+
+    trust = read_trust(settings)
+    return trust.sealers, trust.authorities
 
 
 def sound(found: Mapping[str, Any]) -> bool:
     """Whether it would be taken as an invoice and nothing in it disagrees."""
     pdf, page = found["pdf"], found["page"]
-    if found["taken"] != "yes":
+    broken = found["seals"] is not None and found["seals"]["indication"] == "failed"
+    if found["taken"] != "yes" or broken:
         return False
     if pdf is None or page is None:
         return True
-    signed = all(one["covers_whole_file"] == "yes" for one in pdf["signatures"] or ())
+    signed = found["seals"] is not None or all(one["covers_whole_file"] == "yes" for one in pdf["signatures"] or ())
     claims = not (pdf["pdfa"]["claim"] and pdf["pdfa"]["verdict"] == "failed")
     says = page["legible"] != "unread" and all(one["standing"] == "found" for one in page["values"] or ())
     return signed and claims and says and not pdf["mismatches"]
@@ -212,6 +237,7 @@ def _lines(found: Mapping[str, Any], voice: _Voice) -> Iterator[str]:
         yield from _content(found["content"], voice)
     if found["pdf"] is not None:
         yield from _pdf(found["pdf"], voice)
+    yield from _seals(found["seals"], voice)
     if found["page"] is not None:
         yield from _page(found["page"], voice)
 
@@ -269,6 +295,14 @@ def _signatures(signatures: list[Mapping[str, Any]] | None, voice: _Voice) -> It
     for one in signatures or ():
         about = ", ".join(one[part] or "-" for part in ("field", "kind", "signer", "at"))
         yield voice.row("signature", voice.say("signature", about=about, covers=voice.say(one["covers_whole_file"])))
+
+
+def _seals(seals: Mapping[str, Any] | None, voice: _Voice) -> Iterator[str]:
+    """What each seal is worth."""
+    for one in (seals["seals"] or [seals]) if seals else ():
+        told = voice.say(f"seal {one['indication']}", sub=one["sub"])
+        by = one.get("sealed_by", "-")
+        yield voice.row("seal", voice.say("sealed", level=one.get("level", "-"), by=by, verdict=told))
 
 
 def _page(page: Mapping[str, Any], voice: _Voice) -> Iterator[str]:

@@ -37,13 +37,14 @@ from gateway.resources import Resources, Sealer, Work, digest
 from gateway.sealing import Chain, Missing, Stamp
 from schemas.finding import Finding, Severity
 from schemas.formats.facturx import lettering
-from signing import keys, pdf, pdf_verdict, revocation, xml, xml_verdict
+from signing import keys, pdf, revocation, xml
+from signing.borne import verified
 from signing.keys import NotSealed
 from signing.mark import Mark
 from signing.revocation import Signers
 from signing.timestamp import NoTimestamp, Token
-from signing.trust import NO_EVIDENCE, Evidence, Trust
-from signing.verdict import Indication, Verdict
+from signing.trust import NO_EVIDENCE, Evidence
+from signing.verdict import Indication
 
 PATIENCE = timedelta(minutes=1)
 """Until a look whether a key is configured now."""
@@ -146,13 +147,12 @@ async def _sealed(work: Work, resources: Resources) -> Outcome:
 async def _borne(work: Work, resources: Resources) -> tuple[dict[str, Any], tuple[Kept, ...]]:
     """What the submission's own seals are worth: for the event, and all of it to be kept; empty without a seal."""
     data = await work.read(Role.SUBMISSION, resources)
-    if not (data.startswith(b"%PDF-") or xml_verdict.DS_NAME in data):
+    if not (data.startswith(b"%PDF-") or xml.DS.encode() in data):
         return {}, ()
     verdict = await resources.compute(verified, data, resources.trust, resources.clock.now())
     if verdict is None:
         return {}, ()
-    whole = {**verdict.as_json(), "seals": [one.as_json() for one in verdict.seals]}
-    kept = Kept(Role.VERDICT, "application/json", json.dumps(whole, ensure_ascii=False).encode())
+    kept = Kept(Role.VERDICT, "application/json", json.dumps(verdict.with_seals(), ensure_ascii=False).encode())
     facts = {
         "indication": str(verdict.indication),
         "sub": verdict.sub,
@@ -161,13 +161,6 @@ async def _borne(work: Work, resources: Resources) -> tuple[dict[str, Any], tupl
         "verdict": digest(kept.data),
     }
     return facts, (kept,)
-
-
-def verified(data: bytes, trust: Trust, now: datetime) -> Verdict | None:
-    """The verdict on the seals that a document bears; None when it bears none. Pure, for a worker process."""
-    if data.startswith(b"%PDF-"):
-        return pdf_verdict.verify(data, trust, now) if pdf.bears_seal(data) else None
-    return xml_verdict.verify(data, trust, now).verdict if xml_verdict.bears_seal(data) else None
 
 
 def _broken(borne: Mapping[str, Any]) -> Finding:

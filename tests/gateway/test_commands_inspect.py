@@ -16,10 +16,11 @@ from schemas.formats import facturx
 from schemas.formats.facturx import page, pdfa
 from tests.gateway.console import SAMPLES, estafette
 from tests.schemas.sample_invoice import invoice
+from tests.signing.sealed import seal_pdf
 
 AT = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
 MEMBERS = ["path", "kind", "size", "sha256", "format", "title", "profile", "profile_name", "number", "taken", "refused",
-           "content", "pdf", "page"]  # fmt: skip
+           "content", "pdf", "page", "seals"]  # fmt: skip
 
 
 def _sound() -> bytes:
@@ -109,3 +110,17 @@ def test_help_teaches() -> None:
     told = estafette("inspect", "--help").text
     for part in ("examples:", "Exit code 0", "contradicted", "--format", "--language"):
         assert part in told
+
+
+def test_what_its_seal_is_worth_is_told(tmp_path: Path) -> None:
+    sealed = seal_pdf(_sound(), "B-LTA", at=datetime.datetime.now(datetime.UTC).replace(microsecond=0))
+    at = sealed.index(b"stream") + 20
+    (tmp_path / "good.pdf").write_bytes(sealed)
+    (tmp_path / "bad.pdf").write_bytes(sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :])
+    good, bad = (estafette("inspect", "--format", "json", tmp_path / f"{name}.pdf") for name in ("good", "bad"))
+    (told,) = objects(good.out)
+    assert told["seals"]["indication"] == "indeterminate", "the sealer is not known here"
+    assert (told["seals"]["sub"], told["seals"]["level"]) == ("NO_CERTIFICATE_CHAIN_FOUND", "B-LTA")
+    assert bad.code == 1
+    assert "HASH_FAILURE" in bad.out
+    assert "DOES NOT HOLD" in estafette("inspect", "--language", "en", tmp_path / "bad.pdf").out
