@@ -114,7 +114,7 @@ def test_help_teaches() -> None:
 
 def test_what_its_seal_is_worth_is_told(tmp_path: Path) -> None:
     sealed = seal_pdf(_sound(), "B-LTA", at=datetime.datetime.now(datetime.UTC).replace(microsecond=0))
-    at = sealed.index(b"stream") + 20
+    at = 11  # in the comment behind the first line, which breaks nothing but the seal
     (tmp_path / "good.pdf").write_bytes(sealed)
     (tmp_path / "bad.pdf").write_bytes(sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :])
     good, bad = (estafette("inspect", "--format", "json", tmp_path / f"{name}.pdf") for name in ("good", "bad"))
@@ -122,5 +122,5 @@ def test_what_its_seal_is_worth_is_told(tmp_path: Path) -> None:
     assert told["seals"]["indication"] == "indeterminate", "the sealer is not known here"
     assert (told["seals"]["sub"], told["seals"]["level"]) == ("NO_CERTIFICATE_CHAIN_FOUND", "B-LTA")
     assert bad.code == 1
-    assert "HASH_FAILURE" in bad.out
-    assert "DOES NOT HOLD" in estafette("inspect", "--language", "en", tmp_path / "bad.pdf").out
+    assert objects(bad.out)[0]["seals"]["sub"] == "HASH_FAILURE"
+    assert b"DOES NOT HOLD" in estafette("inspect", "--language", "en", tmp_path / "bad.pdf").out
