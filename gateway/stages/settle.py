@@ -8,6 +8,7 @@ from decimal import Decimal
 from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped
 from gateway.resources import Resources, Work
 from gateway.statuses import hear
+from gateway.store import payments
 from gateway.store.documents import Payment
 from schemas.invoice import CREDIT_NOTE_TYPES
 
@@ -42,4 +43,10 @@ def _payment_news(work: Work) -> tuple[News, ...]:
 
 
 def _facts(payment: Payment) -> dict[str, object]:
-    return {"payment": str(payment.id), "paid_on": payment.paid_on.isoformat(), "status": "paid", "source": "account"}
+    return {
+        "payment": str(payment.id),
+        "paid_on": payment.paid_on.isoformat(),
+        "sha256": payments.digest(payment),
+        "status": "paid",
+        "source": "account",
+    }

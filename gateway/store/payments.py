@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from hashlib import sha256
 from uuid import UUID
 
 from gateway.errors import KeyReused
 from gateway.store import tasks
 from gateway.store.documents import Payment
 from gateway.store.pool import Connection
+from signing.chain import canonical, instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,23 @@ class Reported:
     reference: str
     key: str
     """Idempotency-Key, or the payment's own id."""
+
+
+def stated(payment: Payment) -> dict[str, str]:
+    """A payment as its event vouches for it: texts only, in one form."""
+    return {
+        "id": str(payment.id),
+        "amount": format(payment.amount, "f"),
+        "currency": payment.currency,
+        "paid_on": payment.paid_on.isoformat(),
+        "reference": payment.reference,
+        "recorded_at": instant(payment.recorded_at),
+    }
+
+
+def digest(payment: Payment) -> str:
+    """SHA-256 of what was stated, as the payment's event holds it: the event itself bears no amount."""
+    return sha256(canonical(stated(payment))).hexdigest()
 
 
 async def record(

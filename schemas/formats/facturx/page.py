@@ -43,15 +43,21 @@ def typeset(
 
     `alone`: nothing will be attached to it, so it does not say that the data is.
     """
-    made = _compiler().compile(
-        sys_inputs=inputs(invoice, language, presentation, alone=alone),
+    made = compile_page("invoice.typ", inputs(invoice, language, presentation, alone=alone), created)
+    if len(invoice.lines) > LONG:
+        _forget()
+    return made
+
+
+def compile_page(template: str, given: dict[str, str], created: datetime) -> bytes:
+    """A page of one of our templates as PDF/A-3a, PDF/UA-1; what it is given has been made drawable."""
+    made = _compiler(template).compile(
+        sys_inputs=given,
         format="pdf",
         pdf_standards=list(STANDARDS),  # type: ignore[arg-type]  # the stub wants one closed type for the list
         timestamp=int(created.timestamp()),
     )
     assert isinstance(made, bytes)
-    if len(invoice.lines) > LONG:
-        _forget()
     return made
 
 

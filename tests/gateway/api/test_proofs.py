@@ -9,15 +9,23 @@ import random
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import UUID
 
+import pypdf
 import pytest
 
+from gateway.store import payments
+from gateway.store.documents import Payment
 from signing import checkpoint, tree
 from signing.chain import canonical
-from signing.verify import Wrong, verify, zipped
+from signing.verify import Wrong, check_record, verify, zipped
 from tests.gateway.api.conftest import Api, answered, problem, sample
+from tests.gateway.ground import NOTARY
 
 VERIFIER = Path(__file__).resolve().parents[3] / "signing" / "verify.py"
 
@@ -38,7 +46,7 @@ async def proved(api: Api, path: Path) -> tuple[Path, dict[str, str]]:
 async def test_a_stranger_checks_a_proof_without_us(api: Api, tmp_path: Path) -> None:
     path, key = await proved(api, tmp_path)
     with zipfile.ZipFile(path) as archive:
-        assert archive.namelist()[:2] == ["README.txt", "index.json"]
+        assert archive.namelist()[:4] == ["README.txt", "story.pdf", "index.json", "signature.txt"]
         assert any(name.endswith(".pdf") for name in archive.namelist())
         (tmp_path / "verify.py").write_bytes(archive.read("verify.py"))
         archive.extractall(tmp_path / "folder")
@@ -47,7 +55,7 @@ async def test_a_stranger_checks_a_proof_without_us(api: Api, tmp_path: Path) ->
             [sys.executable, "-I", "verify.py", what], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert run.returncode == 0, run.stdout + run.stderr
-        assert run.stdout.count("holds") == 9, run.stdout  # eight checks and the last line
+        assert run.stdout.count("holds") == 10, run.stdout  # nine lines and the last
         assert "The proof holds." in run.stdout
     shown = await answered(await api.client.get("/v1/checkpoint", headers=key), 200, "Checkpoint")
     assert [name for name, _ in verify(path, shown["key"])][-1] == "key"
@@ -89,7 +97,7 @@ async def test_one_flipped_bit_anywhere_makes_it_fail(api: Api, tmp_path: Path) 
         path.write_bytes(zipped({**files, name: bytes(bent)}, list(files)))
         with pytest.raises(Wrong) as told:
             list(verify(path))
-        assert name in str(told.value) or name == "index.json", (seed, name, told.value)
+        assert name in str(told.value) or name in ("index.json", "signature.txt"), (seed, name, told.value)
 
 
 FORGERIES = {
@@ -98,13 +106,20 @@ FORGERIES = {
     "a content in place of another": ("content", r"^contents: the content .* is missing"),
     "a content of no event": ("extra", r"^contents: .* belongs to no event"),
     "a salt": ("salt", r"^tree: event 1 is not in the tree"),
-    "a path that is too long": ("path", r"^tree: the path of event 1 is too long|^tree: event 1 is not in the tree"),
+    "a path that is too long": ("path", r"^tree: event 1 is not in the tree"),
     "a checkpoint of another size": ("size", r"^checkpoint: the key has not signed it"),
     "a later checkpoint's time": ("time", r"^checkpoint: the key has not signed it"),
     "a second key": ("keys", r"^checkpoint: no key in the line"),
     "another archive's name": ("origin", r"^checkpoint: the key has not signed it"),
     "another document": ("document", r"^events: event 1 is not what was written"),
     "the verifier": ("verifier", r"^container: verify.py is missing"),
+    "another verifier": ("another", r"^checkpoint: signature.txt is not of index.json"),
+    "another story": ("story", r"^checkpoint: signature.txt is not of index.json"),
+    "another record": ("record", r"^checkpoint: signature.txt is not of index.json"),
+    "a payment of no event": ("payment", r"^record: the payment .* is not that of its event"),
+    "a certificate of nothing": ("certificate", r"^checkpoint: signature.txt is not of index.json"),
+    "a timestamp that is none": ("timestamp", r"^checkpoint: signature.txt is not of index.json"),
+    "no signature": ("signature", r"^container: index.json or signature.txt is missing"),
     "no proof": ("form", r"^container: index.json is not that of a proof"),
 }
 
@@ -147,11 +162,35 @@ async def test_a_forged_proof_with_a_right_index_is_told(api: Api, tmp_path: Pat
         case "verifier":
             del files["verify.py"]
         case "form":
-            index["form"] = "estafette-proof/2"
+            index["form"] = "estafette-proof/1"
+        case "another":
+            files["verify.py"] += b"# in order\n"
+        case "story":
+            files["story.pdf"] = files["story.pdf"].replace(b"%PDF", b"%pdf", 1)
+        case "record":
+            files["record.json"] = files["record.json"].replace(b'"number":"', b'"number":"X', 1)
+        case "payment":
+            record = json.loads(files["record.json"])
+            record["payments"].append({"id": "01a2105e-10c9-7083-9aca-514487a6ab22", "amount": "1.00"})
+            files["record.json"] = canonical(record)
+        case "certificate":
+            files[f"certificates/{sha256(b'x').hexdigest()}.cer"] = b"x"
+        case "timestamp":
+            files["timestamps/one.tst"] = b"x"
+        case "signature":
+            del files["signature.txt"]
     files["events.json"] = canonical({"events": events})
     if kind != "verifier":
-        index["files"] = {name: sha256(data).hexdigest() for name, data in files.items() if name != "index.json"}
+        index["files"] = {
+            name: sha256(data).hexdigest()
+            for name, data in files.items()
+            if name not in ("index.json", "signature.txt")
+        }
     files["index.json"] = canonical(index)
+    if kind in ("salt", "path"):  # even with the key, a leaf does not get into the tree
+        name, digest = NOTARY.signer.verifier.name, sha256(files["index.json"]).hexdigest()
+        at = files["checkpoint.txt"].decode().split("\n")[3]
+        files["signature.txt"] = NOTARY.signer.vouch(f"{name} proof\n{index['document']}\n{digest}\n{at}\n").encode()
     path.write_bytes(zipped(files, list(files)))
     with pytest.raises(Wrong, match=says):
         list(verify(path))
@@ -171,6 +210,45 @@ async def test_a_key_does_not_vouch_for_another_archive(api: Api, tmp_path: Path
     path.write_bytes(zipped(files, list(files)))
     with pytest.raises(Wrong, match=r"^checkpoint: it is of the archive archive.example.org, and the key is that of"):
         list(verify(path))
+
+
+def plain(text: str) -> str:
+    """Letters and signs alone."""
+    return "".join(one for one in text.lower().replace("’", "'") if one.isprintable() and not one.isspace())
+
+
+async def test_the_same_state_gives_the_same_bytes_and_tells_its_story(api: Api, tmp_path: Path) -> None:
+    """French and English, as PDF/A-3; the number, who, and what is not proved stand on it."""
+    path, key = await proved(api, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        document = json.loads(archive.read("index.json"))["document"]
+        page = archive.read("story.pdf")
+    again = await api.client.get(f"/v1/documents/{document}/proof", headers=key)
+    assert await again.read() == path.read_bytes()
+    text = " ".join(one.extract_text() for one in pypdf.PdfReader(io.BytesIO(page)).pages)
+    number = json.loads(sample("json/invoice-simple.json"))["number"]
+    for words in (number, document, "Ce qui n'est pas prouvé", "What is not proved", "Comment le vérifier", "EN 16931"):
+        assert plain(words) in plain(text), (words, text)
+    assert b"pdfaid:part" in page
+
+
+def test_a_payment_is_held_to_its_event() -> None:
+    at = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    paid = Payment(UUID(int=7), Decimal("10.00"), "EUR", date(2026, 11, 24), "VIR 42", at)
+    facts = {"payment": str(paid.id), "sha256": payments.digest(paid)}
+    proof = SimpleNamespace(events=[{"outcome": "payment", "facts": facts}])
+
+    def told(*stated: dict[str, str]) -> str:
+        proof.files = {"record.json": canonical({"payments": list(stated)})}
+        return check_record(proof)
+
+    right = payments.stated(paid)
+    assert told(right) == "1 payments"
+    for stated in ([{**right, "amount": "99.00"}], [], [right, right], [{**right, "id": str(UUID(int=8))}]):
+        with pytest.raises(Wrong, match=r"the payment .* is not that of its event|a payment is missing"):
+            told(*stated)
+    facts.pop("sha256")  # an event of an older release
+    assert told({**right, "amount": "99.00"}) == "1 payments"
 
 
 async def test_a_checkpoint_is_shown_to_begin_with_an_older_one(api: Api, tmp_path: Path) -> None:
