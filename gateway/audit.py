@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.lifecycle import Said, Stage, event_body
-from gateway.store import accounts, contents, ledger, tree
+from gateway.store import accounts, contents, ledger, payments, tree
 from gateway.store.ledger import Reconciliation, Trail
 from gateway.store.pool import Connection, Pool
 from signing import checkpoint
@@ -48,6 +48,7 @@ async def audit_account(pool: Pool, account_id: UUID) -> AccountAudit:
         documents += 1
         events += len(trail.events)
         complaints += check_trail(trail)
+        complaints += check_payments(trail)
     orphans = await ledger.leaves_without_event(pool, account_id)
     complaints += [f"the tree has a leaf of {orphan}, which is not there" for orphan in orphans]
     looked = await contents.look(pool, account_id)
@@ -99,6 +100,22 @@ def _hashed(
         return link(prior, event_body(document_id, event["seq"], said))
     except (ValueError, TypeError):
         return None
+
+
+def check_payments(trail: Trail) -> list[str]:
+    """Each payment an event tells of is there and is what the event vouches for: no amount was changed since."""
+    identifier = trail.document["document_id"]
+    held = {str(one.id): payments.digest(one) for one in trail.payments}
+    complaints = []
+    for event in trail.events:
+        if event["outcome"] != "payment":
+            continue
+        name, vouched = event["facts"].get("payment"), event["facts"].get("sha256")
+        if name not in held:
+            complaints.append(f"document {identifier}: payment {name} is missing")
+        elif vouched not in (None, held[name]):  # events of older releases hold no hash
+            complaints.append(f"document {identifier}: payment {name} is not what was recorded")
+    return complaints
 
 
 def _check_leaves(trail: Trail) -> list[str]:

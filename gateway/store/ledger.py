@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from gateway.store.documents import Payment
 from gateway.store.pool import Pool
 
 PAGE = 200
@@ -47,6 +48,7 @@ class Trail:
     events: tuple[Mapping[str, Any], ...]
     entries: tuple[Mapping[str, Any], ...]
     leaves: tuple[Mapping[str, Any], ...]
+    payments: tuple[Payment, ...] = ()
 
 
 async def reconcile(pool: Pool, account_id: UUID) -> Reconciliation:
@@ -109,15 +111,24 @@ async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
                 "order by document_id, seq",
                 ids,
             )
-        for row in rows:
-            identifier = row["document_id"]
-            yield Trail(
-                dict(row),
-                tuple(dict(event) for event in events if event["document_id"] == identifier),
-                tuple(dict(entry) for entry in entries if entry["document_id"] == identifier),
-                tuple(dict(leaf) for leaf in leaves if leaf["document_id"] == identifier),
+            paid = await connection.fetch(
+                "select document_id, payment_id as id, amount, currency, paid_on, reference, recorded_at from payment "
+                "where document_id = any($1)",
+                ids,
             )
+        parts = [_by_document(found) for found in (events, entries, leaves, paid)]
+        for row in rows:
+            happened, kept, placed, told = (tuple(part.get(row["document_id"], ())) for part in parts)
+            stated = ({name: value for name, value in one.items() if name != "document_id"} for one in told)
+            yield Trail(dict(row), happened, kept, placed, tuple(Payment(**one) for one in stated))
         after = ids[-1]
+
+
+def _by_document(rows: Sequence[Mapping[str, Any]]) -> dict[UUID, list[dict[str, Any]]]:
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["document_id"], []).append(dict(row))
+    return found
 
 
 async def leaves_without_event(pool: Pool, account_id: UUID) -> tuple[str, ...]:

@@ -9,22 +9,25 @@ import asyncio
 import random
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from adapters.port import Networks
 from gateway import audit
 from gateway.clock import SettableClock
-from gateway.lifecycle import Done, Kept, Later, Role, Stage
+from gateway.lifecycle import Done, Kept, Later, News, Role, Stage
 from gateway.publish import LATEST, Copies, publish
 from gateway.resources import Notary, Resources, digest, load
 from gateway.stages import archive
-from gateway.store import tree
+from gateway.store import payments, tree
 from gateway.store.accounts import Account
 from gateway.store.journal import commit
+from gateway.store.payments import Reported
 from gateway.store.pool import Pool
 from signing import checkpoint
 from signing import tree as arithmetic
@@ -327,6 +330,23 @@ async def test_events_of_an_older_gateway_get_their_leaves_when_they_are_asked_f
     await publish(archived.resources)
     assert isinstance(await archive.run(work, archived.resources), Done)
     assert await archived.complaints() == ()
+
+
+async def test_an_amount_that_was_paid_cannot_be_changed_unseen(archived: Archive) -> None:
+    document_id = archived.documents[0]
+    paid = Reported(UUID(int=7), Decimal("10.00"), "EUR", date(2026, 11, 24), "VIR 42", "p-1")
+    async with archived.pool.account(archived.account.id) as connection:
+        kept, _ = await payments.record(connection, archived.account.id, document_id, paid, NOON)
+    facts = {"payment": str(kept.id), "sha256": payments.digest(kept)}
+    later = Later(timedelta(minutes=1), "waits", (News("payment", facts),))
+    claim = await the_claim(archived.pool, document_id, archived.clock.now() + timedelta(hours=1))
+    await commit(archived.pool, claim, [step(Stage.ARCHIVED, later)], go_on=False)
+    await publish(archived.resources)
+    assert await archived.complaints() == ()
+    await archived.as_superuser("update payment set amount = 100")
+    assert any("is not what was recorded" in one for one in await archived.complaints())
+    await archived.as_superuser("delete from payment")
+    assert any(f"payment {kept.id} is missing" in one for one in await archived.complaints())
 
 
 FLIPS = {
