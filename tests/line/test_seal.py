@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pikepdf
@@ -29,6 +31,8 @@ from signing.keys import read
 from signing.pdf_verdict import verify
 from signing.trust import Trust
 from signing.verdict import Indication
+from signing.verify import Wrong, seals_of
+from signing.verify import verify as verify_proof
 from tests.bench.stage import free_port
 from tests.gateway.ground import open_account
 from tests.line.conftest import Line
@@ -82,7 +86,7 @@ async def sealing(line: Line, tower: dict[str, Any], policy: str, *, key: bool =
 
 @pytest.mark.parametrize(("policy", "level"), [("seal", "B-B"), ("timestamp", "B-T")])
 async def test_the_original_is_sealed_as_the_account_asks(
-    line: Line, clock_tower: dict[str, Any], policy: str, level: str
+    line: Line, clock_tower: dict[str, Any], policy: str, level: str, tmp_path: Path
 ) -> None:
     sealed = await sealing(line, clock_tower, policy)
     document = await sealed.until(await sealed.invoice("S-1"), Stage.DELIVERED)
@@ -98,7 +102,18 @@ async def test_the_original_is_sealed_as_the_account_asks(
     assert [one["sha256"] for one in delivered] == [facts["sha256"]]
     assert document.facts[Stage.ARCHIVED]["sha256"] == facts["sha256"]
     assert clock_tower["asked"] == (policy == "timestamp")
-    assert len(await proof.bundle(sealed.resources, sealed.account.id, document.id)) > len(original)
+    path = tmp_path / "proof.zip"
+    path.write_bytes(await proof.bundle(sealed.resources, sealed.account.id, document.id))
+    told = dict(await asyncio.to_thread(lambda: list(verify_proof(path))))  # by the stranger's program
+    assert told["seals"].startswith("sealed by CN="), told
+    assert ("its timestamp of 20" in told["seals"]) == (policy == "timestamp")
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert any(name.startswith("certificates/") for name in files)
+    cut = bytearray(original)
+    cut[200] ^= 1
+    with pytest.raises(Wrong, match="it signs other bytes"):
+        list(seals_of(bytes(cut), set()))
 
 
 @pytest.mark.parametrize("mood", ["down", "lies"])
