@@ -317,7 +317,7 @@ class Coder:
         open_: tuple[Expression, ...] = ()
         step = rest[0]
         if isinstance(step, Step) and step.axis in ("child", "descendant"):
-            parts = tuple(part for predicate in step.predicates for part in _conjuncts(predicate))
+            parts = tuple(part for predicate in step.predicates for part in conjuncts(predicate))
             ready = 0
             while ready < len(parts) and not (free(parts[ready]) - {"."} - set(self.globals)):
                 ready += 1
@@ -409,7 +409,7 @@ class Coder:
             walk.looped()
             focus = Code(walk.var, walk.kind, Card.ONE, walk.element)
             inner = replace(scope, focus=focus, foreign=walk.foreign)
-            for part in _conjuncts(predicate):
+            for part in conjuncts(predicate):
                 self.refuse_place(part, inner)
                 joins.narrow(self, walk, part, inner)
                 walk.where(self.truth(part, inner))
@@ -574,7 +574,8 @@ def _is_document(base: Expression) -> bool:
     return isinstance(base, Call) and base.name == Name(FN, "document")
 
 
-def _conjuncts(predicate: Expression) -> list[Expression]:
+def conjuncts(predicate: Expression) -> list[Expression]:
+    """The conditions that a predicate joins by "and"."""
     if isinstance(predicate, Binary) and predicate.operator == "and":
-        return [*_conjuncts(predicate.left), *_conjuncts(predicate.right)]
+        return [*conjuncts(predicate.left), *conjuncts(predicate.right)]
     return [predicate]

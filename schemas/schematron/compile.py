@@ -12,12 +12,14 @@ ends in an error. The verdict on a document may not depend on those before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
-from schemas.schematron.code import Card, Code, Kind, Scope, sequence_type
-from schemas.schematron.coder import Coder, Signature, as_list
+from schemas.schematron import naming, quiet
+from schemas.schematron.code import Card, Code, Kind, Scope, free, sequence_type
+from schemas.schematron.coder import Coder, Signature, as_list, conjuncts
 from schemas.schematron.expression import (
     Expression,
     Name,
@@ -29,7 +31,8 @@ from schemas.schematron.expression import (
     Variable,
     alternatives,
 )
-from schemas.schematron.schema import Assertion, Function, Let, Rule, Schema
+from schemas.schematron.quiet import Paths
+from schemas.schematron.schema import Assertion, Function, Let, Pattern, Rule, Schema
 
 _ANYWHERE = Step("descendant-or-self", Test("node"))
 _ELEMENT = Code("n", Kind.NODE, Card.ONE, element=True)
@@ -68,6 +71,8 @@ class _Compiler:
         self.blocks: list[str] = []
         self.assertions: list[str] = []
         self.conditions: dict[str, str] = {}
+        self.starts: list[int] = []
+        """The number of the first assertion of each pattern."""
 
     def module(self) -> Module:
         """The whole source."""
@@ -84,7 +89,7 @@ class _Compiler:
         for function in self.schema.functions:
             with _line(function.line):
                 self.function(function)
-        patterns = [[self.rule(rule) for rule in pattern.rules] for pattern in self.schema.patterns]
+        patterns = [self.pattern(pattern) for pattern in self.schema.patterns]
         table = "\n".join(f"    ({' '.join(entry for rule in rules for entry in rule)})," for rules in patterns)
         tags = [f"{name} = intern({tag!r})" for tag, name in coder.tags.items()]
         constants = [f"{name} = {source}" for source, name in coder.constants.items()]
@@ -99,6 +104,7 @@ class _Compiler:
                 *self.blocks,
                 f"ASSERTIONS = (\n{assertions}\n)",
                 f"PATTERNS = (\n{table}\n)",
+                f"STARTS = {tuple(self.starts)!r}",
                 "",
             ]
         )
@@ -123,7 +129,7 @@ class _Compiler:
             uses = sum(_uses(each, let.name) for each in (*later, function.result))
             if uses > 1:
                 own: list[str] = []
-                code = self.lazy(let, code, own)
+                code = self.lazy(code, own)
                 lines += [f"    {line}" for line in own]
             scope = replace(scope, variables={**scope.variables, let.name: code})
         result = self.coder.converted(self.coder.items(function.result, scope), function.returns)
@@ -132,6 +138,11 @@ class _Compiler:
         )
 
     # --- rules -----------------------------------------------------------------------------------------------------
+
+    def pattern(self, pattern: Pattern) -> list[list[str]]:
+        """The entries of the rules of a pattern."""
+        self.starts.append(len(self.assertions))
+        return [self.rule(rule) for rule in pattern.rules]
 
     def rule(self, rule: Rule) -> list[str]:
         """The function of a rule, and its entries in the table: one for each alternative of its context."""
@@ -142,26 +153,58 @@ class _Compiler:
             return [f"({self.place(choice)}, {name}, {rule.goes_on})," for choice in choices]
 
     def body(self, rule: Rule, focus: Code) -> str:
-        """The function that applies a rule to a node; "None" where it asserts nothing."""
-        scope, lines = Scope(focus), []
-        asserted = any(isinstance(part, Assertion) for part in rule.body)
-        for place, part in enumerate(rule.body):
-            with _line(part.line):
-                if isinstance(part, Assertion):
-                    lines += self.assertion(part, scope)
-                else:
-                    used = sum(_uses_in(each, part.name) for each in rule.body[place + 1 :])
-                    code = self.coder.items(part.value, scope)
-                    if used:
-                        code = self.lazy(part, code, lines)
-                    scope = replace(scope, variables={**scope.variables, part.name: code})
-        if not asserted:
+        """What applies a rule to a node, as Python: the function of the assertions that are always asked, and those of
+        the others by the paths that they need; "None" where the rule asserts nothing."""
+        variables = self.variables(rule, focus)
+        scope = Scope(focus, {name: code for name, (code, _) in variables.items()})
+        lets = {part.name: part.value for part in rule.body if isinstance(part, Let)}
+        grouped: dict[Paths | None, list[Assertion]] = {}
+        tests: dict[Paths | None, list[str]] = {}
+        for part in rule.body:
+            if isinstance(part, Assertion):
+                paths = quiet.truth(part.test, not part.fires_when, lets)
+                with _line(part.line):
+                    tests.setdefault(paths, []).extend(self.assertion(part, scope))
+                grouped.setdefault(paths, []).append(part)
+        if not grouped:
             return "None"
-        name = self.coder.fresh("r")
-        self.blocks.append("\n".join([f"def {name}(n, s):", *(f"    {line}" for line in lines)]))
-        return name
+        always = "None"
+        sleepers: dict[Paths, str] = {}
+        for paths, lines in tests.items():
+            used = _needed(grouped[paths], lets)
+            before = [line for name, (_, made) in variables.items() if name in used for line in made]
+            name = self.coder.fresh("r")
+            if paths is None:
+                always = name
+            else:
+                sleepers[paths] = name
+            self.blocks.append("\n".join([f"def {name}(n, s):", *(f"    {line}" for line in (*before, *lines))]))
+        return f"({always}, {self.index(sleepers)})"
 
-    def lazy(self, let: Let, code: Code, lines: list[str]) -> Code:
+    def variables(self, rule: Rule, focus: Code) -> dict[Name, tuple[Code, list[str]]]:
+        """The variables of a rule: how they are named, and the lines that make them."""
+        found: dict[Name, tuple[Code, list[str]]] = {}
+        for part in rule.body:
+            if isinstance(part, Let):
+                with _line(part.line):
+                    lines: list[str] = []
+                    known = {name: code for name, (code, _) in found.items()}
+                    code = self.lazy(self.coder.items(part.value, Scope(focus, known)), lines)
+                    found[part.name] = (code, lines)
+        return found
+
+    def index(self, functions: Mapping[Paths, str]) -> str:
+        """Functions by the paths that each needs one of, name below name, as Python."""
+        top: _Index = ({}, [])
+        for paths, function in functions.items():
+            for path in paths:
+                at = top
+                for name in path:
+                    at = at[0].setdefault(self.coder.tags[name], ({}, []))
+                at[1].append(function)
+        return _written(top[0])
+
+    def lazy(self, code: Code, lines: list[str]) -> Code:
         """A variable that is computed when first used."""
         if code.source.startswith("memo(") or code.source.isidentifier():
             return code
@@ -201,15 +244,16 @@ class _Compiler:
 
     def place(self, choice: Expression) -> str:
         """One alternative of a match pattern as an entry of the table: its steps from the node upward, whether they
-        begin at the document, and the function that asks its predicates (None: it has none)."""
+        begin at the document, the function that asks those of its predicates that names decide, and the one that asks
+        the others (None: it has none)."""
         if isinstance(choice, Root):
-            return "(), True, None"
+            return "(), True, None, None"
         steps = list(choice.steps if isinstance(choice, Path) else (choice,))
         anchored = isinstance(steps[0], Root) and steps[1] != _ANYWHERE
         if isinstance(steps[0], Root):
             steps = steps[1:] if anchored else steps[2:]
         above: list[tuple[str, str, bool]] = []
-        conditions: list[str] = []
+        conditions: list[tuple[str, bool]] = []
         loose, owner = False, "n"
         for step in reversed(steps):
             if step == _ANYWHERE:
@@ -222,21 +266,23 @@ class _Compiler:
             above.append((step.test.space, step.test.local, loose))
             conditions += self.predicates(step, owner)
             loose, owner = False, f"{owner}.parent"
-        return f"{tuple(above)!r}, {anchored}, {self.condition(conditions)}"
+        named = self.condition([source for source, by_names in conditions if by_names])
+        others = self.condition([source for source, by_names in conditions if not by_names])
+        return f"{tuple(above)!r}, {anchored}, {named}, {others}"
 
-    def predicates(self, step: Step, owner: str) -> list[str]:
-        """The predicates of one step of a match pattern as conditions on the node it stands for."""
+    def predicates(self, step: Step, owner: str) -> Iterator[tuple[str, bool]]:
+        """The predicates of one step of a match pattern as conditions on the node it stands for, and whether names
+        decide them."""
         scope = Scope(Code(owner, Kind.NODE, Card.ONE, element=True))
-        conditions = []
         for place, predicate in enumerate(step.predicates):
             if self.is_place(predicate):
                 if place or "*" in (step.test.space, step.test.local):
                     raise Refused("a match pattern with a place after another predicate")
-                conditions.append(f"is_at({owner}, {int(predicate.value) - 1})")  # type: ignore[union-attr]
+                yield f"is_at({owner}, {int(predicate.value) - 1})", False  # type: ignore[union-attr]
                 continue
             self.coder.refuse_place(predicate, scope)
-            conditions.append(self.coder.truth(predicate, scope))
-        return conditions
+            for part in conjuncts(predicate):
+                yield self.coder.truth(part, scope), naming.by_names(part)
 
     @staticmethod
     def is_place(predicate: Expression) -> bool:
@@ -255,10 +301,30 @@ class _Compiler:
         return self.conditions[source]
 
 
-def _uses_in(part: Let | Assertion, name: Name) -> int:
-    if isinstance(part, Let):
-        return _uses(part.value, name)
-    return _uses(part.test, name) + sum(_uses(each, name) for each in part.message if not isinstance(each, str))
+_Index = tuple[dict[str, Any], list[str]]
+"""Further names, and the functions that need the path up to here."""
+
+
+def _written(index: Mapping[str, _Index]) -> str:
+    """An index as Python."""
+    entries = (
+        f"{name}: (({''.join(f'{each}, ' for each in found)}), {_written(below)})"
+        for name, (below, found) in index.items()
+    )
+    return f"{{{', '.join(entries)}}}"
+
+
+def _needed(assertions: Iterable[Assertion], lets: Mapping[Name, Expression]) -> set[Name]:
+    """The variables of a rule that some assertions need, also by way of others."""
+    waiting: list[Expression] = []
+    for assertion in assertions:
+        waiting += [assertion.test, *(part for part in assertion.message if not isinstance(part, str))]
+    needed: set[Name] = set()
+    while waiting:
+        names = {name for name in free(waiting.pop()) if isinstance(name, Name) and name in lets} - needed
+        needed |= names
+        waiting += [lets[name] for name in names]
+    return needed
 
 
 def _uses(expression: object, name: Name) -> int:

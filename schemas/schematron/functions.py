@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from schemas.schematron import regex
+from schemas.schematron import naming, regex
 from schemas.schematron.code import EXACTS, NUMBERS, TEXTS, Card, Code, Kind, Scope
-from schemas.schematron.expression import Binary, Expression, Filter, Literal, Path, Refused, Root, Step
+from schemas.schematron.expression import FN, Binary, Call, Expression, Filter, Literal, Name, Path, Refused, Root, Step
 
 if TYPE_CHECKING:
     from schemas.schematron.coder import Coder
@@ -49,6 +49,8 @@ def call(coder: Coder, name: str, arguments: Arguments, scope: Scope) -> Code:
             )
         case "string-join":
             return _join(coder, arguments, scope)
+        case "ends-with" if naming.asks_end_of_name(Call(Name(FN, name), arguments)):
+            return _textual(coder, name, (Call(Name(FN, "local-name"), ()), arguments[1]), scope)
         case _:
             return _textual(coder, name, arguments, scope)
 

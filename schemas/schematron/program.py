@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import decimal
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,10 +23,17 @@ from schemas.schematron.runtime import Run
 from schemas.schematron.tree import Node, Place, Tree
 from schemas.schematron.values import DynamicError
 
-Condition = Callable[[Node, Run], bool]
+Condition = Callable[[Node, Run | None], bool]
 Body = Callable[[Node, Run], None]
-Entry = tuple[tuple[tuple[str, str, bool], ...], bool, Condition | None, Body | None, bool]
-"""Steps upward from the node, whether they begin at the document, predicates, rule, whether it goes on inside."""
+Sleepers = Mapping[str, tuple[tuple[Body, ...], "Sleepers"]]
+"""By the name of an element inside: what is asked only where there is one, and the same for what is inside of it."""
+Asked = tuple[Body | None, Sleepers]
+"""What a rule asks of every node, and what only of a node with something in it."""
+Entry = tuple[tuple[tuple[str, str, bool], ...], bool, Condition | None, Condition | None, Asked | None, bool]
+"""Steps upward from the node, whether they begin at the document, predicates that names decide, other predicates, rule,
+whether it goes on inside."""
+Applicable = tuple[Condition | None, Asked | None, bool]
+"""Predicates, rule, whether it goes on inside."""
 
 _SPOTS_LIMIT = 40_000
 
@@ -49,9 +56,8 @@ class Fired:
 class _Chain:
     """The rules of one pattern that can apply at one place, the strongest first."""
 
-    pattern: int
-    rules: tuple[tuple[Condition | None, Body | None, bool], ...]
-    guards: tuple[tuple[int, tuple[tuple[Condition | None, Body | None, bool], ...]], ...]
+    rules: tuple[Applicable, ...]
+    guards: tuple[tuple[int, tuple[Applicable, ...]], ...]
     """Levels up, and the rules there, where one of them keeps the pattern from going on inside."""
 
 
@@ -82,6 +88,7 @@ class Program:
         exec(code, space)  # noqa: S102  # made by schemas.schematron.compile, see `store` for where it comes from
         self._assertions: tuple[tuple[str, str, str, str | None], ...] = space["ASSERTIONS"]
         self._patterns: tuple[tuple[Entry, ...], ...] = space["PATTERNS"]
+        self._starts: tuple[int, ...] = space["STARTS"]
         self._spots = [0]
         self._root = self._plan()
 
@@ -100,20 +107,24 @@ class Program:
                 raise
             except Exception as error:  # whatever it was, no rule after it has spoken
                 raise DynamicError(f"{type(error).__name__} while a rule was computed") from error
-        run.found.sort(key=lambda found: found[:3])
-        return tuple(self._fired(*found[2:]) for found in run.found)
+        run.found.sort(key=lambda found: (bisect_right(self._starts, found[1]), *found[:2]))
+        return tuple(self._fired(*found[1:]) for found in run.found)
 
     def _apply(self, run: Run, place: Place, spot: _Spot) -> None:
         """All rules on all nodes of a place, then those of the places below it."""
         for chain in spot.chains:
-            run.pattern = chain.pattern
+            awake: dict[int, list[Body]] = {}
             for node in place.nodes:
                 if chain.guards and _hidden(chain, node, run):
                     continue
-                for condition, body, _ in chain.rules:
+                for condition, asked, _ in chain.rules:
                     if condition is None or condition(node, run):
-                        if body is not None:
-                            body(node, run)
+                        if asked is not None:
+                            bodies = awake.get(id(asked))
+                            if bodies is None:
+                                bodies = awake[id(asked)] = _awake(asked, place)
+                            for body in bodies:
+                                body(node, run)
                         break
         for name, below in place.items():
             self._apply(run, below, spot[name])
@@ -134,29 +145,57 @@ class Program:
     def chains(self, tags: tuple[str, ...]) -> list[_Chain]:
         """The rules that can apply at a place, pattern by pattern."""
         chains = []
-        for number, entries in enumerate(self._patterns):
+        for entries in self._patterns:
             rules = _applicable(entries, tags)
-            if any(body is not None for _, body, _ in rules):
+            if any(asked is not None for _, asked, _ in rules):
                 guards = []
                 for up in range(1, len(tags) + 1):
                     above = _applicable(entries, tags[:-up])
                     if not all(goes_on for _, _, goes_on in above):
                         guards.append((up, above))
-                chains.append(_Chain(number, rules, tuple(guards)))
+                chains.append(_Chain(rules, tuple(guards)))
         return chains
 
 
-def _applicable(
-    entries: tuple[Entry, ...], tags: tuple[str, ...]
-) -> tuple[tuple[Condition | None, Body | None, bool], ...]:
+def _awake(asked: Asked, place: Place) -> list[Body]:
+    """What a rule has to ask of the nodes of a place, by what there is inside them."""
+    always, sleepers = asked
+    found = [] if always is None else [always]
+    if place and sleepers:
+        _wake(sleepers, place, found)
+    return found
+
+
+def _wake(sleepers: Sleepers, place: Place, found: list[Body]) -> None:
+    for name, inside in place.items():
+        entry = sleepers.get(name)
+        if entry is not None:
+            found += [body for body in entry[0] if body not in found]
+            if inside and entry[1]:
+                _wake(entry[1], inside, found)
+
+
+def _applicable(entries: tuple[Entry, ...], tags: tuple[str, ...]) -> tuple[Applicable, ...]:
     """The rules whose context can be at a place, down to the first that always is."""
     found = []
-    for steps, anchored, condition, body, goes_on in entries:
-        if _stands(steps, anchored, tags):
-            found.append((condition, body, goes_on))
+    for steps, anchored, named, condition, asked, goes_on in entries:
+        if _stands(steps, anchored, tags) and (named is None or named(_stand_in(tags), None)):
+            found.append((condition, asked, goes_on))
             if condition is None:
                 break
     return tuple(found)
+
+
+def _stand_in(tags: tuple[str, ...]) -> Node:
+    """An element at a place, for conditions that names decide."""
+    census = tree.Census()
+    node = Node()
+    node.place, node.parent = Place(None, "", census), None
+    for each in tags:
+        inner = Node()
+        inner.place, inner.parent = Place(node.place, each, census), node
+        node = inner
+    return node
 
 
 def _stands(steps: tuple[tuple[str, str, bool], ...], anchored: bool, tags: tuple[str, ...]) -> bool:

@@ -221,19 +221,18 @@ def distinct(values: Iterable[Any]) -> list[Any]:
 class Run:
     """One document being judged by one program."""
 
-    __slots__ = ("found", "indexes", "memos", "pattern", "root", "tree")
+    __slots__ = ("found", "indexes", "memos", "root", "tree")
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.root = tree.root
         self.memos: dict[int, Any] = {}
         self.indexes: dict[tuple[int, int], tuple[Any, dict[Any, list[Any]] | None]] = {}
-        self.found: list[tuple[int, float, int, Node, str | None]] = []
-        self.pattern = 0
+        self.found: list[tuple[float, int, Node, str | None]] = []
 
     def fail(self, assertion: int, node: Node, message: str | None = None) -> None:
         """An assertion does not hold of a node, or a report fires; a message only where it was computed."""
-        self.found.append((self.pattern, node.order, assertion, node, message))
+        self.found.append((node.order, assertion, node, message))
 
 
 class Codes:
