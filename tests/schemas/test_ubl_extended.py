@@ -237,7 +237,8 @@ FIRSTS = (
 
 def _tellable(value: Any) -> Any:
     """An invoice without what no document can tell apart: a second value without a first, a unit without a number, a
-    file name without a file, a piece without a number of its own, an attribute named by its code."""
+    file name without a file, a piece without a number of its own, an attribute named by its code, a line of an earlier
+    invoice that has the invoice's own number and no date."""
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return tuple(_tellable(one) for one in value)
     if not is_dataclass(value):
@@ -251,6 +252,12 @@ def _tellable(value: Any) -> Any:
             kept |= {"tax_currency": "USD", "currency": "EUR"}
             if kept["payment"] and kept["payment"].means_code == "1":
                 kept["payment"] = replace(kept["payment"], means_code="30")
+            kept["lines"] = tuple(
+                replace(line, preceding=replace(line.preceding, number=f"earlier {line.preceding.number}"))
+                if line.preceding
+                else line
+                for line in kept["lines"]
+            )
             kept["more_payments"] = tuple(
                 replace(one, means_code=f"{place}X") for place, one in enumerate(kept["more_payments"])
             )
