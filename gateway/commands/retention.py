@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
         "    estafette retention due --days 60                   what ends within sixty days, and what stays\n"
         "    estafette retention hold --account ID --party 732829320 --reason dispute --review-on 2027-06-30\n"
         "    estafette retention release HOLD --account ID --by somebody.else\n"
-        "    estafette retention purge --account ID --asked-by a.martin --approved-by b.durand\n"
+        "    estafette retention purge --account ID --asked-by accountant --approved-by controller\n"
         "    estafette retention renew --hash sha512             a younger stamp and a stronger hash, now",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -34,20 +34,20 @@ def test_holds_are_set_and_released_by_two_and_a_purge_needs_two(
     assert main(["retention", "due", "--days", "60"]) == 0
     assert capsys.readouterr().out == ""
     hold = ["retention", "hold", "--account", account, "--party", "732829320", "--reason", "dispute",
-            "--review-on", "2999-06-30", "--by", "a.martin"]  # fmt: skip
+            "--review-on", "2999-06-30", "--by", "accountant"]  # fmt: skip
     assert main(hold) == 0
     said = capsys.readouterr().out
     assert said.endswith(": 0 documents\n")
     identifier = said.split()[1].rstrip(":")
-    assert main(["retention", "release", identifier, "--account", account, "--by", "a.martin"]) == 2
+    assert main(["retention", "release", identifier, "--account", account, "--by", "accountant"]) == 2
     assert "somebody else" in capsys.readouterr().err
-    assert main(["retention", "release", identifier, "--account", account, "--by", "b.durand"]) == 0
+    assert main(["retention", "release", identifier, "--account", account, "--by", "controller"]) == 0
     assert main(["retention", "holds", "--account", account]) == 0
-    assert "released by operator:b.durand" in capsys.readouterr().out
-    purge = ["retention", "purge", "--account", account, "--asked-by", "a.martin", "--approved-by"]
-    assert main([*purge, "a.martin"]) == 2
+    assert "released by operator:controller" in capsys.readouterr().out
+    purge = ["retention", "purge", "--account", account, "--asked-by", "accountant", "--approved-by"]
+    assert main([*purge, "accountant"]) == 2
     assert "approved by another" in capsys.readouterr().err
-    assert main([*purge, "b.durand"]) == 0
+    assert main([*purge, "controller"]) == 0
     assert "0 documents are purged" in capsys.readouterr().out
     assert main(["retention", "renew"]) == 1
     assert "nothing is stamped yet" in capsys.readouterr().out
