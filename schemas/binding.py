@@ -43,7 +43,7 @@ from schemas.table import (
     unchain,
 )
 from schemas.writing import writer
-from schemas.xml import Unreadable, line_of, name_of, parse, path_of, refusal
+from schemas.xml import Twins, Unreadable, line_of, name_of, parse, path_of, refusal
 
 __all__ = [
     "Binding",
@@ -305,7 +305,7 @@ def _leaf_reader(
         try:
             value = decode(text)
         except ValueError as error:
-            context.findings.append(_unreadable(element, term, error))
+            context.findings.append(_unreadable(element, term, error, context.twins))
             return
         if scope.setdefault(name, value) != value:
             context.unknown[path] = None
@@ -322,7 +322,7 @@ def _leaf_reader(
         try:
             value = decode(text)
         except ValueError as error:
-            context.findings.append(_unreadable(element, term, error))
+            context.findings.append(_unreadable(element, term, error, context.twins))
             return
         if absent and value in absent:
             return
@@ -340,14 +340,14 @@ def _leaf_reader(
     return read
 
 
-def _unreadable(element: etree._Element, term: str, error: ValueError) -> Finding:
+def _unreadable(element: etree._Element, term: str, error: ValueError, twins: Twins) -> Finding:
     return Finding(
         rule="XML-VALUE",
         severity=Severity.FATAL,
         layer="xml",
         says="The value cannot be read.",
         terms=(term,) if term else (),
-        path=path_of(element),
+        path=path_of(element, twins=twins),
         line=line_of(element),
         found=(element.text or "").strip()[:100],
         expected=str(error),

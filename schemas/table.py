@@ -21,6 +21,7 @@ from lxml import etree
 
 from schemas.finding import Finding
 from schemas.invoice import Invoice, shapes
+from schemas.xml import Twins
 
 Scope: TypeAlias = dict[str, Any]
 """What has been read for one group so far: field → value, dict (a group that is still open) or list."""
@@ -39,6 +40,8 @@ class Context:
     """BT-6, known before the lines are read."""
     unknown: dict[str, None] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    twins: Twins = field(default_factory=Twins)
+    """Siblings counted for the paths of what cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
