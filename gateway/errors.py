@@ -10,6 +10,7 @@ GatewayError
 ├── NotFound             there is no such thing, for this account
 │   └── Gone             it was there; its retention has ended and its bytes are destroyed
 ├── Conflict             it contradicts what is stored
+│   └── Restored         an older state of the database was put back since; says where to go on
 ├── KeyReused            the same Idempotency-Key came with other bytes
 ├── Underivable          the document exists, but not in the form asked for, and cannot be turned into it
 ├── Unanswerable         a query contradicts itself or asks for too much; carries all findings
@@ -88,6 +89,15 @@ class Gone(NotFound):
 
 class Conflict(GatewayError):
     """The request contradicts what is stored."""
+
+
+class Restored(Conflict):
+    """The place in the feed is not there any more: an older state of the database was put back."""
+
+    def __init__(self, detail: str, cursor: str) -> None:
+        super().__init__(detail)
+        self.cursor = cursor
+        """The last place before it that is there, as a member of the problem."""
 
 
 class KeyReused(GatewayError):

@@ -20,7 +20,7 @@ from gateway.compute import Compute
 from gateway.errors import Misconfigured
 from gateway.resources import Notary, Resources, Sealer
 from gateway.settings import Settings, read_secret
-from gateway.store import accounts, migrate, tree
+from gateway.store import accounts, generations, migrate, tree
 from gateway.store.archive_keys import Keyring
 from gateway.store.embedded import Cluster
 from gateway.store.pool import Pool, connect
@@ -71,6 +71,7 @@ async def database(settings: Settings, *, attach: bool = False) -> AsyncIterator
         pool = await connect(settings.database_url, keys=keys, password=password, max_size=settings.pool_size)
         async with _closing(pool):
             await migrate.apply(pool)
+            await generations.present(pool, _now())
             if keys is not None:
                 await keys.renew(pool, _now())
             yield pool
@@ -79,6 +80,7 @@ async def database(settings: Settings, *, attach: bool = False) -> AsyncIterator
         pool = await connect(cluster, keys=keys, max_size=settings.pool_size)
         async with _closing(pool):
             await migrate.apply(pool)
+            await generations.present(pool, _now())
             if keys is not None:
                 await keys.renew(pool, _now())
             yield pool

@@ -16,7 +16,7 @@ from gateway.api import queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.documents import WAIT_LIMIT
 from gateway.api.limits import LIMITS
-from gateway.errors import Busy
+from gateway.errors import Busy, Restored
 from gateway.store import documents
 from gateway.store.documents import PAGE_LIMIT, FeedPage
 from gateway.store.pool import Pool
@@ -74,6 +74,13 @@ class Feed:
             if not places[cursor]:
                 del places[cursor]
 
+    async def _stirs(self, account_id: UUID, cursor: str) -> bool:
+        """Whether who waits at a place has an answer to get: an event, or that the place is gone."""
+        try:
+            return bool((await self._read(account_id, cursor, 1)).events)
+        except Restored:
+            return True
+
     async def _poll(self, account_id: UUID) -> None:
         """Look at each place somebody waits at, until nobody does."""
         places = self._waiters[account_id]
@@ -82,7 +89,7 @@ class Feed:
                 await asyncio.sleep(EVERY)
                 try:
                     for cursor in list(places):
-                        if (await self._read(account_id, cursor, 1)).events:
+                        if await self._stirs(account_id, cursor):
                             _release(places.get(cursor, set()))
                 except Busy as busy:
                     log.warning("the feed waits: %s", busy.detail)

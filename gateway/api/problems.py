@@ -32,6 +32,7 @@ from gateway.errors import (
     Misconfigured,
     NotFound,
     Rejected,
+    Restored,
     TooLarge,
     TooMany,
     Unanswerable,
@@ -78,6 +79,7 @@ TABLE: Mapping[type[GatewayError], Row] = {
     NotFound: Row(404, "not-found", "There is no such thing", "Objet introuvable"),
     Gone: Row(410, "gone", "Its retention has ended", "La durée de conservation est échue"),
     Conflict: Row(409, "conflict", "This contradicts what is stored", "Contradiction avec ce qui est enregistré"),
+    Restored: Row(409, "restored", "An older state was put back since", "Un état antérieur a été restauré depuis"),
     KeyReused: Row(
         422,
         "key-reused",
@@ -126,6 +128,8 @@ def answer(request: web.Request, error: GatewayError, **members: Any) -> web.Res
         members = {**error.losses, **members}
     if isinstance(error, Gone) and error.tombstone:
         members = {"tombstone": error.tombstone, **members}
+    if isinstance(error, Restored):
+        members = {"cursor": error.cursor, **members}
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = REALM

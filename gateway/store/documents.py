@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.port import ArrivalKind
-from gateway.errors import Malformed, NotFound
+from gateway.errors import Malformed, NotFound, Restored
 from gateway.lifecycle import Role, Stage
 from gateway.store import contents
 from gateway.store.pool import Connection, Pool
@@ -174,7 +174,7 @@ async def events(connection: Connection, document_id: UUID) -> tuple[EventRow, .
     rows = await connection.fetch(
         """
         select document_id, seq, at, stage, outcome, facts, prior, hash,
-               transaction::text::bigint as transaction, position
+               generation, transaction::text::bigint as transaction, position
         from event where document_id = $1 order by seq
         """,
         document_id,
@@ -265,26 +265,71 @@ async def page(
 async def feed(connection: Connection, after: str | None, limit: int) -> FeedPage:
     """Events of the account in their one order, each once, none missed, below the horizon of open transactions.
 
-    The order is (transaction, position): a sequence alone, or an id below the horizon, misses events of transactions
-    that commit late (measured: RELIABILITY T13). Everything before `cursor` is complete and final. Raises Malformed.
+    The order is (generation, transaction, position): a sequence alone, or an id below the horizon, misses events of
+    transactions that commit late (measured: RELIABILITY T13), and transactions are numbered by the cluster. Everything
+    before `cursor` is complete and final. Raises Malformed, Restored when the event the cursor stands at is gone.
     """
-    transaction, position = (_number(part) for part in _split(after, 2)) if after else (0, 0)
+    place = _place(after)
+    if place != _START and not await _stands_at(connection, place):
+        raise Restored(
+            "the event that this cursor stands at is not here: an older state of the database was put back, and what "
+            "was shown after it did not last; go on from the last good cursor, which is the member `cursor`",
+            await _last_good(connection, place),
+        )
     rows = await connection.fetch(
         """
         select document_id, seq, at, stage, outcome, facts, prior, hash,
-               transaction::text::bigint as transaction, position
+               generation, transaction::text::bigint as transaction, position
         from event
-        where (transaction, position) > ($1::bigint::text::xid8, $2)
-          and transaction < pg_snapshot_xmin(pg_current_snapshot())
-        order by transaction, position limit $3
+        where (generation, transaction, position) > ($1, $2::bigint::text::xid8, $3)
+          and (generation < present_generation() or transaction < pg_snapshot_xmin(pg_current_snapshot()))
+        order by generation, transaction, position limit $4
         """,
-        transaction,
-        position,
+        *place,
         limit + 1,
     )
     found = tuple(_event(row) for row in rows[:limit])
-    cursor = found[-1].cursor if found else after or _join("0", "0")
+    cursor = found[-1].cursor if found else after or _join(*map(str, _START))
     return FeedPage(found, cursor, len(rows) > limit)
+
+
+_START = (0, 0, 0)
+"""Before the first event."""
+
+
+def _place(cursor: str | None) -> tuple[int, int, int]:
+    """Generation, transaction and position of a cursor; releases before there were generations gave the last two."""
+    if not cursor:
+        return _START
+    numbers = [_number(part) for part in _split(cursor, 2, 3)]
+    if len(numbers) == 2:
+        numbers.insert(0, 1 if any(numbers) else 0)
+    return numbers[0], numbers[1], numbers[2]
+
+
+async def _stands_at(connection: Connection, place: tuple[int, int, int]) -> bool:
+    """Whether the event that a cursor was given with is there: none is ever deleted, so only a restore takes one."""
+    return bool(
+        await connection.fetchval(
+            "select exists (select from event where (generation, transaction, position) = "
+            "($1, $2::bigint::text::xid8, $3))",
+            *place,
+        )
+    )
+
+
+async def _last_good(connection: Connection, place: tuple[int, int, int]) -> str:
+    """The cursor of the account's last event before a place."""
+    row = await connection.fetchrow(
+        """
+        select generation, transaction::text::bigint as transaction, position from event
+        where (generation, transaction, position) < ($1, $2::bigint::text::xid8, $3)
+          and (generation < present_generation() or transaction < pg_snapshot_xmin(pg_current_snapshot()))
+        order by generation desc, event.transaction desc, position desc limit 1
+        """,
+        *place,
+    )
+    return _join(*(str(number) for number in (tuple(row) if row else _START)))
 
 
 async def delivered(pool: Pool, account_id: UUID, document_id: UUID) -> Sequence[Mapping[str, Any]]:
@@ -317,7 +362,7 @@ def _event(row: Mapping[str, Any]) -> EventRow:
         row["facts"],
         bytes(row["prior"]),
         bytes(row["hash"]),
-        _join(str(row["transaction"]), str(row["position"])),
+        _join(str(row["generation"]), str(row["transaction"]), str(row["position"])),
     )
 
 
@@ -325,12 +370,12 @@ def _join(*parts: str) -> str:
     return base64.urlsafe_b64encode("|".join(parts).encode()).decode().rstrip("=")
 
 
-def _split(cursor: str, count: int) -> list[str]:
+def _split(cursor: str, *counts: int) -> list[str]:
     try:
         parts = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode().split("|")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         parts = []
-    if len(parts) != count or not all(parts):
+    if len(parts) not in counts or not all(parts):
         raise Malformed("the cursor is not one that we gave")
     return parts
 

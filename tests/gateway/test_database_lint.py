@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
-               "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read")  # fmt: skip
+               "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read", "generation")  # fmt: skip
 SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint", "archive_key",
-          "custody", "stamp", "trouble", "renewal", "renewed", "vouched"}  # fmt: skip
+          "custody", "stamp", "trouble", "renewal", "renewed", "vouched", "generation"}  # fmt: skip
 """Tables that belong to nobody's account."""
 
 

@@ -168,7 +168,7 @@ async def test_pages_go_on_where_they_ended(api: Api) -> None:
     assert [event["document"] for event in (*first["events"], *rest["events"])] == ids
 
 
-@pytest.mark.parametrize("cursor", ["x", "a|b", "-1|2", "1|", "99999999999999999999|1", "1|2|3", "١|٢"])
+@pytest.mark.parametrize("cursor", ["x", "a|b", "-1|2", "1|", "99999999999999999999|1", "1|2|3|4", "1|-2|3", "١|٢"])
 async def test_a_cursor_that_is_not_ours_is_refused(api: Api, cursor: str) -> None:
     key = await api.key(await api.account())
     made = base64.urlsafe_b64encode(cursor.encode()).decode()
