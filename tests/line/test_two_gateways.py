@@ -76,6 +76,7 @@ async def test_two_gateways_and_a_worker_behave_as_one(reachable: Path):
             assert len(deliveries) == len({one["trackingId"] for one in deliveries}) == 8
             assert sum(one["duplicates"] for one in deliveries) == 0
             audits = [json.loads(line) for line in (await stage.once("audit", "--format", "json")).splitlines()]
-            assert [(one["kind"], one["clean"]) for one in audits] == [("account", True), ("tree", True)]
+            assert {"account", "tree"} <= {one["kind"] for one in audits}
+            assert all(one["clean"] for one in audits), audits
         finally:
             await stage.close()
