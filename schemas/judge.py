@@ -245,7 +245,7 @@ def _told(findings: Iterable[Finding], recognised: Recognised, invoice: Invoice 
                 terms=finding.terms or explain.terms_of(finding.rule, finding.says),
                 found=found,
                 expected=expected,
-                fix=finding.fix or explain.fix_of(finding.rule),
+                fix=finding.fix or explain.fix_of(finding.rule, finding.says),
             )
         )
     return told

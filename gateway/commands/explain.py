@@ -80,6 +80,7 @@ def _found(rule: str) -> Explanation | None:
 def _as_json(explanation: Explanation, layers: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return {
         "rule": explanation.rule,
+        "title": {"en": explanation.title_english, "fr": explanation.title_french},
         "terms": list(explanation.terms),
         "says": {"en": explanation.english, "fr": explanation.french},
         "fix": {"en": explanation.fix_english, "fr": explanation.fix_french},
@@ -103,11 +104,12 @@ def _tell(explanation: Explanation, layers: Sequence[tuple[str, str]], language:
     concerns, asked, _ = _LABELS[language]
     print(explanation.rule)
     for one in (language, "en" if language == "fr" else "fr"):
-        says, fix = {
-            "en": (explanation.english, explanation.fix_english),
-            "fr": (explanation.french, explanation.fix_french),
+        title, says, fix = {
+            "en": (explanation.title_english, explanation.english, explanation.fix_english),
+            "fr": (explanation.title_french, explanation.french, explanation.fix_french),
         }[one]
-        print(f"  {one}  {says}")
+        print(f"  {one}  {title}")
+        print(f"      {says}")
         if fix:
             print(f"      → {fix}")
     if explanation.terms:

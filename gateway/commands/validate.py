@@ -187,7 +187,7 @@ def _tell_finding(finding: Mapping[str, Any], language: str) -> None:
     """In French our own words go before the publisher's, which are kept: they are what a platform will cite."""
     from schemas.explain import explain
 
-    known = explain(finding["rule"]) if language == "fr" else None
+    known = explain(finding["rule"], finding["says"]) if language == "fr" else None
     says, fix = finding["says"], finding["fix"]
     if known is not None:
         fix = known.fix_french or fix
