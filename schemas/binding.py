@@ -167,11 +167,11 @@ class Binding:
             else:
                 assert all(one.when for one in several[:-1]), f"{place.path}/{tag} has two meanings"
                 direct[tag] = self._choice(several, f"{place.path}/{several[0].tag}")
-        path, stray = place.path, self._stray
+        path, stray, reader_of = place.path, self._stray, direct.get
 
         def read(element: etree._Element, scope: Scope, context: Context) -> None:
             for child in element[:]:  # type: ignore[index]  # not in the stubs; takes half the time of an iterator
-                reader = direct.get(child.tag)
+                reader = reader_of(child.tag)
                 if reader is None:
                     stray(child, path, context)
                 else:
@@ -295,6 +295,15 @@ def _leaf_reader(
         if scope.setdefault(name, text) != text:
             context.unknown[path] = None
 
+    def read_code(element: etree._Element, scope: Scope, context: Context) -> None:
+        """As below, for a code right in the scope."""
+        if not (code := (element.text or "").strip()):
+            return
+        if attributes := element.items():
+            take_attributes(attributes, scope, context)
+        if scope.setdefault(name, code) != code:
+            context.unknown[path] = None
+
     def read_plain(element: etree._Element, scope: Scope, context: Context) -> None:
         """As below, for one value right in the scope."""
         text = element.text
@@ -311,7 +320,7 @@ def _leaf_reader(
             context.unknown[path] = None
 
     if not (steps or many or schemed or more or absent):
-        return read_text if decode is str else read_plain
+        return {str: read_text, str.strip: read_code}.get(decode, read_plain)
 
     def read(element: etree._Element, scope: Scope, context: Context) -> None:
         text = element.text
@@ -371,12 +380,12 @@ def _reader_of_many(read: _Reader, cls: type[Any], path: str) -> _Reader:
 
 def _reader_of_one(read: _Reader, path: str) -> _Reader:
     """The element is the value of a field; when it comes again, what it adds is taken, what differs is unknown."""
-    *steps, name = path.split(".")
+    *steps, name = way = path.split(".")
 
     def read_once(element: etree._Element, scope: Scope, context: Context) -> None:
         inside: Scope = {}
         above: Scope | None = scope
-        for step in (*steps, name):
+        for step in way:
             above = above.get(step) if above is not None else None
         if above is not None:
             inside = above

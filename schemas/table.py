@@ -149,10 +149,10 @@ class Syntax:
     def has(self, path: str, *values: str) -> Callable[[etree._Element], bool]:
         """The test whether a child (a/b) or an attribute of it (a/b@c) has one of the values."""
         tags, _, attribute = path.partition("@")
-        query = "/".join(self.clark(tag) for tag in tags.split("/"))
+        query, chain = "/".join(self.clark(tag) for tag in tags.split("/")), "/" in tags
 
         def test(element: etree._Element) -> bool:
-            child = element.find(query)
+            child = element.find(query) if chain else next(element.iterchildren(query), None)
             if child is None:
                 return False
             return ((child.get(attribute) if attribute else child.text) or "").strip() in values
@@ -173,7 +173,7 @@ def attribute(text: str) -> str:
 
 
 def _decimal(text: str) -> Decimal:
-    if not _is_number(text := text.strip()):
+    if not _is_number(text) and not _is_number(text := text.strip()):
         raise ValueError("a decimal number, with a dot and without exponent")
     return Decimal(text)
 
@@ -234,9 +234,10 @@ CODECS = {
 def build(cls: type[Any], values: Scope) -> Any:
     """The dataclass of a scope, with the groups that are still open inside it."""
     for name, value in values.items():
-        if type(value) is dict:
+        kind = type(value)
+        if kind is dict:
             values[name] = build(shapes(cls)[name].cls, value)
-        elif type(value) is list:
+        elif kind is list:
             inner = shapes(cls)[name].cls if type(value[0]) is dict else None
             values[name] = tuple(value) if inner is None else tuple([build(inner, one) for one in value])
     if (make := _MAKERS.get(cls)) is None:
@@ -287,10 +288,11 @@ def getter(path: str) -> Callable[[Any], Any]:
 
 def put(scope: Scope, path: str, value: Any) -> bool:
     """Stores a value that a document has once; False when another one is already there."""
-    *above, name = path.split(".")
-    for step in above:
-        scope = scope.setdefault(step, {})
-    return bool(scope.setdefault(name, value) == value)
+    if "." in path:
+        *above, path = path.split(".")
+        for step in above:
+            scope = scope.setdefault(step, {})
+    return bool(scope.setdefault(path, value) == value)
 
 
 def beside(path: str, name: str) -> str:
