@@ -18,13 +18,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from lxml import etree
 
 from schemas import editions, known_wrong, xml, xsd
 from schemas.editions import Artefact, Kind, Loaded, Missing, find
 from schemas.finding import Finding, Layer, LayerVerdict, Severity
-from schemas.schematron import store
+from schemas.schematron import sheet, store
 from schemas.schematron.program import Fired, Program
 from schemas.schematron.tree import Tree, Unparsable, read
 from schemas.schematron.values import DynamicError
@@ -38,10 +39,12 @@ __all__ = [
     "Missing",
     "Rules",
     "apply",
+    "asserted",
     "fault",
     "find",
     "is_compiled",
     "locate",
+    "nameless",
     "prepare",
 ]
 
@@ -169,7 +172,7 @@ def _finding(rules: Rules, assertion: Fired, tree: etree._ElementTree, twins: xm
     text = _clean(assertion.text, assertion.id)
     element, attribute = locate(tree, assertion.location, twins)
     return Finding(
-        rule=assertion.id or _nameless(rules.layer, text),
+        rule=assertion.id or nameless(rules.layer, text),
         severity=severity.get(assertion.flag or assertion.role, Severity.FATAL),
         layer=rules.layer,
         says=text,
@@ -189,9 +192,39 @@ def _clean(text: str, rule: str) -> str:
     return text
 
 
-def _nameless(layer: str, text: str) -> str:
-    """A stable id for an assertion whose publisher gave it none: the same sentence has the same id for ever."""
-    return f"{layer.upper()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+_SVRL, _XSL, _ISO = (
+    "{http://purl.oclc.org/dsdl/svrl}",
+    "{http://www.w3.org/1999/XSL/Transform}",
+    "{http://purl.oclc.org/dsdl/schematron}",
+)
+
+
+def asserted(rules: Rules, folder: str | None = None) -> Iterator[tuple[str, str]]:
+    """What the artefact of a layer asserts: the id that a finding has, and the publisher's sentence, without the values
+    that a document would put into it. An XSD asserts nothing. Raises Missing where the artefact is not installed, and
+    OSError or schemas.schematron's Refused where it cannot be read."""
+    loaded = find(rules.artefact, folder)
+    if rules.artefact.kind is Kind.XSD:
+        return
+    root = sheet.root_of(Path(loaded.path).read_bytes())
+    tags = (f"{_SVRL}failed-assert", f"{_SVRL}successful-report", f"{_ISO}assert", f"{_ISO}report")
+    for element in root.iter(*tags):
+        given = {one.get("name"): one.text or "" for one in element.findall(f"{_XSL}attribute")}
+        said = element.find(f"{_SVRL}text")
+        text = " ".join("".join(map(str, (element if said is None else said).itertext())).split())
+        rule = element.get("id") or given.get("id") or nameless(rules.layer, text)
+        yield rule, _clean(text, rule)
+
+
+_PUBLISHED = re.compile(r"^\s*\[(?P<label>[A-Z]\d+\.\d+)\]")
+
+
+def nameless(layer: str, text: str) -> str:
+    """A stable id for an assertion whose publisher gave it none: the label its sentence begins with (`[G1.53] …`), as
+    the rest of that sentence may hold values of the document; without one, a digest of the sentence, which is the same
+    for ever."""
+    label = _PUBLISHED.match(text)
+    return f"{layer.upper()}-{label['label'] if label else hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 _STEP = re.compile(r"/(?:\*:)?(?P<name>[\w.-]+)(?:\[namespace-uri\(\)='(?P<ns>[^']*)'\])?(?:\[(?P<place>\d+)\])?")

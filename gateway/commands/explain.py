@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import sys
@@ -62,6 +63,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             worst = BAD
             _unknown(rule, options.format, language)
             continue
+        if explanation.family:
+            explanation = _by_its_sentence(explanation, folder)
         layers = _layers(explanation.rule, folder)
         if options.format == "json":
             terminal.print_json(_as_json(explanation, layers))
@@ -75,6 +78,21 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 def _found(rule: str) -> Explanation | None:
     """The explanation of an id as typed, or as it is meant when typed in small letters."""
     return explain.explain(rule) or explain.explain(rule.upper())
+
+
+def _by_its_sentence(family: Explanation, folder: str | None) -> Explanation:
+    """What the publisher's sentence tells of a rule that its id says too little of; the family where there is none, and
+    where the levels of Factur-X use one id for several rules."""
+    from schemas import catalogue, rulebook
+    from schemas.schematron.expression import Refused
+
+    told = {}
+    for rules in catalogue.artefacts():
+        with contextlib.suppress(rulebook.Missing, Refused, OSError):
+            for rule, says in rulebook.asserted(rules, folder):
+                if rule == family.rule and (one := explain.explain(rule, says)):
+                    told[one.english] = one
+    return next(iter(told.values())) if len(told) == 1 else family
 
 
 def _as_json(explanation: Explanation, layers: Sequence[tuple[str, str]]) -> dict[str, Any]:

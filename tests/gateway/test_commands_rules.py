@@ -262,3 +262,11 @@ def test_no_file_is_left_where_none_was_asked_for(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     assert rules(tmp_path, "list").code == 0
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_rule_of_a_syntax_is_explained_from_the_sentence_of_the_installed_artefact() -> None:
+    told = json.loads(estafette("explain", "--format", "json", "UBL-CR-137").text)
+    assert told["says"]["en"] == "The norm does not use Signature at this place."
+    assert told["title"]["fr"] == "Signature : inutilisé ici"
+    several = json.loads(estafette("explain", "--format", "json", "FX-SCH-A-000390").text)
+    assert several["says"]["en"].startswith("The Factur-X level does not allow"), "one id, another rule in each level"
