@@ -199,6 +199,8 @@ def _keys(rule: str) -> tuple[str, ...]:
     numbered = re.fullmatch(r"BR-FR-05_BT-22-([123])", rule)
     parts = rule.split("_")
     keys = [_ALIASES[numbered[1]]] if numbered else []
+    if re.fullmatch(r"BR-FR-01_.*-2", rule):  # UBL's second rule on a number is about its signs, not its length
+        keys = ["BR-FR-02"]
     keys += ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
     keys += [re.split(r"-(?=LEGALID|GLOBALID|Value|EXT|ID$)", parts[0])[0]]
     extended = re.sub(r"-(?:FXEXT|FREXT)-?", "-EXT-", parts[0])
