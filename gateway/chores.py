@@ -1,5 +1,5 @@
 """What the clock asks for: collect what networks bring, publish what was recorded and put it outside, and once a day
-renew the evidence and end what is past its retention.
+renew the evidence, end what is past its retention and audit everything.
 
 Each run has one runner in the installation (the chore's row moves its due date). What is collected is stored before
 the cursor moves, each arrival once for ever; one that cannot be read or tied to a document is kept as a stray and never
@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from adapters.port import Arrival, ArrivalKind, Custodian, Network, TimestampAuthority, Unreachable
-from gateway import indexing, outside, renewing, retention
+from gateway import indexing, nightly, outside, renewing, retention
 from gateway.compute import Interrupted
 from gateway.errors import Busy
 from gateway.publish import Copies, publish
@@ -78,6 +78,7 @@ class Chores:
             group.create_task(self._daily("retention", self._retention))
             group.create_task(self._daily("archive-index", self._index))
             group.create_task(self._daily("renewal", self._renewal))
+            group.create_task(self._daily("audit", self._audit, nightly.until_night))
 
     async def _publish(self) -> None:
         """Publish soon after something was recorded, and then let the next ones gather."""
@@ -126,12 +127,17 @@ class Chores:
                 log.exception("checkpoints are not stamped", extra={"authority": authority.name})
             await asyncio.sleep(COPY)
 
-    async def _daily(self, name: str, chore: Callable[[], Awaitable[object]]) -> None:
-        """Run a chore once a day in the installation; what fails is tried again in an hour."""
+    async def _daily(
+        self,
+        name: str,
+        chore: Callable[[], Awaitable[object]],
+        until: Callable[[datetime], timedelta] = lambda _now: DAY,
+    ) -> None:
+        """Run a chore once a day in the installation, or after what `until` says; what fails is tried in an hour."""
         while True:
             try:
                 now = self._resources.clock.now()
-                if await tasks.claim_chore(self._resources.pool, name, now, DAY):
+                if await tasks.claim_chore(self._resources.pool, name, now, until(now)):
                     try:
                         await chore()
                     except BaseException:
@@ -142,6 +148,9 @@ class Chores:
             except Exception:
                 log.exception("%s failed", name)
             await asyncio.sleep(LOOK_DAILY)
+
+    async def _audit(self) -> None:
+        await nightly.run(self._resources)
 
     async def _renewal(self) -> None:
         await renewing.run(self._resources, self._renewal_hash)

@@ -124,6 +124,7 @@ async def open_gateway(
             revocations=revocations,
             stamps_required=required,
         )
+        notary = replace(notary, former=read_verifiers(settings, notary)[1:])
         await _check_notary(pool, settings, notary)
         trust = read_trust(settings)
         resources = Resources(

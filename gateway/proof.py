@@ -76,6 +76,8 @@ async def bundle(resources: Resources, account_id: UUID, document_id: UUID) -> b
         async with resources.pool.account(account_id, snapshot=True) as connection:
             document = await documents.get(connection, document_id)
             proof = await tree.proof(connection, document_id)
+            if proof is not None and not _ours(resources, proof):  # stamped before the key was changed
+                proof = await tree.proof(connection, document_id, stamped=False)
             if proof is not None and _ours(resources, proof):
                 kept = {one.sha256: await documents.read(connection, one.sha256) for one in document.contents}
                 stamps = await custody.stamps(connection, proof.checkpoint.number)

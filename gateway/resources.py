@@ -21,7 +21,7 @@ from gateway.store import documents
 from gateway.store.accounts import Account
 from gateway.store.documents import Document, Payment, WaitingArrival
 from gateway.store.pool import Pool
-from signing.checkpoint import Checkpoint, Signer
+from signing.checkpoint import Checkpoint, Signer, Verifier
 from signing.keys import SigningKey
 from signing.trust import Trust
 
@@ -41,6 +41,13 @@ class Notary:
     """Says what was revoked of the authorities' certificates; None: nobody is asked."""
     stamps_required: bool = False
     """Nothing leaves before a stamped checkpoint covers it."""
+    former: tuple[Verifier, ...] = ()
+    """Keys that signed before: their checkpoints are believed."""
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """The keys whose checkpoints are believed."""
+        return (self.signer.verifier, *self.former)
 
     def sign(self, size: int, root: bytes, at: datetime) -> str:
         """The signed note of a checkpoint."""

@@ -20,7 +20,7 @@ from gateway.errors import Conflict, Corrupt, Gone, Misconfigured
 from gateway.lifecycle import Said, Stage
 from gateway.periods import ANNOUNCED_DAYS, DocumentClass, Policy, kept_until, law
 from gateway.resources import Resources
-from gateway.store import accounts, contents, retention
+from gateway.store import accounts, archive_keys, contents, retention
 from gateway.store.pool import Pool
 from gateway.store.retention import Candidate
 
@@ -170,7 +170,7 @@ async def _keys(pool: Pool, now: datetime, backup_life: timedelta, ran: Ran) -> 
             ran.troubles.append(f"archive key {name}: {wrong.detail}")
             continue
         await keys.retire(pool, name, now)
-    for name in await keys.retired(pool, now - backup_life):
+    for name in await keys.retired(pool, now - max(backup_life, timedelta(seconds=2 * archive_keys.MEMORY))):
         used = [account_id for account_id in every if name in await contents.keys_in_use(pool, account_id)]
         for account_id in used:  # a gateway that had not heard of the new key yet
             await contents.rewrap(pool, keys, account_id, name)

@@ -273,20 +273,17 @@ class Binding:
         return take
 
 
-def _leaf_reader(
-    leaf: Leaf,
-    shape: Shape,
-    codec: Codec,
+def _plain_reader(
+    name: str,
+    decode: Callable[[str], Any],
     take_attributes: Callable[[Iterable[Any], Scope, Context], None],
     place: tuple[str, str],
 ) -> _Reader:
+    """The reader of one value right in the scope, which is what most leaves are."""
     path, term = place
-    *steps, name = leaf.path.split(".")
-    decode, many, schemed = codec.decode, shape.many, shape.kind == "identifier"
-    more, absent = leaf.more, frozenset(leaf.absent)
 
     def read_text(element: etree._Element, scope: Scope, context: Context) -> None:
-        """As below, for a text right in the scope."""
+        """A text, as it is."""
         text = element.text
         if not text or text.isspace():
             return
@@ -296,7 +293,7 @@ def _leaf_reader(
             context.unknown[path] = None
 
     def read_code(element: etree._Element, scope: Scope, context: Context) -> None:
-        """As below, for a code right in the scope."""
+        """A code, without the blanks around it."""
         if not (code := (element.text or "").strip()):
             return
         if attributes := element.items():
@@ -305,7 +302,6 @@ def _leaf_reader(
             context.unknown[path] = None
 
     def read_plain(element: etree._Element, scope: Scope, context: Context) -> None:
-        """As below, for one value right in the scope."""
         text = element.text
         if not text or text.isspace():
             return
@@ -319,8 +315,22 @@ def _leaf_reader(
         if scope.setdefault(name, value) != value:
             context.unknown[path] = None
 
+    return {str: read_text, str.strip: read_code}.get(decode, read_plain)
+
+
+def _leaf_reader(
+    leaf: Leaf,
+    shape: Shape,
+    codec: Codec,
+    take_attributes: Callable[[Iterable[Any], Scope, Context], None],
+    place: tuple[str, str],
+) -> _Reader:
+    path, term = place
+    *steps, name = leaf.path.split(".")
+    decode, many, schemed = codec.decode, shape.many, shape.kind == "identifier"
+    more, absent = leaf.more, frozenset(leaf.absent)
     if not (steps or many or schemed or more or absent):
-        return {str: read_text, str.strip: read_code}.get(decode, read_plain)
+        return _plain_reader(name, decode, take_attributes, place)
 
     def read(element: etree._Element, scope: Scope, context: Context) -> None:
         text = element.text

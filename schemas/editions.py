@@ -23,7 +23,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -119,7 +119,8 @@ def choose(
     """
     editions = known(artefact, folder)
     if pinned and (named := _pinned(editions, folder, pinned)):
-        return named
+        one, note = _by_day(editions, day)
+        return replace(named, note=note) if one == named.artefact else named
     if len(editions) == 1 and (day is None or artefact.in_force(day)):
         return Chosen(artefact, find(artefact, folder))
     one, note = _by_day(editions, day)
@@ -129,7 +130,8 @@ def choose(
 def listed(folder: str | None) -> tuple[Artefact, ...]:
     """The editions the operator's manifest names, in its order; none without a manifest.
 
-    Raises Missing: it cannot be read, or an entry is wrong; then no edition is certain.
+    Raises Missing: the folder is not there, its manifest cannot be read, or an entry is wrong; then no edition is
+    certain.
     """
     if not folder:
         return ()
@@ -137,6 +139,8 @@ def listed(folder: str | None) -> tuple[Artefact, ...]:
     try:
         state = os.stat(path)
     except FileNotFoundError:
+        if not os.path.isdir(folder):  # a disk that is not mounted must not put older editions in force
+            raise Missing(f"the operator's folder of rules is not there: {folder}") from None
         return ()
     except OSError as error:
         raise Missing(f"{MANIFEST} in the operator's folder cannot be read: {error.strerror}") from error
@@ -185,9 +189,9 @@ def _find(artefact: Artefact, folder: str | None) -> Loaded:
     """Once per process: the process that has compiled a file goes on naming the bytes it compiled."""
     for base, package in ((folder, ""), (place_of(artefact.package), artefact.package)):
         path = Path(base or "", artefact.file)
-        if not base or not path.is_file():
-            continue
         try:
+            if not base or not path.is_file():
+                continue
             data = path.read_bytes()
             hashed = digest(path, data)
         except OSError as error:

@@ -6,8 +6,7 @@ It needs Python 3.9 or later and the package `cryptography`. It tells what each 
  2. events       from the first, without a gap: the SHA-256 of each covers itself, its contents and the event before
  3. contents     every document, report, receipt and status that the events name is there and has its SHA-256
  4. record       each payment told is that of its event
- 5. checkpoint   it is signed (Ed25519, C2SP signed note) by the archive's key, and no event is later; the index, and by
-                 it every file, the story too, is signed by the same key
+ 5. checkpoint   it is signed (Ed25519, C2SP note) by the archive's key, as is the index of all files; no event is later
  6. tree         the leaf of each event, SHA-256(salt, its hash), is in the tree of the checkpoint (RFC 9162)
  7. timestamps   each token (RFC 3161) is of this checkpoint, and its authority's certificate signed it
  8. seals        each seal and timestamp in a sealed PDF (PAdES) is of its bytes, and its certificate signed it
@@ -179,10 +178,8 @@ def check_tree(proof: Any) -> str:
             else:
                 made = sha256(b"\x01" + made + one)
             index, last = index >> 1, last >> 1
-        need(
-            last == 0 and made == base64.b64decode(proof.root),
-            f"event {event['seq']} is not in the tree of the checkpoint",
-        )
+        inside = last == 0 and made == base64.b64decode(proof.root)
+        need(inside, f"event {event['seq']} is not in the tree of the checkpoint")
     return f"{len(proof.events)} leaves in a tree of {proof.size}"
 
 
@@ -233,12 +230,15 @@ def seals_of(pdf: bytes, seen: set[bytes]) -> Iterator[str]:
     """What each signature and timestamp in a PDF says of the bytes it covers."""
     for one in re.finditer(rb"/ByteRange\s*\[\s*0\s+(\d+)\s+(\d+)\s+(\d+)\s*\]", pdf):
         until, since, size = map(int, one.groups())
+        if not re.fullmatch(rb"<[0-9A-Fa-f]+>", pdf[until:since]):
+            continue  # words of the document, and no seal
         message, covered = bytes.fromhex(pdf[until + 1 : since - 1].decode()), pdf[:until] + pdf[since : since + size]
+        part = f", THE FIRST {since + size} OF {len(pdf)} BYTES ALONE" if since + size < len(pdf) else ""
         if TSTINFO in message[:99]:
-            yield f"a timestamp {stamp_of(message, covered, seen)}"
+            yield f"a timestamp {stamp_of(message, covered, seen)}{part}"
             continue
         own, _, signature, beside = check_cms(message, covered, seen)
-        yield f"sealed by {own.subject.rfc4514_string()}"
+        yield f"sealed by {own.subject.rfc4514_string()}{part}"
         for kind, values in (der(attribute) for _, value, _ in beside for _, attribute, _ in der(value)):
             if kind[2] == STAMP:
                 yield f"its timestamp {stamp_of(der(values[1])[0][2], signature, seen)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import timedelta
 
 from aiohttp import web
 
@@ -12,10 +13,14 @@ from gateway.api.keys import CLOSING, RESOURCES
 from gateway.compute import Interrupted
 from gateway.errors import GatewayError
 from gateway.resources import Resources
-from gateway.store import migrate
+from gateway.store import audits, migrate
+from gateway.store.audits import State
 
 PATIENCE = 5.0
 """Seconds a part has to answer."""
+
+OVERDUE = timedelta(days=2)
+"""An audit that long ago says nothing of today."""
 
 
 async def live(request: web.Request) -> web.Response:
@@ -32,6 +37,7 @@ async def ready(request: web.Request) -> web.Response:
         "stopping": "no" if not request.app[CLOSING].is_set() else "the gateway is stopping",
     }
     fit = parts == {"database": "ok", "workers": "ok", "stopping": "no"}
+    parts["audit"] = await _audit(resources)  # an alarm for the operator; requests are served all the same
     return shapes.answer({"ready": fit, **parts}, status=200 if fit else 503, headers={"Cache-Control": "no-store"})
 
 
@@ -42,6 +48,25 @@ async def _database(resources: Resources) -> str:
     except (GatewayError, TimeoutError):
         return "the database does not answer"
     return "ok" if current else "the database is not migrated to this release"
+
+
+async def _audit(resources: Resources) -> str:
+    """How the last nightly audit ended."""
+    try:
+        async with asyncio.timeout(PATIENCE), resources.pool.worker() as connection:
+            run = await audits.last(connection)
+    except (GatewayError, TimeoutError):
+        return "not known"
+    if run is None:
+        return "none yet"
+    day = run.ended_at.date().isoformat()
+    if run.state is State.UNFINISHED:
+        return f"the audit of {day} could not be finished: see the log"
+    if run.state is State.NOT_CLEAN:
+        return f"the audit of {day} found that something is wrong: run `estafette audit`"
+    if resources.clock.now() - run.ended_at > OVERDUE:
+        return f"overdue: the last audit was on {day}"
+    return "ok"
 
 
 async def _workers(resources: Resources) -> str:

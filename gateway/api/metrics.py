@@ -16,7 +16,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from gateway.api.keys import RESOURCES
 from gateway.api.problems import TRACE, Handler
 from gateway.lifecycle import Stage
-from gateway.store import custody, figures
+from gateway.store import audits, custody, figures
+from gateway.store.audits import AuditRun, State
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,24 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.audit_at = Gauge(
+            "estafette_audit_last_timestamp_seconds",
+            "When the last nightly audit ended; 0: never.",
+            registry=self.registry,
+        )
+        self.audit_clean = Gauge(
+            "estafette_audit_clean", "1: the last nightly audit found nothing wrong.", registry=self.registry
+        )
+        self.audit_complaints = Gauge(
+            "estafette_audit_complaints", "What the last nightly audit found wrong.", registry=self.registry
+        )
+
+    def audited(self, run: AuditRun | None) -> None:
+        """Tell of the last nightly audit."""
+        self.audit_at.set(run.ended_at.timestamp() if run else 0)
+        self.audit_clean.set(1 if run and run.state is State.CLEAN else 0)
+        self.audit_complaints.set(run.complaints if run else 0)
+
     def render(self, backlog: figures.Backlog, failing: Mapping[str, float]) -> bytes:
         """The exposition text, with what the database says now."""
         self.failing.clear()
@@ -108,6 +127,8 @@ async def metrics(request: web.Request) -> web.Response:
     backlog = await figures.backlog(resources.pool, now)
     async with resources.pool.worker() as connection:
         troubles = await custody.troubles(connection)
+        audited = await audits.last(connection)
     failing = {one.name: max(0.0, (now - one.since).total_seconds()) for one in troubles}
+    request.app[METRICS].audited(audited)
     body = request.app[METRICS].render(backlog, failing)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

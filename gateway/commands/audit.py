@@ -9,10 +9,11 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from gateway import audit, outside, renewing
+from gateway import nightly
 from gateway.audit import AccountAudit, TreeAudit
 from gateway.clock import SystemClock
 from gateway.main import database, read_notary, read_trust, read_verifiers
+from gateway.nightly import Believed, Whole
 from gateway.outside import Looked
 from gateway.settings import Settings
 from signing.evidence import Judged
@@ -30,7 +31,10 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Audit and report."""
-    found, whole, outer = asyncio.run(_audit(settings))
+    everything = asyncio.run(_audit(settings))
+    found, whole, outer = everything.accounts, everything.tree, Outer(everything.looked, everything.judged)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     for one in found:
         print(json.dumps(_members(one), ensure_ascii=False) if options.format == "json" else _lines(one))
     print(json.dumps(_tree_members(whole), ensure_ascii=False) if options.format == "json" else _tree_lines(whole))
@@ -65,13 +69,11 @@ class Outer:
         }
 
 
-async def _audit(settings: Settings) -> tuple[list[AccountAudit], TreeAudit, Outer]:
+async def _audit(settings: Settings) -> Whole:
     trust, now, copies = read_trust(settings), SystemClock().now(), settings.checkpoint_copies
     async with database(settings, attach=True) as pool:
-        whole = await audit.audit_tree(pool, read_verifiers(settings, read_notary(settings)), copies, _progress)
-        found = await audit.audit(pool)
-        outer = Outer(await outside.look(pool, trust, now), await renewing.audit(pool, trust, now, copies))
-        return found, whole, outer
+        believed = Believed(read_verifiers(settings, read_notary(settings)), trust, now, copies)
+        return await nightly.everything(pool, believed, _leaves, _documents)
 
 
 def _outer_lines(outer: Outer) -> str:
@@ -84,9 +86,14 @@ def _outer_lines(outer: Outer) -> str:
     return "\n".join([head, *unsure, *(f"  {complaint}" for complaint in told["complaints"])])
 
 
-def _progress(leaves: int) -> None:
+def _leaves(done: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r{leaves} leaves of the tree", end="", file=sys.stderr, flush=True)
+        print(f"\r{done} leaves of the tree", end="", file=sys.stderr, flush=True)
+
+
+def _documents(done: int) -> None:
+    if sys.stderr.isatty() and done % 50 == 0:
+        print(f"\r{done} documents        ", end="", file=sys.stderr, flush=True)
 
 
 def _tree_members(whole: TreeAudit) -> dict[str, Any]:

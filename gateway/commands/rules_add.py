@@ -74,8 +74,11 @@ def installed() -> tuple[Found, ...]:
 
 def add(found: Sequence[Found], wish: Wish, folder: Path) -> tuple[Added, ...]:
     """Add the files, all or nothing. Raises Unusable where the folder's manifest cannot be read."""
-    there = _there(folder)
-    results = [_checked(one, there, wish) for one in found]
+    there = list(_there(folder)) if folder.exists() else []
+    results = []
+    for one in found:
+        results.append(_checked(one, there, wish))
+        there.append(one.artefact)  # two files of one release can be of one edition
     new = [one for one, result in zip(found, results, strict=True) if not result.fault and not result.known]
     if new and not any(result.fault for result in results):
         _write(folder, new)

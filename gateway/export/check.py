@@ -9,6 +9,7 @@ each with its SHA-256, index.json names the documents with the same hashes, and 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import sys
 import tempfile
@@ -67,6 +68,8 @@ def _check(archive: zipfile.ZipFile, verify: Verify | None, tell: Callable[[int,
     index = json.loads(archive.read(INDEX))
     for document in index["documents"]:
         _indexed(document, named)
+        if document.get("proof"):
+            _proved(document, archive.read(document["proof"]))
     return f"{len(index['documents'])} documents, {len(named)} files and {proofs} proofs hold"
 
 
@@ -79,6 +82,16 @@ def _indexed(document: Any, named: Any) -> None:
         raise Wrong(f"document {document['document']} is not there, and nothing says why")
     if document.get("proof") and document["proof"] not in named:
         raise Wrong(f"{document['proof']} is missing")
+
+
+def _proved(document: Any, proof: bytes) -> None:
+    """The proof beside a document is of this document, and of the bytes that are here."""
+    with zipfile.ZipFile(io.BytesIO(proof)) as archive:
+        index = json.loads(archive.read("index.json"))
+    if index["document"] != document["document"]:
+        raise Wrong(f"{document['proof']} is the proof of another document")
+    if document["file"] and document["sha256"] not in index["files"].values():
+        raise Wrong(f"{document['proof']} proves other bytes than {document['file']}")
 
 
 def _prove(name: str, data: bytes, verify: Verify | None) -> None:

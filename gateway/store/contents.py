@@ -23,6 +23,17 @@ _PAGE = 50
 """Contents read at once by those who go through all of them."""
 
 
+def _locks(digests: Sequence[bytes]) -> list[int]:
+    """One lock for each content: shared by who keeps it, alone for who purges it. An entry that is not committed is not
+    seen, and without the lock a purge would take the bytes of a new document away."""
+    return [int.from_bytes(digest[:8], "big", signed=True) for digest in sorted(digests)]
+
+
+async def alone(connection: Connection, digests: Sequence[bytes]) -> None:
+    """Wait until nobody else is keeping these contents, and let nobody until the transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock(k) from unnest($1::bigint[]) as k", _locks(digests))
+
+
 def _about(account_id: UUID, digest: bytes) -> bytes:
     """What a locked content is authenticated with."""
     return account_id.bytes + digest
@@ -35,6 +46,7 @@ async def put(connection: Connection, account_id: UUID, kept: Sequence[Kept]) ->
     found = {hashlib.sha256(one.data).digest(): one for one in kept}
     digests = sorted(found)  # in one order, or two transactions with the same contents could wait for each other
     open_ = connection.keys is None
+    await connection.execute("select pg_advisory_xact_lock_shared(k) from unnest($1::bigint[]) as k", _locks(digests))
     await connection.execute(
         """
         insert into content (account_id, sha256, media_type, size, data)

@@ -39,6 +39,15 @@ class Reconciliation:
             whole == parts for whole, parts in self.amounts.values()
         )
 
+    @property
+    def told(self) -> str:
+        """In one sentence without amounts, for a complaint that may be logged or kept."""
+        differ = [currency for currency, (whole, parts) in self.amounts.items() if whole != parts]
+        return (
+            f"accepted {self.accepted}, archived {self.archived}, delivered {self.delivered} + pending {self.pending} "
+            f"+ halted {self.halted}" + (f"; amounts in {', '.join(sorted(differ))} differ" if differ else "")
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Trail:

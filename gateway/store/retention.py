@@ -129,6 +129,8 @@ async def purge(
             raise Conflict("the purge of the document is not announced, or its day has not come")
         if await holds.on(connection, document_id):
             raise Conflict("the document is held")
+        every = await connection.fetch("select distinct sha256 from entry where document_id = $1", document_id)
+        await contents.alone(connection, [bytes(entry["sha256"]) for entry in every])
         alone, shared = await _contents(connection, document_id)
         tombstone = {**facts, "contents": [one.hex() for one in alone], "shared": [one.hex() for one in shared]}
         await journal.record(connection, account_id, document_id, [Said(now, Stage.RECEIVED, "purged", tombstone, ())])

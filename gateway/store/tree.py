@@ -157,11 +157,11 @@ class Proof:
     events: tuple[Proved, ...]
 
 
-async def proof(connection: Connection, document_id: UUID) -> Proof | None:
+async def proof(connection: Connection, document_id: UUID, *, stamped: bool = True) -> Proof | None:
     """The proof of every event of a document of this account, as of one moment; None while one is not published.
 
-    Against the newest checkpoint that an authority stamped, where it covers all of them, else the newest of all. The
-    transaction must be a snapshot.
+    Against the newest checkpoint that an authority stamped, where it covers all of them and `stamped` is wanted, else
+    the newest of all. The transaction must be a snapshot.
     """
     rows = await connection.fetch(
         """
@@ -176,7 +176,7 @@ async def proof(connection: Connection, document_id: UUID) -> Proof | None:
     if latest is None or not rows or any(row["place"] is None for row in rows):
         return None
     places = [row["place"] for row in rows]
-    latest = await _stamped(connection, max(places)) or latest
+    latest = (await _stamped(connection, max(places)) if stamped else None) or latest
     known = await _looked_up(connection, lambda look: [inclusion(one, latest.size, look) for one in places])
     return Proof(
         latest,

@@ -16,7 +16,7 @@ from tests.gateway.api.conftest import Api, answered, numbered, problem, serving
 async def test_a_healthy_gateway_is_ready(api: Api) -> None:
     await answered(await api.client.get("/health/live"), 200)
     told = await answered(await api.client.get("/health/ready"), 200, "Readiness")
-    assert told == {"ready": True, "database": "ok", "workers": "ok", "stopping": "no"}
+    assert told == {"ready": True, "database": "ok", "workers": "ok", "stopping": "no", "audit": "none yet"}
 
 
 async def test_a_gateway_without_its_database_is_not_ready(api: Api, pool: Pool) -> None:
@@ -24,6 +24,7 @@ async def test_a_gateway_without_its_database_is_not_ready(api: Api, pool: Pool)
     told = await answered(await api.client.get("/health/ready"), 503, "Readiness")
     assert told["database"] != "ok"
     assert told["workers"] == "ok"
+    assert told["audit"] == "not known"
     await answered(await api.client.get("/health/live"), 200)
     busy = await api.client.get("/metrics")
     await problem(busy, 503, "busy")
@@ -35,6 +36,7 @@ async def test_a_database_of_another_release_is_not_ready(api: Api, pool: Pool) 
         await connection.execute("insert into migration (name, sha256) values ('9999_later', 'x')")
     told = await answered(await api.client.get("/health/ready"), 503, "Readiness")
     assert told["database"] == "the database is not migrated to this release"
+    assert told["audit"] == "none yet"
 
 
 async def test_a_gateway_whose_workers_are_gone_is_not_ready(pool: Pool, clock: SettableClock, tmp_path: Path) -> None:
