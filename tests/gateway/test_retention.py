@@ -5,6 +5,7 @@ Against a real database; a backup is a copy of the whole database, made before.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
@@ -327,6 +328,20 @@ async def test_the_same_bytes_may_come_again_after_their_purge(ground: Ground) -
     async with ground.pool.account(ground.account.id) as connection:
         assert (await documents.get(connection, again)).purged_at is None
     assert await ground.complaints() == ()
+
+
+async def test_a_purge_waits_for_who_is_keeping_the_same_bytes(ground: Ground) -> None:
+    """What is admitted but not committed cannot be seen: without a lock its bytes went with the older document's."""
+    await ground.settled()
+    ground.clock.advance(timedelta(days=365 * 11))
+    await ground.run()
+    ground.clock.advance(timedelta(days=31))
+    async with ground.pool.account(ground.account.id) as connection:
+        await contents.put(connection, ground.account.id, [Kept(Role.SUBMISSION, "application/xml", SECRET)])
+        purge = asyncio.create_task(ground.run())
+        done, _ = await asyncio.wait({purge}, timeout=0.5)
+        assert not done
+    assert (await purge).purged == 1
 
 
 async def test_what_is_not_settled_stays(ground: Ground) -> None:

@@ -114,6 +114,9 @@ async def test_the_original_is_sealed_as_the_account_asks(
     cut[200] ^= 1
     with pytest.raises(Wrong, match="it signs other bytes"):
         list(seals_of(bytes(cut), set()))
+    (*_, longer) = [said for said in seals_of(original + b"% more", set()) if said.startswith("sealed by")]
+    assert longer.endswith(f"OF {len(original) + 6} BYTES ALONE"), longer
+    assert list(seals_of(b"%PDF-1.7 (/ByteRange [0 9 20 3]) of a text, and no seal", set())) == []
 
 
 @pytest.mark.parametrize("mood", ["down", "lies"])

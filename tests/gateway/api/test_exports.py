@@ -205,6 +205,36 @@ async def test_a_tax_audit_has_the_chain_and_holds(api: Api, clock: SettableCloc
         check(path, None)
 
 
+async def test_a_document_beside_the_proof_of_another_is_found(api: Api, clock: SettableClock, tmp_path: Path) -> None:
+    """Nobody signs the manifest: who writes it anew must still show a proof of the very bytes."""
+    headers = await api.key(await api.account())
+    for number in ("F-1", "F-2"):
+        await kept(api, headers, number)
+    clock.advance(timedelta(seconds=1))
+    files = opened(await fetched(api, headers, "tax-audit.zip", **REASON))
+    first, second = (name for name in sorted(files) if name.startswith("documents/"))
+    one, other = (name for name in sorted(files) if name.startswith("proofs/"))
+
+    def rewritten(changed: dict[str, bytes]) -> Path:
+        index, manifest = json.loads(changed["index.json"]), json.loads(changed["manifest.json"])
+        for document in index["documents"]:
+            document["sha256"] = sha256(changed[document["file"]]).hexdigest()
+        changed["index.json"] = json.dumps(index).encode()
+        for name in manifest["files"]:
+            manifest["files"][name]["sha256"] = sha256(changed[name]).hexdigest()
+        changed["manifest.json"] = json.dumps(manifest).encode()
+        with zipfile.ZipFile(path := tmp_path / "forged.zip", "w") as archive:
+            for name, data in changed.items():
+                archive.writestr(name, data)
+        return path
+
+    assert check(rewritten(dict(files)), verify)
+    with pytest.raises(Wrong, match="proves other bytes"):
+        check(rewritten({**files, first: b"forged", second: files[second]}), verify)
+    with pytest.raises(Wrong, match="proof of another document"):
+        check(rewritten({**files, one: files[other], other: files[one]}), verify)
+
+
 async def test_a_flipped_bit_in_an_export_is_found(api: Api, clock: SettableClock, tmp_path: Path) -> None:
     headers = await api.key(await api.account())
     await kept(api, headers, "F-1")
