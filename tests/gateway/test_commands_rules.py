@@ -120,6 +120,13 @@ def test_what_is_unknown_to_the_engine_is_refused_by_name_and_line_and_nothing_i
     assert (text.code, "REFUSED" in text.text) == (1, True)
 
 
+def test_two_files_of_one_release_are_not_taken_for_one_edition(tmp_path: Path) -> None:
+    ours(tmp_path / "release" / "new")
+    ours(tmp_path / "release" / "old", rule="OUR-02")
+    ended = rules(tmp_path / "rules", "add", tmp_path / "release", *SINCE)
+    assert (ended.code, "--replace" in ended.text, (tmp_path / "rules").exists()) == (1, True, False)
+
+
 def test_other_bytes_of_an_edition_are_put_in_force_only_when_asked_and_the_old_stay(tmp_path: Path) -> None:
     folder = tmp_path / "rules"
     assert rules(folder, "add", ours(tmp_path / "a"), *SINCE).code == 0

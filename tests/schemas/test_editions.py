@@ -113,6 +113,34 @@ def test_a_pinned_edition_goes_before_the_day(tmp_path: Path) -> None:
     assert applied(judged(FIRST, tmp_path, pinned=("f" * 12,)))[0].startswith("FNFE-MPE BR-FR-Flux2 CII 1.4.0 (")
 
 
+def test_a_pinned_edition_is_told_of_as_it_was_when_the_day_chose_it(tmp_path: Path) -> None:
+    """A verdict made again is the same to the byte, also where its edition was not in force on the day."""
+    early = DAY(2020, 1, 15)
+    edition, reason = applied(judged(early, tmp_path))
+    assert reason.startswith("no edition known here is in force")
+    assert applied(judged(early, tmp_path, pinned=(fr.BR_FR_CII.artefact.sha256,))) == (edition, reason)
+
+
+def test_a_folder_that_is_not_there_leaves_unjudged(tmp_path: Path) -> None:
+    """A disk that is not mounted must not put older editions in force."""
+    report = judged(FIRST, tmp_path / "gone")
+    assert report.verdict is Verdict.UNJUDGED
+    assert "is not there" in engine(report).says
+
+
+def test_a_file_that_cannot_be_reached_leaves_unjudged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry(tmp_path, "1.5.0", "2026-09-01")
+    real = Path.is_file
+
+    def refused(path: Path) -> bool:
+        if path.is_relative_to(tmp_path):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert judged(FIRST, tmp_path).verdict is Verdict.UNJUDGED
+
+
 def test_a_new_entry_is_seen_with_the_next_document(tmp_path: Path) -> None:
     entry(tmp_path, "1.4.1", "2026-10-01")
     assert applied(judged(DAY(2027, 4, 1), tmp_path))[0].startswith("FNFE-MPE 1.4.1 (")
