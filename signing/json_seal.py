@@ -102,7 +102,7 @@ def verify(seal: bytes, trust: Trust, now: datetime, evidence: Evidence = NO_EVI
     """The verdict on a seal, offline, and what it seals. Not to be called where an event loop runs."""
     try:
         parts = _read(seal)
-    except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as wrong:  # of foreign shapes
         return Reading(one(Indication.FAILED, "FORMAT_FAILURE", f"it is no seal: {wrong}"))
     try:
         return _verified(parts, trust, now, evidence)

@@ -104,6 +104,11 @@ FORGERIES: dict[str, tuple[bytes, str]] = {
     "a member twice": (seal_json(EVIDENCE).replace(b'{"payload"', b'{"payload":"e30","payload"', 1), "FORMAT_FAILURE"),
     "several signatures": (forged(lambda members: members.update(signatures=[])), "FORMAT_FAILURE"),
     "fill": (forged(lambda members: members.update(payload=members["payload"] + "==")), "FORMAT_FAILURE"),
+    "a list for a header": (forged(lambda members: members.update(header=[])), "FORMAT_FAILURE"),
+    "a list among what is unsigned": (
+        forged(lambda members: members.update(header={"etsiU": ["W10"]})),
+        "FORMAT_FAILURE",
+    ),
     "no JSON": (b"<xml/>", "FORMAT_FAILURE"),
     "nothing": (b"", "FORMAT_FAILURE"),
 }
