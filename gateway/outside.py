@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -141,8 +142,14 @@ async def look(pool: Pool, trust: Trust, now: datetime) -> Looked:
         for one in troubles
         if now - one.since > ALARM
     ]
+    believed, wrong = await asyncio.to_thread(_judged, stamps, notes, trust, now)
+    return Looked(len(stamps), believed, cosignatures, (*complaints, *wrong))
+
+
+def _judged(stamps: Sequence[Stamp], notes: Mapping[int, str], trust: Trust, now: datetime) -> tuple[int, list[str]]:
+    """How many stamps were judged and passed, and what is wrong with the others. Reads each: not for an event loop."""
     newest = {(one.authority, one.at.date()): one for one in stamps}
-    believed = 0
+    believed, complaints = 0, []
     for one in stamps:
         name = f"the stamp of {one.authority} on checkpoint {one.number}"
         digest = sha256(notes.get(one.number, "").encode()).digest()
@@ -154,8 +161,8 @@ async def look(pool: Pool, trust: Trust, now: datetime) -> Looked:
         if (token.digest, token.at) != (digest, one.at):
             complaints.append(f"{name} is not of this checkpoint, or its row was changed")
         elif newest[one.authority, one.at.date()] is one:
-            verdict = await asyncio.to_thread(verify, one.token, digest, trust, now)
+            verdict = verify(one.token, digest, trust, now)
             believed += verdict.indication is Indication.PASSED
             if verdict.indication is Indication.FAILED:
                 complaints.append(f"{name} does not hold: {verdict.sub}")
-    return Looked(len(stamps), believed, cosignatures, tuple(complaints))
+    return believed, complaints

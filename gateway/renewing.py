@@ -19,8 +19,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from adapters.port import RevocationSource, Unreachable
+from adapters.port import Unreachable
+from gateway import sealing
 from gateway.resources import Resources
+from gateway.sealing import Missing
 from gateway.store import custody, renewals, tree
 from gateway.store.custody import Stamp
 from gateway.store.pool import Connection, Pool
@@ -28,7 +30,7 @@ from gateway.store.tree import Signed
 from signing import evidence, revocation, timestamp
 from signing.chain import canonical
 from signing.evidence import HASHES, Covered, Judged, Renewal
-from signing.revocation import NoEvidence, Signers
+from signing.revocation import Signers
 from signing.timestamp import NoTimestamp, Token
 from signing.trust import NO_EVIDENCE, Evidence, Trust
 
@@ -66,7 +68,7 @@ async def run(resources: Resources, algorithm: str, *, at_once: bool = False) ->
     subject = await _subject(resources.pool)
     if subject is None:
         return None
-    if not (at_once or _due(subject, algorithm, now)):
+    if not (at_once or await asyncio.to_thread(_due, subject, algorithm, now)):
         await _vouch(resources, subject, now)
         return None
     try:
@@ -87,7 +89,7 @@ async def run(resources: Resources, algorithm: str, *, at_once: bool = False) ->
 
 async def _vouch(resources: Resources, subject: Subject, now: datetime) -> None:
     """Keep what issuers say today of those who signed what will be renewed: they may be gone by then."""
-    for signer in _signers(subject.tokens):
+    for signer in await asyncio.to_thread(_signers, subject.tokens):
         try:
             found = await _published(resources, signer, now)
         except Waits as vain:
@@ -226,7 +228,7 @@ async def _stamped(resources: Resources, digest: bytes, now: datetime) -> tuple[
 async def _material(resources: Resources, tokens: Sequence[bytes], now: datetime) -> Evidence:
     """By what everybody who signed these tokens is judged: what is published today, or was kept last. Raises Waits."""
     gathered, lacking = NO_EVIDENCE, []
-    for signer in _signers(tokens):
+    for signer in await asyncio.to_thread(_signers, tokens):
         name = sha256(signer.certificate).digest()
         try:
             found = await _published(resources, signer, now)
@@ -253,28 +255,15 @@ def _signers(tokens: Sequence[bytes]) -> list[Signers]:
 async def _published(resources: Resources, signer: Signers, now: datetime) -> Evidence:
     """What issuers say today of a signer's chain. Raises Waits when that does not complete it."""
     roots = resources.trust.stampers
-    path = revocation.path(signer, roots)
-    found = Evidence(tuple(one.dump() for one in path))
-    for asked in revocation.questions(path):
-        found += await _looked_up(asked.questions, resources.notary.revocations)
+    try:
+        path, found = await sealing.published(signer, roots, resources.notary.revocations)
+    except Missing as missing:
+        raise Waits(str(missing)) from missing
     if roots:
         judged = await asyncio.to_thread(revocation.judged, signer, roots, now, found)
         if not (judged.trusted and judged.good):
             raise Waits(f"{path[0].subject.human_friendly}: {judged.sub}, {judged.saw}")
     return found
-
-
-async def _looked_up(questions: Sequence[revocation.Question], source: RevocationSource | None) -> Evidence:
-    reasons = []
-    for question in questions if source else ():
-        assert source is not None
-        try:
-            return revocation.accepted(question, await source.fetch(question.url, question.body))
-        except Unreachable as away:
-            reasons.append(away.reason)
-        except NoEvidence as vain:
-            reasons.append(str(vain))
-    raise Waits("; ".join(reasons) or "nobody may ask")
 
 
 async def _roots(

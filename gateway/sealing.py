@@ -87,10 +87,7 @@ async def evidence(of: Sequence[Signers], sealer: Sealer, resources: Resources) 
     for number, signer in enumerate(of):
         own = tuple(x509.Certificate.load(one) for one in signer.others if _is_root(one))
         roots = resources.trust.stampers if number else (resources.trust.roots or own)
-        path = revocation.path(signer, roots)
-        found = Evidence(tuple(one.dump() for one in path))
-        for asked in revocation.questions(path):
-            found += await _looked_up(asked, sealer.revocations)
+        path, found = await published(signer, roots, sealer.revocations)
         lacks = await resources.compute(
             _lacks, (signer, tuple(one.dump() for one in roots), resources.clock.now(), found)
         )
@@ -98,6 +95,15 @@ async def evidence(of: Sequence[Signers], sealer: Sealer, resources: Resources) 
             raise Missing(f"{path[0].subject.human_friendly}: {lacks}")
         gathered += found
     return gathered
+
+
+async def published(signer: Signers, roots: Chain, source: RevocationSource | None) -> tuple[Chain, Evidence]:
+    """The chain of who signed, and it with what its issuers say today. Raises Missing where one says nothing."""
+    path = revocation.path(signer, roots)
+    found = Evidence(tuple(one.dump() for one in path))
+    for asked in revocation.questions(path):
+        found += await _looked_up(asked, source)
+    return path, found
 
 
 async def _looked_up(asked: Asked, source: RevocationSource | None) -> Evidence:

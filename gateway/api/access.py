@@ -16,7 +16,7 @@ from gateway.periods import active_until
 from gateway.store import retention
 from gateway.store.accounts import Scope
 from gateway.store.documents import Document
-from gateway.store.holds import REFERENCE
+from gateway.store.holds import REFERENCE, REFERENCE_SAYS
 
 REASONS = ("accounting", "tax_audit", "dispute", "court", "data_subject", "other")
 """Why somebody opens a document of the restricted archive."""
@@ -33,7 +33,7 @@ async def opened(request: web.Request, document: Document, what: str) -> None:
     if reason and reason not in REASONS:
         raise Malformed(f"the parameter reason must be one of {', '.join(REASONS)}")
     if not REFERENCE.fullmatch(reference):
-        raise Malformed("a reference has at most 60 letters, digits, dots, dashes, underscores and slashes")
+        raise Malformed(f"a reference has {REFERENCE_SAYS}")
     now = resources.clock.now()
     async with resources.pool.account(caller.account.id) as connection:
         if document.purged_at is not None:

@@ -98,8 +98,7 @@ async def hold(request: web.Request) -> web.Response:
         for name in ("issued_from", "issued_until")
     ]
     reason = fields.take("reason", _one_of(holds.REASONS), expected=f"one of {', '.join(holds.REASONS)}")
-    expected = "at most 60 letters, digits, dots, dashes, underscores and slashes"
-    reference = fields.take("reference", _matching(holds.REFERENCE.pattern), expected=expected, default="")
+    reference = _reference(fields)
     review = fields.take("review_on", _maybe(date.fromisoformat), expected="a date to come")
     fields.check()
     if not isinstance(review, date):
@@ -121,8 +120,7 @@ async def release(request: web.Request) -> web.Response:
     queries.only(request, ())
     resources, caller = request.app[RESOURCES], request[CALLER]
     fields = Fields(await bodies.read_json(request, BODY_LIMIT), ("reference",))
-    expected = "at most 60 letters, digits, dots, dashes, underscores and slashes"
-    reference = fields.take("reference", _matching(holds.REFERENCE.pattern), expected=expected, default="")
+    reference = _reference(fields)
     fields.check()
     try:
         identifier = UUID(request.match_info["id"])
@@ -179,6 +177,12 @@ def _hold(one: Hold) -> dict[str, Any]:
         "released_by": one.released_by,
         "released_at": instant(one.released_at) if one.released_at else None,
     }
+
+
+def _reference(fields: Fields) -> Any:
+    """A case's number; empty where none is given."""
+    says = holds.REFERENCE_SAYS
+    return fields.take("reference", _matching(holds.REFERENCE.pattern), expected=says, default="")
 
 
 def _matching(pattern: str) -> Any:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from gateway import nightly
@@ -14,9 +14,7 @@ from gateway.audit import AccountAudit, TreeAudit
 from gateway.clock import SystemClock
 from gateway.main import database, read_notary, read_trust, read_verifiers
 from gateway.nightly import Believed, Whole
-from gateway.outside import Looked
 from gateway.settings import Settings
-from signing.evidence import Judged
 
 
 def add(commands: Any) -> None:
@@ -32,41 +30,32 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Audit and report."""
     everything = asyncio.run(_audit(settings))
-    found, whole, outer = everything.accounts, everything.tree, Outer(everything.looked, everything.judged)
+    as_json = options.format == "json"
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    for one in found:
-        print(json.dumps(_members(one), ensure_ascii=False) if options.format == "json" else _lines(one))
-    print(json.dumps(_tree_members(whole), ensure_ascii=False) if options.format == "json" else _tree_lines(whole))
-    print(json.dumps(outer.members, ensure_ascii=False) if options.format == "json" else _outer_lines(outer))
-    return 0 if whole.clean and outer.clean and all(one.clean for one in found) else 1
+    for one in everything.accounts:
+        print(json.dumps(_members(one), ensure_ascii=False) if as_json else _lines(one))
+    print(json.dumps(_tree_members(everything.tree), ensure_ascii=False) if as_json else _tree_lines(everything.tree))
+    outer = _outer_members(everything)
+    print(json.dumps(outer, ensure_ascii=False) if as_json else _outer_lines(outer))
+    return 0 if everything.clean else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Outer:
-    """What was found of stamps, of those who keep checkpoints, and of the renewals."""
-
-    looked: Looked
-    judged: Judged
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing is wrong; what nobody here can judge is told and is no fault."""
-        return not self.looked.complaints and not self.judged.complaints
-
-    @property
-    def members(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "kind": "outside",
-            "clean": self.clean,
-            "stamps": self.looked.stamps,
-            "stamps_believed": self.looked.believed,
-            "cosignatures": self.looked.cosignatures,
-            "renewals": self.judged.held,
-            "indeterminate": list(self.judged.indeterminate),
-            "complaints": [*self.looked.complaints, *self.judged.complaints],
-        }
+def _outer_members(everything: Whole) -> dict[str, Any]:
+    """What was found of stamps, of those who keep checkpoints, and of the renewals; what nobody here can judge is told
+    and is no fault."""
+    looked, judged = everything.looked, everything.judged
+    complaints = [*looked.complaints, *judged.complaints]
+    return {
+        "kind": "outside",
+        "clean": not complaints,
+        "stamps": looked.stamps,
+        "stamps_believed": looked.believed,
+        "cosignatures": looked.cosignatures,
+        "renewals": judged.held,
+        "indeterminate": list(judged.indeterminate),
+        "complaints": complaints,
+    }
 
 
 async def _audit(settings: Settings) -> Whole:
@@ -76,10 +65,9 @@ async def _audit(settings: Settings) -> Whole:
         return await nightly.everything(pool, believed, _leaves, _documents)
 
 
-def _outer_lines(outer: Outer) -> str:
-    told = outer.members
+def _outer_lines(told: Mapping[str, Any]) -> str:
     head = (
-        f"outside: {'clean' if outer.clean else 'NOT CLEAN'}; {told['stamps']} stamps, {told['cosignatures']} "
+        f"outside: {'clean' if told['clean'] else 'NOT CLEAN'}; {told['stamps']} stamps, {told['cosignatures']} "
         f"cosignatures, {told['renewals']} renewals"
     )
     unsure = [f"  cannot be judged here: {one}" for one in told["indeterminate"]]

@@ -51,6 +51,8 @@ def _check(archive: zipfile.ZipFile, verify: Verify | None, tell: Callable[[int,
     named = manifest["files"]
     for name in sorted(set(named) ^ (set(names) - {MANIFEST})):
         raise Wrong(f"{name} is {'missing' if name in named else 'not named in the manifest'}")
+    index = json.loads(archive.read(INDEX))
+    proved = {document["proof"]: document for document in index["documents"] if document.get("proof")}
     proofs = 0
     for done, name in enumerate(names):
         tell(done, len(names))
@@ -63,13 +65,13 @@ def _check(archive: zipfile.ZipFile, verify: Verify | None, tell: Callable[[int,
         if digest.hexdigest() != named[name]["sha256"]:
             raise Wrong(f"{name} is not the file that the manifest names")
         if name.startswith("proofs/"):
-            _prove(name, archive.read(name), verify)
+            data = archive.read(name)
+            _prove(name, data, verify)
+            if name in proved:
+                _proved(proved[name], data)
             proofs += 1
-    index = json.loads(archive.read(INDEX))
     for document in index["documents"]:
         _indexed(document, named)
-        if document.get("proof"):
-            _proved(document, archive.read(document["proof"]))
     return f"{len(index['documents'])} documents, {len(named)} files and {proofs} proofs hold"
 
 

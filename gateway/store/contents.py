@@ -26,12 +26,12 @@ _PAGE = 50
 def _locks(digests: Sequence[bytes]) -> list[int]:
     """One lock for each content: shared by who keeps it, alone for who purges it. An entry that is not committed is not
     seen, and without the lock a purge would take the bytes of a new document away."""
-    return [int.from_bytes(digest[:8], "big", signed=True) for digest in sorted(digests)]
+    return [int.from_bytes(digest[:8], "big", signed=True) for digest in digests]
 
 
 async def alone(connection: Connection, digests: Sequence[bytes]) -> None:
     """Wait until nobody else is keeping these contents, and let nobody until the transaction ends."""
-    await connection.execute("select pg_advisory_xact_lock(k) from unnest($1::bigint[]) as k", _locks(digests))
+    await connection.execute("select pg_advisory_xact_lock(k) from unnest($1::bigint[]) as k", _locks(sorted(digests)))
 
 
 def _about(account_id: UUID, digest: bytes) -> bytes:

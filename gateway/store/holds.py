@@ -19,6 +19,7 @@ from gateway.store.pool import Connection, Pool
 REASONS = ("dispute", "tax_audit", "court", "investigation", "other")
 REFERENCE = re.compile(r"[A-Za-z0-9._/-]{0,60}")
 """A case's number, as events may hold it: no person's name."""
+REFERENCE_SAYS = "at most 60 letters, digits, dots, dashes, underscores and slashes"
 
 _BATCH = 200
 _LOCK = 727_277
@@ -61,7 +62,7 @@ async def place(pool: Pool, account_id: UUID, hold: Hold) -> int:
     if hold.reason not in REASONS:
         raise Malformed(f"the reason of a hold is one of {', '.join(REASONS)}")
     if not REFERENCE.fullmatch(hold.reference):
-        raise Malformed("a reference has at most 60 letters, digits, dots, dashes, underscores and slashes")
+        raise Malformed(f"a reference has {REFERENCE_SAYS}")
     if hold.review_on <= hold.set_at.date():
         raise Malformed("the day on which a hold is looked at again is in the future")
     async with pool.account(account_id) as connection:
@@ -88,7 +89,7 @@ async def place(pool: Pool, account_id: UUID, hold: Hold) -> int:
 async def release(pool: Pool, account_id: UUID, hold_id: UUID, *, by: str, at: datetime, reference: str = "") -> Hold:
     """Release a hold. Raises NotFound, Conflict when it is released already, Forbidden for who set it."""
     if not REFERENCE.fullmatch(reference):
-        raise Malformed("a reference has at most 60 letters, digits, dots, dashes, underscores and slashes")
+        raise Malformed(f"a reference has {REFERENCE_SAYS}")
     async with pool.account(account_id) as connection:
         row = await connection.fetchrow("select * from hold where hold_id = $1 for no key update", hold_id)
         if row is None:

@@ -34,6 +34,13 @@ def seal_of(root: etree._Element) -> etree._Element:
     return next(root.iter(f"{_D}Signature"))
 
 
+def removed(element: etree._Element) -> None:
+    """Take an element out of its parent."""
+    parent = element.getparent()
+    assert parent is not None
+    parent.remove(element)
+
+
 def raised(root: etree._Element) -> None:
     """The forger's gain: another amount to pay."""
     amount = next(root.iter(f"{CBC}PayableAmount"))
@@ -95,9 +102,7 @@ def _wrapped_and_seal_moved_in(data: bytes) -> bytes:
     genuine, forged = read(data), read(data)
     raised(forged)
     seal = seal_of(forged)
-    parent = seal.getparent()
-    assert parent is not None
-    parent.remove(seal)
+    removed(seal)
     extension = etree.SubElement(forged[0], f"{_E}UBLExtension")
     etree.SubElement(extension, f"{_E}ExtensionContent").append(genuine)
     return written(forged)
@@ -108,9 +113,7 @@ def _wrapped_by_another_root(data: bytes) -> bytes:
     genuine, forged = read(data), read(data)
     raised(forged)
     seal = seal_of(forged)
-    parent = seal.getparent()
-    assert parent is not None
-    parent.remove(seal)
+    removed(seal)
     root = etree.Element("Both")
     root.extend([forged, genuine])
     return written(root)
@@ -195,9 +198,7 @@ def _forged(data: bytes) -> bytes:
 def _stripped(data: bytes) -> bytes:
     root = read(data)
     seal = seal_of(root)
-    parent = seal.getparent()
-    assert parent is not None
-    parent.remove(seal)
+    removed(seal)
     return written(root)
 
 
@@ -219,9 +220,7 @@ def _not_the_document(data: bytes) -> bytes:
     root = read(data)
     seal = seal_of(root)
     first = references(seal)[0]
-    parent = first.getparent()
-    assert parent is not None
-    parent.remove(first)
+    removed(first)
     signed_again(seal)
     raised(root)
     return written(root)
@@ -232,9 +231,7 @@ def _not_its_properties(data: bytes) -> bytes:
     root = read(data)
     seal = seal_of(root)
     second = references(seal)[1]
-    parent = second.getparent()
-    assert parent is not None
-    parent.remove(second)
+    removed(second)
     signed_again(seal)
     next(seal.iter(f"{_X}SigningTime")).text = "2020-01-01T00:00:00Z"
     return written(root)
