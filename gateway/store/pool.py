@@ -94,13 +94,12 @@ class Pool:
     @asynccontextmanager
     async def owner(self) -> AsyncIterator[Connection]:
         """A connection of the owner, outside any transaction: for migrations and for looking at the catalogue."""
-        with _translated():
-            async with self._pool.acquire(timeout=WAIT) as connection:
-                try:
-                    yield connection
-                finally:
-                    await connection.reset()
-                    await connection.execute("reset role")  # which "reset all" leaves as it is
+        async with self._connection() as connection:
+            try:
+                yield connection
+            finally:
+                await connection.reset()
+                await connection.execute("reset role")  # which "reset all" leaves as it is
 
     async def answers(self) -> bool:
         """Whether the database answers now."""
@@ -122,16 +121,26 @@ class Pool:
     async def _transaction(
         self, role: str, *, account: str = "", credential: str = "", level: str | None = None
     ) -> AsyncIterator[Connection]:
+        async with self._connection() as connection, connection.transaction(isolation=level):
+            await connection.execute(
+                "select set_config('role', $1, true), set_config('estafette.account', $2, true), "
+                "set_config('estafette.credential', $3, true)",
+                role,
+                account,
+                credential,
+            )
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """One that is free; the driver's ways of saying that the database is away become Busy."""
         with _translated():
-            async with self._pool.acquire(timeout=WAIT) as connection, connection.transaction(isolation=level):
-                await connection.execute(
-                    "select set_config('role', $1, true), set_config('estafette.account', $2, true), "
-                    "set_config('estafette.credential', $3, true)",
-                    role,
-                    account,
-                    credential,
-                )
-                yield connection
+            async with self._pool.acquire(timeout=WAIT) as connection:
+                try:
+                    yield connection
+                except asyncpg.InternalClientError:  # or it would be given out again until its line is seen to end
+                    connection.terminate()
+                    raise
 
 
 async def connect(
@@ -211,5 +220,7 @@ class _translated:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         closed = isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
-        if closed or isinstance(error, _AWAY):
+        # The server has said that it goes, and its end of the line is still open.
+        leaving = isinstance(error, asyncpg.InternalClientError) and "cannot switch to state" in str(error)
+        if closed or leaving or isinstance(error, _AWAY):
             raise Busy("the database is away for now", timedelta(seconds=2)) from error

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -215,3 +216,44 @@ async def test_a_database_that_is_away_is_busy_and_comes_back(reachable):
             await asyncio.sleep(0.1)
         assert await pool.answers()
         await pool.close()
+
+
+@asynccontextmanager
+async def _lingering(cluster):
+    """A line to the cluster that stays open for the client when the server's end is closed; gives its port."""
+    at, lines = cluster.connection(), []
+    address = f"{at['host']}/.s.PGSQL.{at['port']}"
+
+    async def carry(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    async def serve(reader, writer):
+        from_server, to_server = await asyncio.open_unix_connection(address)
+        lines.append(writer)
+        await asyncio.gather(carry(reader, to_server), carry(from_server, writer), return_exceptions=True)
+        to_server.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
+        for line in lines:
+            line.close()
+
+
+async def test_a_connection_whose_server_said_good_bye_is_given_up(reachable):
+    """The driver has read the farewell of an idle connection and not yet the end of its line."""
+    async with Cluster(reachable / "data") as cluster, _lingering(cluster) as port:
+        direct = await connect(cluster)
+        await migrate.apply(direct)
+        pool = await connect(f"postgresql://{cluster.connection()['user']}@127.0.0.1:{port}/postgres", max_size=1)
+        async with pool.worker() as connection:
+            process = connection.get_server_pid()
+        async with direct.owner() as owner:
+            await owner.execute("select pg_terminate_backend($1, 10000)", process)
+        await asyncio.sleep(0.2)
+        with pytest.raises(Busy):
+            async with pool.worker():
+                pytest.fail("the database was there")
+        assert await pool.answers(), "another connection was opened"
+        await pool.close()
+        await direct.close()
