@@ -20,7 +20,7 @@ from gateway.compute import Compute
 from gateway.errors import Misconfigured
 from gateway.resources import Notary, Resources, Sealer
 from gateway.settings import Settings, read_secret
-from gateway.store import accounts, generations, migrate, tree
+from gateway.store import accounts, archive_keys, generations, migrate, tree
 from gateway.store.archive_keys import Keyring
 from gateway.store.embedded import Cluster
 from gateway.store.pool import Pool, connect
@@ -70,20 +70,25 @@ async def database(settings: Settings, *, attach: bool = False) -> AsyncIterator
         password = read_secret(settings.database_password_file) if settings.database_password_file else None
         pool = await connect(settings.database_url, keys=keys, password=password, max_size=settings.pool_size)
         async with _closing(pool):
-            await migrate.apply(pool)
-            await generations.present(pool, _now())
-            if keys is not None:
-                await keys.renew(pool, _now())
+            await _current(pool, keys)
             yield pool
         return
     async with Cluster(settings.data, attach=attach, account=settings.database_account or None) as cluster:
         pool = await connect(cluster, keys=keys, max_size=settings.pool_size)
         async with _closing(pool):
-            await migrate.apply(pool)
-            await generations.present(pool, _now())
-            if keys is not None:
-                await keys.renew(pool, _now())
+            await _current(pool, keys)
             yield pool
+
+
+async def _current(pool: Pool, keys: Keyring | None) -> None:
+    """Migrate the database, and see that its contents can be opened. Raises Misconfigured."""
+    await migrate.apply(pool)
+    await generations.present(pool, _now())
+    if keys is None:
+        await archive_keys.check_unlocked(pool)
+        return
+    await keys.check(pool)
+    await keys.renew(pool, _now())
 
 
 @asynccontextmanager

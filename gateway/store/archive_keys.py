@@ -87,6 +87,30 @@ class Keyring:
         log.info("the archive has a new key", extra={"archive_key": made.name})
         return made.name
 
+    async def check(self, pool: Pool) -> None:
+        """See that every key that is not destroyed is in the folder, and is itself. Raises Misconfigured with each.
+
+        For the start of a gateway: a database that was put back without its keys neither takes nor opens anything, and
+        says so before anybody relies on it. A key that was destroyed since the database was copied is no complaint.
+        """
+        async with pool.keeper() as connection:
+            rows = await connection.fetch(
+                "select name from archive_key where destroyed_at is null order by since, name"
+            )
+        complaints = []
+        for row in rows:
+            try:
+                await self.named(row["name"])
+            except Gone:
+                continue
+            except (Misconfigured, Corrupt) as wrong:
+                complaints.append(f"{self._path(row['name'])}: {wrong.detail}")
+        if complaints:
+            raise Misconfigured(
+                "contents are locked under archive keys that cannot be used; put the folder of keys back:\n  "
+                + "\n  ".join(complaints)
+            )
+
     async def spent(self, pool: Pool, now: datetime) -> tuple[str, ...]:
         """Keys under which something was purged and others may still be locked; the present one is replaced first."""
         async with pool.keeper() as connection:
@@ -176,6 +200,17 @@ class Keyring:
             _sync(self._folder)
         except FileNotFoundError:
             log.warning("the file of a key that is to be destroyed is gone already", extra={"archive_key": name})
+
+
+async def check_unlocked(pool: Pool) -> None:
+    """For a gateway that is given no folder of keys: see that there are none. Raises Misconfigured with each."""
+    async with pool.keeper() as connection:
+        rows = await connection.fetch("select name from archive_key where retired_at is null order by since, name")
+    if rows:
+        names = ", ".join(f"{row['name']}.key" for row in rows)
+        raise Misconfigured(
+            f"contents are locked under archive keys: name the folder that has {names} (ESTAFETTE_ARCHIVE_KEYS)"
+        )
 
 
 def _name(month: str, secret: bytes) -> str:

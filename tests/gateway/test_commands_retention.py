@@ -52,3 +52,24 @@ def test_holds_are_set_and_released_by_two_and_a_purge_needs_two(
     assert main(["retention", "renew"]) == 1
     assert "nothing is stamped yet" in capsys.readouterr().out
     assert main(["audit"]) == 0
+
+
+def test_without_its_keys_a_database_is_not_opened_and_the_files_are_named(
+    account: str, reachable: Path, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    folder = reachable / "data" / "secrets" / "archive"
+    (key,) = folder.glob("*.key")
+    away = reachable / key.name
+    key.rename(away)
+    assert main(["audit"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert str(key) in said.err
+    assert "put the folder of keys back" in said.err
+    assert list(folder.iterdir()) == [], "no other key is made in its place"
+    key.write_text("00" * 32)
+    key.chmod(0o600)
+    assert main(["audit"]) == 2
+    assert "holds another key" in capsys.readouterr().err
+    away.rename(key)
+    assert main(["audit"]) == 0

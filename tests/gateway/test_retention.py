@@ -26,7 +26,7 @@ from gateway.publish import publish
 from gateway.resources import Resources, digest
 from gateway.store import contents, documents, holds
 from gateway.store import retention as store
-from gateway.store.archive_keys import Keyring
+from gateway.store.archive_keys import Keyring, check_unlocked
 from gateway.store.holds import Hold, Scope
 from gateway.store.identifiers import new_id
 from gateway.store.journal import Step, commit
@@ -179,6 +179,30 @@ async def test_without_the_folder_of_keys_nothing_opens_and_the_complaint_names_
             async with pool.account(ground.account.id) as connection:
                 await documents.read(connection, digest(SECRET))
         await pool.close()
+
+
+async def test_at_the_start_every_key_must_be_there_but_those_that_were_destroyed(
+    ground: Ground, tmp_path: Path
+) -> None:
+    await ground.settled()
+    keys = ground.pool.keys
+    assert keys is not None
+    first = next((tmp_path / "keys").glob("*.key"))
+    second = await keys.renew(ground.pool, NOON, at_once=True)
+    fresh = Keyring(tmp_path / "keys")
+    await fresh.check(ground.pool)
+    first.rename(tmp_path / "away")
+    with pytest.raises(Misconfigured, match=first.name) as told:
+        await Keyring(tmp_path / "keys").check(ground.pool)
+    assert second not in told.value.detail
+    with pytest.raises(Misconfigured, match="ESTAFETTE_ARCHIVE_KEYS"):
+        await check_unlocked(ground.pool)
+    (tmp_path / "away").rename(first)
+    await keys.destroy(first.stem)  # of an older copy of the database, which does not know it yet
+    await Keyring(tmp_path / "keys").check(ground.pool)
+    async with ground.pool.owner() as connection:
+        await connection.execute("delete from archive_key")
+    await check_unlocked(ground.pool)
 
 
 async def test_a_key_file_that_is_another_key_or_open_to_all_is_refused(ground: Ground, tmp_path: Path) -> None:
