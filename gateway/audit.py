@@ -9,19 +9,111 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from gateway.lifecycle import Said, Stage, event_body
+from gateway.lifecycle import Role, Said, Stage, event_body
 from gateway.store import accounts, contents, ledger, payments, tree
-from gateway.store.ledger import Reconciliation, Trail
+from gateway.store.ledger import Trail
 from gateway.store.pool import Connection, Pool
 from signing import checkpoint
 from signing.chain import GENESIS, link, salted
 from signing.checkpoint import Checkpoint, NotProved, Verifier
 from signing.tree import Frontier
 from signing.tree import leaf as leaf_hash
+
+SAYS_LIMIT = 10_000
+"""Complaints of one account that are told in full; the others are counted."""
+
+
+class Complaints:
+    """What is wrong with one account, as it is found; beyond the limit it is counted."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._more = 0
+
+    def add(self, *complaints: str) -> None:
+        """Take these down."""
+        room = max(0, SAYS_LIMIT - len(self._said))
+        self._said += complaints[:room]
+        self._more += len(complaints[room:])
+
+    def told(self) -> tuple[str, ...]:
+        """All that are told, and last how many are not."""
+        return (*self._said, *([f"and {self._more} more complaints"] if self._more else []))
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Accepted = delivered + pending + halted, in count and, per currency, in the sum of the totals (BT-112)."""
+
+    accepted: int
+    """Documents whose first event says that they were received."""
+    archived: int
+    """Of them, those whose submission is an archive entry."""
+    delivered: int
+    """With a receipt of a network, and not halted before it."""
+    pending: int
+    """With a next task, not delivered yet."""
+    halted: int
+    """Ended before delivery, visibly."""
+    amounts: Mapping[str, tuple[Decimal, Decimal]]
+    """Per currency: the sum over all documents, and the sum over delivered, pending and halted ones taken apart."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is missing and nothing is there twice."""
+        return self.accepted == self.archived == self.delivered + self.pending + self.halted and all(
+            whole == parts for whole, parts in self.amounts.values()
+        )
+
+    @property
+    def told(self) -> str:
+        """In one sentence without amounts, for a complaint that may be logged or kept."""
+        differ = [currency for currency, (whole, parts) in self.amounts.items() if whole != parts]
+        return (
+            f"accepted {self.accepted}, archived {self.archived}, delivered {self.delivered} + pending {self.pending} "
+            f"+ halted {self.halted}" + (f"; amounts in {', '.join(sorted(differ))} differ" if differ else "")
+        )
+
+
+class Books:
+    """The reconciliation as it grows, a document at a time: no sum waits for all of them to be there."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(("accepted", "archived", "delivered", "pending", "halted"), 0)
+        self._amounts: dict[str, tuple[Decimal, Decimal]] = {}
+
+    def enter(self, trail: Trail) -> list[str]:
+        """Count a document by its events on one side and by its rows on the other; what does not add up."""
+        document, part = trail.document, _part(trail)
+        first = trail.events[0] if trail.events else None
+        self._counts["accepted"] += first is not None and (first["seq"], first["stage"]) == (1, Stage.RECEIVED)
+        self._counts["archived"] += any((one["seq"], one["role"]) == (1, Role.SUBMISSION) for one in trail.entries)
+        if part is not None:
+            self._counts[part] += 1
+        if (total := document["total"]) is not None:
+            whole, parts = self._amounts.get(currency := document["currency"] or "", (Decimal(0), Decimal(0)))
+            self._amounts[currency] = (whole + total, parts + (total if part is not None else 0))
+        if part is None:
+            return [f"document {document['document_id']}: it is neither delivered nor pending nor halted"]
+        return []
+
+    def balance(self) -> Reconciliation:
+        """What it comes to."""
+        return Reconciliation(**self._counts, amounts=dict(self._amounts))
+
+
+def _part(trail: Trail) -> str | None:
+    """Where a document stands in the books, by its rows."""
+    if trail.delivered:
+        return "delivered"
+    if trail.document["halted"] is not None:
+        return "halted"
+    return "pending" if trail.waits else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +133,37 @@ class AccountAudit:
         return not self.complaints and self.reconciliation.balanced
 
 
+Progress = Callable[[int], None]
+
+
+def _nobody(_done: int) -> None:
+    """Nobody is told how far it is."""
+
+
 async def audit_account(
-    pool: Pool, account_id: UUID, progress: Callable[[int], None] = lambda _documents: None
+    pool: Pool, account_id: UUID, progress: Progress = _nobody, opened: Progress = _nobody
 ) -> AccountAudit:
-    """Audit one account from its bytes. `progress` is told how many of its documents are done."""
-    complaints: list[str] = []
+    """Audit one account from its bytes. `progress` is told how many documents are done, `opened` how many contents."""
+    complaints, books = Complaints(), Books()
     documents = events = 0
     async for trail in ledger.trails(pool, account_id):
         documents += 1
         events += len(trail.events)
-        complaints += check_trail(trail)
-        complaints += check_payments(trail)
+        complaints.add(*check_trail(trail), *check_payments(trail), *check_row(trail), *books.enter(trail))
         progress(documents)
         await asyncio.sleep(0)  # a gateway that is audited serves others beside
-    orphans = await ledger.leaves_without_event(pool, account_id)
-    complaints += [f"the tree has a leaf of {orphan}, which is not there" for orphan in orphans]
-    looked = await contents.look(pool, account_id)
-    complaints += [f"content {digest} does not match its hash" for digest in looked.damaged]
-    complaints += [f"content {digest} is missing, and no tombstone says why" for digest in looked.missing]
-    complaints += [f"content {digest} was purged and is there again: an old state is back" for digest in looked.left]
-    reconciliation = await ledger.reconcile(pool, account_id)
+    async for loose in ledger.loose(pool, account_id):
+        complaints.add(loose)
+    kept = 0
+    async for seen in contents.look(pool, account_id):
+        kept += seen.there
+        if seen.complaint:
+            complaints.add(seen.complaint)
+        opened(kept)
+    reconciliation = books.balance()
     if not reconciliation.balanced:
-        complaints.append(f"accepted and accounted for differ: {reconciliation.told}")
-    return AccountAudit(account_id, documents, events, looked.kept, reconciliation, tuple(complaints))
+        complaints.add(f"accepted and accounted for differ: {reconciliation.told}")
+    return AccountAudit(account_id, documents, events, kept, reconciliation, complaints.told())
 
 
 async def audit(pool: Pool, progress: Callable[[int], None] = lambda _documents: None) -> list[AccountAudit]:
@@ -132,8 +232,35 @@ def check_payments(trail: Trail) -> list[str]:
     return complaints
 
 
+def check_row(trail: Trail) -> list[str]:
+    """The row of a document and its deliveries stand where its events say: nobody moved it in the database alone."""
+    stage, halted, status = Stage.RECEIVED.value, None, None
+    delivered: set[tuple[str, str]] = set()
+    for event in trail.events:
+        facts = event["facts"]
+        if event["outcome"] in ("done", "skipped"):
+            stage, halted = event["stage"], None
+            if event["stage"] == Stage.DELIVERED and "network_id" in facts:
+                delivered.add((facts["consignment"], facts["network_id"]))
+        elif event["outcome"] == "halted":
+            halted = facts["reason"]
+        elif event["outcome"] == "status":
+            status = facts.get("furthest", status)
+    row = trail.document
+    first = trail.events[0]["facts"] if trail.events else {}
+    told = {"stage": stage, "halted": halted, "status": status,
+            "format": first.get("format"), "participant": first.get("participant")}  # fmt: skip
+    differ = [name for name, value in told.items() if row[name] != value]
+    complaints = []
+    if differ:
+        complaints.append(f"document {row['document_id']}: its row says another {' and '.join(differ)} than its events")
+    if delivered != set(trail.delivered):
+        complaints.append(f"document {row['document_id']}: its deliveries are not those of its events")
+    return complaints
+
+
 def _check_leaves(trail: Trail) -> list[str]:
-    """Each event of a sound chain has its leaf, made of its hash; `leaves_without_event` finds the other way round."""
+    """Each event of a sound chain has its leaf, made of its hash; `ledger.loose` finds the other way round."""
     identifier = trail.document["document_id"]
     found = {leaf["seq"]: leaf for leaf in trail.leaves}
     complaints = []

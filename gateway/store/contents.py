@@ -7,10 +7,12 @@ open, as older releases did; `lock_old` locks those once there is one.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from gateway.errors import Corrupt, Gone, Misconfigured, NotFound
@@ -19,8 +21,10 @@ from gateway.store.archive_keys import Keyring
 from gateway.store.pool import Connection, Pool
 from signing.locking import LockedContent, WrongKey, lock, rewrapped, unlock
 
-_PAGE = 50
-"""Contents read at once by those who go through all of them."""
+_CARDS = 500
+"""Contents looked up at once by those who go through all of them."""
+BYTES = 8 << 20
+"""Of their bytes that are read at once, unless one content alone has more."""
 
 
 def _locks(digests: Sequence[bytes]) -> list[int]:
@@ -157,89 +161,113 @@ async def destroy(connection: Connection, digests: Sequence[bytes], now: datetim
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What going through an account's contents found."""
+class Seen:
+    """What looking at one content found."""
 
-    kept: int
-    """Contents whose bytes are there."""
-    damaged: tuple[str, ...]
-    """SHA-256 of those that are not what their hash says, or do not open."""
-    missing: tuple[str, ...]
-    """Those that are not there though a document that is not purged has them."""
-    left: tuple[str, ...]
-    """Those that are there though every document that has them is purged, or whose key was destroyed for that: an old
-    state was put back.
+    there: bool
+    """Its bytes are there."""
+    complaint: str
+    """What is wrong with it; empty: nothing."""
+
+
+async def look(pool: Pool, account_id: UUID) -> AsyncIterator[Seen]:
+    """Open every content of an account and hash it again; tombstones are expected, holes are not.
+
+    Some hundred cards at a time, and of their bytes no more at once than BYTES or one content. Raises Misconfigured
+    where a key of the archive is not at hand: then nothing could be told.
     """
-
-
-async def look(pool: Pool, account_id: UUID) -> Looked:
-    """Open every content of an account and hash it again; tombstones are expected, holes are not."""
-    kept = 0
-    damaged: list[str] = []
-    back: list[str] = []
     async with pool.account(account_id) as connection:
         known = {row["name"] for row in await connection.fetch("select name from archive_key")}
-    async for row in _every(pool, account_id):
-        kept += 1
+    after = b""
+    while True:
+        cards = await _cards(pool, account_id, after)
+        if not cards:
+            return
+        after = bytes(cards[-1]["sha256"])
+        there = [card for card in cards if card["there"]]
+        wrong: dict[bytes, str] = {}
+        for some in _portions([(bytes(card["sha256"]), card["stored"]) for card in there]):
+            wrong |= await _wrong(pool, account_id, some, known)
+        for card in cards:
+            yield Seen(card["there"], wrong.get(bytes(card["sha256"]), "") or _held(card))
+
+
+async def _cards(pool: Pool, account_id: UUID, after: bytes) -> list[Connection]:
+    """The next contents, and who has them."""
+    async with pool.account(account_id, snapshot=True) as connection:
+        rows: list[Connection] = await connection.fetch(
+            """
+            with page as (select * from content where sha256 > $1 order by sha256 limit $2)
+            select c.sha256, c.data is not null or d.sha256 is not null as there,
+                   coalesce(octet_length(c.data), octet_length(d.data), 0) as stored,
+                   exists (select from entry n where n.sha256 = c.sha256) as had,
+                   exists (select from purchase_order p where p.sha256 = c.sha256)
+                   or exists (select from entry n where n.sha256 = c.sha256 and not exists (
+                       select from event e where e.document_id = n.document_id and e.outcome = 'purged')) as wanted
+            from page c left join content_data d using (account_id, sha256) order by c.sha256
+            """,
+            *(after, _CARDS),
+        )
+    return rows
+
+
+def _held(card: Mapping[str, Any]) -> str:
+    """Whether a content is there as long as somebody has it, and no longer."""
+    name = f"content {bytes(card['sha256']).hex()}"
+    if not card["there"] and (card["wanted"] or not card["had"]):
+        return f"{name} is missing, and no tombstone says why"
+    if card["there"] and card["had"] and not card["wanted"]:
+        return f"{name} was purged and is there again: an old state is back"
+    return ""
+
+
+def _portions(contents: Sequence[tuple[bytes, int]]) -> Iterator[list[bytes]]:
+    """Contents (hash and bytes stored) in portions of at most BYTES, or of one."""
+    portion: list[bytes] = []
+    size = 0
+    for digest, stored in contents:
+        if portion and size + stored > BYTES:
+            yield portion
+            portion, size = [], 0
+        portion.append(digest)
+        size += stored
+    if portion:
+        yield portion
+
+
+async def _wrong(pool: Pool, account_id: UUID, digests: Sequence[bytes], known: Set[str]) -> dict[bytes, str]:
+    """What is wrong with the bytes of contents, by their hash."""
+    found: dict[bytes, str] = {}
+    for row in await _rows(pool, account_id, digests):
         digest = bytes(row["sha256"])
+        name = f"content {digest.hex()}"
         try:
             data = await _opened(pool.keys, row)
-            sound = hashlib.sha256(data).digest() == digest and len(data) == row["size"]
+            hashed = await asyncio.to_thread(hashlib.sha256, data)
+            sound = hashed.digest() == digest and len(data) == row["size"]
         except Gone:
-            back.append(digest.hex())
+            found[digest] = f"{name} was purged and is there again: an old state is back"
             continue
         except (Corrupt, Misconfigured) as wrong:
             if row["archive_key"] in known and isinstance(wrong, Misconfigured):
                 raise  # the whole folder is another: nothing could be told of any content
             sound = False
         if not sound:
-            damaged.append(digest.hex())
-    async with pool.account(account_id, snapshot=True) as connection:
-        rows = await connection.fetch(
-            """
-            select encode(sha256, 'hex') as sha256, there from (
-                select c.sha256, c.data is not null or d.sha256 is not null as there,
-                       exists (select from entry n where n.sha256 = c.sha256) as had,
-                       exists (select from purchase_order p where p.sha256 = c.sha256)
-                       or exists (select from entry n where n.sha256 = c.sha256 and not exists (
-                           select from event e where e.document_id = n.document_id and e.outcome = 'purged')) as wanted
-                from content c left join content_data d using (account_id, sha256)) as card
-            where not there and (wanted or not had) or there and had and not wanted
-            """
-        )
-        bare = await connection.fetch(
-            """
-            select distinct encode(sha256, 'hex') as sha256 from (
-                select sha256 from entry union all select sha256 from content_data) as named
-            where not exists (select from content c where c.sha256 = named.sha256) order by 1
-            """
-        )
-    return Looked(
-        kept,
-        tuple(damaged),
-        (*(row["sha256"] for row in rows if not row["there"]), *(row["sha256"] for row in bare)),
-        (*back, *(row["sha256"] for row in rows if row["there"])),
-    )
+            found[digest] = f"{name} does not match its hash"
+    return found
 
 
-async def _every(pool: Pool, account_id: UUID) -> AsyncIterator[Connection]:
-    after = b""
-    while True:
-        async with pool.account(account_id) as connection:
-            rows = await connection.fetch(
-                """
-                select c.account_id, c.sha256, c.size, c.data as open, d.archive_key, d.wrapped, d.data
-                from content c left join content_data d using (account_id, sha256)
-                where c.sha256 > $1 and (c.data is not null or d.data is not null) order by c.sha256 limit $2
-                """,
-                after,
-                _PAGE,
-            )
-        if not rows:
-            return
-        for row in rows:
-            yield row
-        after = bytes(rows[-1]["sha256"])
+async def _rows(pool: Pool, account_id: UUID, digests: Sequence[bytes]) -> list[Connection]:
+    async with pool.account(account_id) as connection:
+        rows: list[Connection] = await connection.fetch(
+            """
+            select c.account_id, c.sha256, c.size, c.data as open, d.archive_key, d.wrapped, d.data
+            from content c left join content_data d using (account_id, sha256)
+            where c.sha256 = any($1) and (c.data is not null or d.data is not null)
+            """,
+            digests,
+        )
+    return rows
 
 
 async def lock_old(pool: Pool, account_id: UUID) -> int:

@@ -1,10 +1,9 @@
-"""Reads for the audit: what was accepted against what became of it, and every chain from its bytes."""
+"""Reads for the audit, in pages: documents with all that their chains are made of, and rows that belong to nothing."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,40 +12,8 @@ from gateway.store.pool import Pool
 
 PAGE = 200
 """Documents read at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """Accepted = delivered + pending + halted, in count and, per currency, in the sum of the totals (BT-112)."""
-
-    accepted: int
-    """Documents whose first event says that they were received."""
-    archived: int
-    """Of them, those whose submission is an archive entry."""
-    delivered: int
-    """With a receipt of a network, and not halted before it."""
-    pending: int
-    """With a next task, not delivered yet."""
-    halted: int
-    """Ended before delivery, visibly."""
-    amounts: Mapping[str, tuple[Decimal, Decimal]]
-    """Per currency: the sum over all documents, and the sum over delivered, pending and halted ones taken apart."""
-
-    @property
-    def balanced(self) -> bool:
-        """Whether nothing is missing and nothing is there twice."""
-        return self.accepted == self.archived == self.delivered + self.pending + self.halted and all(
-            whole == parts for whole, parts in self.amounts.values()
-        )
-
-    @property
-    def told(self) -> str:
-        """In one sentence without amounts, for a complaint that may be logged or kept."""
-        differ = [currency for currency, (whole, parts) in self.amounts.items() if whole != parts]
-        return (
-            f"accepted {self.accepted}, archived {self.archived}, delivered {self.delivered} + pending {self.pending} "
-            f"+ halted {self.halted}" + (f"; amounts in {', '.join(sorted(differ))} differ" if differ else "")
-        )
+ROWS = 10_000
+"""Rows looked through at once where only those that are wrong are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +25,10 @@ class Trail:
     entries: tuple[Mapping[str, Any], ...]
     leaves: tuple[Mapping[str, Any], ...]
     payments: tuple[Payment, ...] = ()
-
-
-async def reconcile(pool: Pool, account_id: UUID) -> Reconciliation:
-    """Count one account's documents from the journal and from the projections, apart."""
-    async with pool.account(account_id, snapshot=True) as connection:
-        accepted = await connection.fetchval("select count(*) from event where seq = 1 and stage = 'received'")
-        archived = await connection.fetchval(
-            "select count(distinct document_id) from entry where seq = 1 and role = 'submission'"
-        )
-        parts = await connection.fetch(
-            """
-            select case when exists (select from delivery v where v.document_id = d.document_id
-                                     and v.network_id is not null) then 'delivered'
-                        when d.halted is not null then 'halted'
-                        when exists (select from task t where t.document_id = d.document_id) then 'pending'
-                        else 'lost' end as part,
-                   d.currency, count(*) as documents, sum(d.total) as total
-            from document d group by part, d.currency
-            """
-        )
-        whole = await connection.fetch(
-            "select currency, sum(total) as total from document where total is not null group by currency"
-        )
-    counts = {name: sum(row["documents"] for row in parts if row["part"] == name) for name in
-              ("delivered", "pending", "halted")}  # fmt: skip
-    sums: dict[str, Decimal] = {}
-    for row in parts:
-        if row["part"] != "lost" and row["total"] is not None:
-            sums[row["currency"]] = sums.get(row["currency"], Decimal(0)) + row["total"]
-    amounts = {row["currency"]: (row["total"], sums.get(row["currency"], Decimal(0))) for row in whole}
-    return Reconciliation(accepted, archived, counts["delivered"], counts["pending"], counts["halted"], amounts)
+    delivered: tuple[tuple[str, str], ...] = ()
+    """Consignment and the network's own id of each delivery that has one."""
+    waits: bool = False
+    """It has a next task."""
 
 
 async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
@@ -98,8 +38,9 @@ async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
         async with pool.account(account_id, snapshot=True) as connection:
             rows = await connection.fetch(
                 """
-                select document_id, version, head from document
-                where $1::uuid is null or document_id > $1 order by document_id limit $2
+                select document_id, version, head, stage, halted, status, format, participant, currency, total,
+                       exists (select from task t where t.document_id = d.document_id) as waits
+                from document d where $1::uuid is null or document_id > $1 order by document_id limit $2
                 """,
                 after,
                 PAGE,
@@ -125,11 +66,18 @@ async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
                 "where document_id = any($1)",
                 ids,
             )
-        parts = [_by_document(found) for found in (events, entries, leaves, paid)]
+            handed = await connection.fetch(
+                "select document_id, consignment, network_id from delivery "
+                "where document_id = any($1) and network_id is not null order by 1, 2",
+                ids,
+            )
+        parts = [_by_document(found) for found in (events, entries, leaves, paid, handed)]
         for row in rows:
-            happened, kept, placed, told = (tuple(part.get(row["document_id"], ())) for part in parts)
+            happened, kept, placed, told, out = (tuple(part.get(row["document_id"], ())) for part in parts)
             stated = ({name: value for name, value in one.items() if name != "document_id"} for one in told)
-            yield Trail(dict(row), happened, kept, placed, tuple(Payment(**one) for one in stated))
+            delivered = tuple((one["consignment"], one["network_id"]) for one in out)
+            paid_ = tuple(Payment(**one) for one in stated)
+            yield Trail(dict(row), happened, kept, placed, paid_, delivered, row["waits"])
         after = ids[-1]
 
 
@@ -140,13 +88,78 @@ def _by_document(rows: Sequence[Mapping[str, Any]]) -> dict[UUID, list[dict[str,
     return found
 
 
-async def leaves_without_event(pool: Pool, account_id: UUID) -> tuple[str, ...]:
-    """Leaves of an account that stand for no event: the document's id and the event's number."""
-    async with pool.account(account_id, snapshot=True) as connection:
-        rows = await connection.fetch(
-            """
-            select l.document_id, l.seq from leaf l left join event e using (account_id, document_id, seq)
-            where e.seq is null order by 1, 2
-            """
-        )
-    return tuple(f"event {row['seq']} of document {row['document_id']}" for row in rows)
+@dataclass(frozen=True, slots=True)
+class _Tie:
+    """Rows that stand for something, and must have it."""
+
+    key: str
+    """The columns of a row's own key but for the account."""
+    says: str
+    """What is told of one without it: SQL over the row `p`."""
+    wanted: str
+    """What it must have: SQL over the row `p`."""
+    more: str = ""
+    """Further columns that are told."""
+
+
+_TIES = {
+    "leaf": _Tie(
+        "document_id, seq",
+        "'the tree has a leaf of event ' || p.seq || ' of document ' || p.document_id || ', which is not there'",
+        "select from event e where e.document_id = p.document_id and e.seq = p.seq",
+    ),
+    "event": _Tie(
+        "document_id, seq",
+        "'document ' || p.document_id || ': its row is missing, and event ' || p.seq || ' is there'",
+        "select from document d where d.document_id = p.document_id",
+    ),
+    "entry": _Tie(
+        "document_id, seq, role, sha256",
+        "'content ' || encode(p.sha256, 'hex') || ' is missing, and no tombstone says why'",
+        "select from content c where c.sha256 = p.sha256",
+    ),
+    "content_data": _Tie(
+        "sha256",
+        "'content ' || encode(p.sha256, 'hex') || ' is missing, and no tombstone says why'",
+        "select from content c where c.sha256 = p.sha256",
+    ),
+    "payment": _Tie(
+        "payment_id",
+        "'document ' || p.document_id || ': no event tells of payment ' || p.payment_id",
+        "select from event e where e.document_id = p.document_id and e.outcome = 'payment' "
+        "and e.facts->>'payment' = p.payment_id::text union all "  # or its stage comes, or never comes any more
+        "select from task t where t.document_id = p.document_id union all "
+        "select from document d where d.document_id = p.document_id and (d.stage <> 'settled' or d.halted is not null)",
+        more=", document_id",
+    ),
+}
+_TYPES = {"document_id": "uuid", "seq": "bigint", "role": "text", "sha256": "bytea", "payment_id": "uuid"}
+
+
+async def loose(pool: Pool, account_id: UUID) -> AsyncIterator[str]:
+    """Rows of an account that stand for something which is not there, each in words; page by page over every table."""
+    for table, tie in _TIES.items():
+        names = tie.key.split(", ")
+        after: list[Any] = []
+        values = ", ".join(f"${number}::{_TYPES[name]}" for number, name in enumerate(names, start=1))
+        begin = f"where ({tie.key}) > ({values})"
+        while True:
+            query = f"""
+                with p as materialized (
+                    select {tie.key}{tie.more} from {table} {begin if after else ""} order by {tie.key} limit {ROWS})
+                select null as says, {tie.key} from (select * from p order by {_backwards(tie.key)} limit 1) as last
+                union all select {tie.says}, {tie.key} from p where not exists ({tie.wanted})
+                """  # noqa: S608 - of the table above
+            async with pool.account(account_id, snapshot=True) as connection:
+                rows = await connection.fetch(query, *after)
+            if not rows:
+                break
+            for row in rows:
+                if row["says"] is None:
+                    after = [row[name] for name in names]
+                else:
+                    yield row["says"]
+
+
+def _backwards(key: str) -> str:
+    return ", ".join(f"{name} desc" for name in key.split(", "))

@@ -256,8 +256,65 @@ async def test_the_books_balance_over_delivered_pending_and_halted(pool, account
     async with pool.owner() as connection, connection.transaction():
         await connection.execute("set local session_replication_role = replica")
         await connection.execute("delete from task")
-    books = (await audit.audit_account(pool, account.id)).reconciliation
-    assert not books.balanced
+    found = await audit.audit_account(pool, account.id)
+    assert not found.reconciliation.balanced
+    assert sum("is neither delivered nor pending nor halted" in one for one in found.complaints) == 1
+
+
+MOVED = {
+    "its row": ("update document set stage = 'settled'", "its row says another stage than its events"),
+    "its end": ("update document set halted = 'nobody wants it'", "its row says another halted than its events"),
+    "its status": ("update document set status = 'paid'", "its row says another status than its events"),
+    "its delivery": ("update delivery set network_id = 'n-2'", "its deliveries are not those of its events"),
+    "no delivery": ("delete from delivery", "its deliveries are not those of its events"),
+    "its events alone": ("delete from document", "its row is missing, and event 1 is there"),
+    "its payment": (
+        "insert into payment select account_id, gen_random_uuid(), document_id, 120, 'EUR', '2026-12-01', '', now(), "
+        "'forged' from document",
+        "no event tells of payment",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", list(MOVED))
+async def test_what_is_moved_in_the_rows_alone_is_found_and_named(pool, account, what):
+    document_id = (await admitted(pool, account.id)).document_id
+    routed = Done({"network": "afnor", "consignment": "c-1", "sha256": "00" * 32})
+    delivered = Done({"consignment": "c-1", "network": "afnor", "network_id": "n-1"})
+    steps = [step(Stage.PARSED, parsed()), step(Stage.ROUTED, routed), step(Stage.DELIVERED, delivered),
+             step(Stage.ACKNOWLEDGED, Done({})), step(Stage.SETTLED, Done({"paid": True}))]  # fmt: skip
+    if MOVED[what][0].startswith("update document set stage"):
+        steps = steps[:-1]
+    await commit(pool, await the_claim(pool, document_id), steps, go_on=False)
+    assert (await audit.audit_account(pool, account.id)).clean
+    async with pool.owner() as connection, connection.transaction():
+        await connection.execute("set local session_replication_role = replica")
+        assert not (await connection.execute(MOVED[what][0])).endswith(" 0")
+    found = await audit.audit_account(pool, account.id)
+    assert any(one.startswith(f"document {document_id}: {MOVED[what][1]}") for one in found.complaints), found
+
+
+async def test_an_archive_of_many_pages_is_audited_page_by_page(pool, account, monkeypatch):
+    monkeypatch.setattr("gateway.store.ledger.PAGE", 2)
+    monkeypatch.setattr("gateway.store.ledger.ROWS", 3)
+    monkeypatch.setattr("gateway.store.contents._CARDS", 2)
+    monkeypatch.setattr("gateway.store.contents.BYTES", 40)
+    ids = [(await admitted(pool, account.id, b"x" * number)).document_id for number in range(1, 12)]
+    told: list[int] = []
+    found = await audit.audit_account(pool, account.id, told.append)
+    assert (found.documents, found.events, found.contents, told[-1]) == (11, 11, 11, 11)
+    assert found.clean
+    async with pool.owner() as connection, connection.transaction():
+        await connection.execute("set local session_replication_role = replica")
+        await connection.execute("delete from event where document_id = any($1)", ids[3:8])
+        await connection.execute("delete from content where size in (2, 9)")
+    found = await audit.audit_account(pool, account.id)
+    assert sum("which is not there" in one for one in found.complaints) == 5
+    assert len({one for one in found.complaints if one.startswith("content ")}) == 2
+    monkeypatch.setattr("gateway.audit.SAYS_LIMIT", 4)
+    limited = await audit.audit_account(pool, account.id)
+    assert len(limited.complaints) == 5
+    assert limited.complaints[-1] == f"and {len(found.complaints) - 4} more complaints"
 
 
 async def take_number(pool, account, data: bytes, *more):
