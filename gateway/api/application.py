@@ -33,6 +33,8 @@ from gateway.api import (
     retention,
     validations,
 )
+from gateway.api.afnor import flows
+from gateway.api.afnor.answers import faced
 from gateway.api.auth import Route, guarded
 from gateway.api.feed import FEED, Feed
 from gateway.api.keys import CLOSING, EXPORTING, PEPPER, PROVING, RESOURCES, RING, SETTINGS
@@ -88,6 +90,11 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", "/v1/account/branding", branding.write, Scope.ADMIN),
     Route("DELETE", "/v1/account/branding", branding.remove, Scope.ADMIN),
     Route("POST", "/oauth2/token", oauth.token, OPEN),
+    Route("POST", "/auth-service/{custId}/token", oauth.token, OPEN),
+    Route("POST", "/afnor-flow/v1/flows", flows.submit, Scope.SUBMIT, faced),
+    Route("POST", "/afnor-flow/v1/flows/search", flows.search, Scope.READ, faced),
+    Route("GET", "/afnor-flow/v1/flows/{flowId}", flows.read, Scope.READ, faced),
+    Route("GET", "/afnor-flow/v1/healthcheck", flows.healthcheck, OPEN, faced),
     Route("GET", "/health/live", health.live, OPEN),
     Route("GET", "/health/ready", health.ready, OPEN),
     Route("GET", "/metrics", metrics.metrics, OPEN),

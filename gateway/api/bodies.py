@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +35,18 @@ _IN_ALL = 600.0
 
 _MULTIPART = "multipart/form-data"
 _PARTS = ("pdf", "data")
+_PLAIN = ("binary", "8bit", "7bit")
+"""Content-Transfer-Encoding that changes nothing (RFC 2045)."""
 _BROKEN = (ClientPayloadError, web.RequestPayloadError, HttpProcessingError, ConnectionError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body."""
+
+    data: bytes
+    media_type: str | None
+    """As declared; None when it was not."""
 
 
 async def handed(request: web.Request, budget: Budget) -> Handed:
@@ -69,7 +81,11 @@ async def read_json(request: web.Request, limit: int = SMALL) -> dict[str, Any]:
     """A small JSON object, numbers exact. Raises Malformed, TooLarge, UnknownFormat."""
     if request.content_type != "application/json":
         raise UnknownFormat("this address takes application/json")
-    data = await read(request, limit)
+    return members_of(await read(request, limit), "the body")
+
+
+def members_of(data: bytes, what: str) -> dict[str, Any]:
+    """A JSON object, numbers exact. Raises Malformed."""
     try:
         members = json.loads(
             data.decode("utf-8"),
@@ -79,45 +95,58 @@ async def read_json(request: web.Request, limit: int = SMALL) -> dict[str, Any]:
             parse_constant=_no_constant,
         )
     except (ValueError, RecursionError) as unreadable:
-        raise Malformed(f"the body is not JSON that can be read: {_reason(unreadable)}") from unreadable
+        raise Malformed(f"{what} is not JSON that can be read: {_reason(unreadable)}") from unreadable
     if not isinstance(members, dict):
-        raise Malformed("the body is a JSON object")
+        raise Malformed(f"{what} is a JSON object")
     return members
 
 
 async def _parts(request: web.Request, budget: Budget) -> Handed:
     """The parts `pdf` and `data` of a multipart body, each at most once."""
+    found = await form(request, budget, dict.fromkeys(_PARTS, SIZE_LIMIT))
+    empty = [name for name, part in found.items() if not part.data]
+    if empty or not found:
+        raise Malformed(f"the part {empty[0]} is empty" if empty else "the multipart body has no part pdf or data")
+    if len(found) == 1:
+        (only,) = found.values()
+        return Handed(only.data, only.media_type)
+    page, data = found["pdf"], found["data"]
+    return Handed(page.data, page.media_type, data.data, data.media_type)
+
+
+async def form(request: web.Request, budget: Budget, limits: Mapping[str, int]) -> dict[str, Part]:
+    """The parts of a multipart body by their names, each at most once and of so many bytes; SIZE_LIMIT in all.
+
+    Raises Malformed, TooLarge, UnknownFormat, Busy.
+    """
     _check_head(request, SIZE_LIMIT + _ENVELOPE, budget)
-    found: dict[str, tuple[bytes, str | None]] = {}
+    found: dict[str, Part] = {}
     size = 0
     async with _within(_IN_ALL):
         try:
             async for one in await request.multipart():
-                name, part = _part(one, found)
+                name, part = _part(one, found, limits)
                 data = bytearray()
                 while not part.at_eof():
                     async with _within(_PAUSE):
                         data += await part.read_chunk(SMALL)
+                    _count(len(data), limits[name], None)
                     _count(size + len(data), SIZE_LIMIT, budget)
                 size += len(data)
-                found[name] = (bytes(data), part.headers.get("Content-Type", "").partition(";")[0].strip() or None)
+                declared = part.headers.get("Content-Type", "").partition(";")[0].strip()
+                found[name] = Part(bytes(data), declared or None)
         except _BROKEN as broken:
             raise Malformed("the multipart body cannot be read") from broken
-    empty = [name for name, (data, _) in found.items() if not data]
-    if empty or not found:
-        raise Malformed(f"the part {empty[0]} is empty" if empty else "the multipart body has no part pdf or data")
-    if len(found) == 1:
-        return Handed(*next(iter(found.values())))
-    return Handed(*found["pdf"], *found["data"])
+    return found
 
 
-def _part(part: object, found: Mapping[str, object]) -> tuple[str, BodyPartReader]:
+def _part(part: object, found: Mapping[str, object], known: Collection[str]) -> tuple[str, BodyPartReader]:
     """The name of a part that may stand here. Raises Malformed, UnknownFormat."""
-    if not isinstance(part, BodyPartReader) or part.name not in _PARTS:
-        raise Malformed("a multipart submission has the parts pdf and data, and no other")
+    if not isinstance(part, BodyPartReader) or part.name not in known:
+        raise Malformed(f"a multipart submission has the parts {' and '.join(known)}, and no other")
     if part.name in found:
         raise Malformed(f"the part {part.name} came twice")
-    if part.headers.get("Content-Encoding") or part.headers.get("Content-Transfer-Encoding", "binary") != "binary":
+    if part.headers.get("Content-Encoding") or part.headers.get("Content-Transfer-Encoding", "binary") not in _PLAIN:
         raise UnknownFormat("a part comes as it is, without any encoding")
     return part.name, part
 

@@ -53,13 +53,13 @@ async def content(request: web.Request) -> web.Response:
     document = await find(resources, account, queries.document_id(request))
     await access.opened(request, document, wanted)
     if wanted in KEPT:
-        found = await _kept(resources, account, document, Role(wanted), seq)
+        found = await kept(resources, account, document, Role(wanted), seq)
     else:
-        found = await _form(resources, account, document, wanted, accept)
+        found = await form(resources, account, document, wanted, accept)
     return _answer(request, document, wanted, found)
 
 
-async def _kept(resources: Resources, account: Account, document: Document, role: Role, seq: int) -> Content:
+async def kept(resources: Resources, account: Account, document: Document, role: Role, seq: int) -> Content:
     """What is kept in a role: of an event when it is named, else the newest. Raises NotFound, Corrupt."""
     references = [one for one in document.contents if one.role is role and seq in (0, one.seq)]
     if not references:
@@ -69,14 +69,14 @@ async def _kept(resources: Resources, account: Account, document: Document, role
     return Content(references[-1].media_type, data)
 
 
-async def _form(resources: Resources, account: Account, document: Document, form: str, accept: bool) -> Content:
+async def form(resources: Resources, account: Account, document: Document, form: str, accept: bool) -> Content:
     """Another form: the kept bytes where they are in it, else derived. Raises Underivable, NotFound, Corrupt."""
     role = _kept_form(document, form)
     if role is not None:
-        return await _kept(resources, account, document, role, 0)
+        return await kept(resources, account, document, role, 0)
     if document.facts.get(Stage.PARSED, {}).get("format") is None:
         raise Underivable("the document has not been read yet, or cannot be")
-    xml = await _kept(resources, account, document, _structured(document), 0)
+    xml = await kept(resources, account, document, _structured(document), 0)
     created = document.created_at.replace(microsecond=0)
     look = await branding.read(resources.pool, account.id)
     wish = Wish(

@@ -38,6 +38,8 @@ async def token(request: web.Request) -> web.Response:
         client_id, secret = _client(request, form)
         caller = await _open(request, client_id, secret)
         await request.app[LIMITS].hit(caller.public_id)
+        if request.match_info.get("custId", caller.account.participants[0]) not in caller.account.participants:
+            raise Refusal("invalid_client", "the client does not act for the organization in this address")
         if form.get("grant_type") != "client_credentials":
             raise Refusal("unsupported_grant_type", "the grant_type is client_credentials")
         scopes = _scopes(form.get("scope", ""), caller)
