@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from adapters import afnor, key_file, mail, remote_key, revocation, s3, timestamp, token_key, witness
+from adapters import afnor, key_file, mail, remote_key, revocation, s3, timestamp, token_key, webhook, witness
 from adapters.http import allow_list
-from adapters.port import Custodian, Network, Networks, Problem, RevocationSource, TimestampAuthority
+from adapters.port import Courier, Custodian, Network, Networks, Problem, RevocationSource, TimestampAuthority
 from signing.keys import SigningKey
 
 Now = Callable[[], datetime]
@@ -51,6 +51,14 @@ def revocations(environment: Mapping[str, str]) -> RevocationSource:
         return revocation.Revocations(allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")))
     except ValueError:
         return revocation.Revocations()  # told by who else reads it
+
+
+def courier(environment: Mapping[str, str], now: Now) -> Courier:
+    """Who posts to the webhooks of accounts."""
+    try:
+        return webhook.Post(now, allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")))
+    except ValueError:
+        return webhook.Post(now)  # told by who else reads it
 
 
 def custodians(environment: Mapping[str, str], now: Now) -> tuple[tuple[Custodian, ...], tuple[Problem, ...]]:

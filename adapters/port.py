@@ -6,7 +6,7 @@ The gateway drives: it sends, it collects. An adapter returns values and raises 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -280,6 +280,32 @@ class Networks:
     """The networks this gateway is configured for, in order of preference."""
 
     all: tuple[Network, ...] = field(default=())
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How an endpoint answered a message."""
+
+    status: int
+    """Of HTTP; 200 to 299: it was taken."""
+    retry_in: timedelta | None = None
+    """How long it asks to be left alone; None: it does not say."""
+
+
+class Courier(Protocol):
+    """Posts messages to the endpoints that accounts name for their own systems."""
+
+    def complaint(self, url: str) -> str:
+        """Why an address cannot be posted to; empty when it can."""
+        ...
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Post a JSON message once. Raises Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
 
     def named(self, name: str) -> Network | None:
         """The network of this name, None when it is not configured."""

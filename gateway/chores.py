@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from adapters.port import Arrival, ArrivalKind, Custodian, Network, TimestampAuthority, Unreachable
-from gateway import indexing, nightly, outside, renewing, retention
+from gateway import indexing, nightly, outside, renewing, retention, webhooks
 from gateway.compute import Interrupted
 from gateway.errors import Busy
 from gateway.publish import Copies, publish
 from gateway.resources import Resources
 from gateway.store import accounts, arrivals, tasks
 from schemas.formats import cdar
+from gateway.store.webhooks import Claimed
 from schemas.xml import Unreadable
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 LOOK_DAILY = 60.0
 """Seconds between looks for what runs once a day."""
+TELL = 0.3
+"""Seconds between looks for what webhooks are to be told."""
+
 
 GATHER = 0.35
 """Seconds after a publication before the next: under load one signature covers what came meanwhile."""
@@ -56,8 +60,10 @@ class Chores:
         renewal_hash: str = "sha256",
     ) -> None:
         """`every`: how often each network is asked; `ring` tells the worker that something arrived; `backups`: how long
-        backups are kept; `renewal_hash`: with what evidence is renewed.
+        backups are kept; `renewal_hash`: with what evidence is renewed; `pepper`: what the secrets of webhooks are
+        derived from, empty: this process posts none.
         """
+        pepper: bytes = b"",
         self._resources = resources
         self._every = every
         self._backups = backups
@@ -67,6 +73,7 @@ class Chores:
     async def run(self) -> None:
         """Collect and publish, each at its own pace."""
         async with asyncio.TaskGroup() as group:
+        self._pepper = pepper
             group.create_task(self._collect())
             group.create_task(self._publish())
             if (folder := self._resources.notary.copies) is not None:
@@ -79,6 +86,9 @@ class Chores:
             group.create_task(self._daily("archive-index", self._index))
             group.create_task(self._daily("renewal", self._renewal))
             group.create_task(self._daily("audit", self._audit, nightly.until_night))
+            if self._pepper and self._resources.courier is not None:
+                group.create_task(self._tell())
+            group.create_task(self._daily("webhooks", lambda: webhooks.forget(self._resources)))
 
     async def _publish(self) -> None:
         """Publish soon after something was recorded, and then let the next ones gather."""
@@ -131,6 +141,39 @@ class Chores:
         self,
         name: str,
         chore: Callable[[], Awaitable[object]],
+    async def _tell(self) -> None:
+        """Make the messages of webhooks, and post what is due, several at once."""
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                claimed: list[Claimed] = []
+                try:
+                    await webhooks.spread(self._resources)
+                    claimed = await webhooks.due(self._resources, webhooks.AT_ONCE - len(under_way))
+                except Busy as busy:
+                    log.warning("webhooks wait: %s", busy.detail)
+                except Exception:
+                    log.exception("webhooks are not told")
+                under_way |= {asyncio.create_task(self._post(one)) for one in claimed}
+                if len(under_way) >= webhooks.AT_ONCE:
+                    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                elif not claimed:
+                    await asyncio.sleep(TELL)
+                under_way = {task for task in under_way if not task.done()}
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _post(self, claimed: Claimed) -> None:
+        """Post one message; what fails here is posted again when its lease ends."""
+        try:
+            await webhooks.post(self._resources, claimed, self._pepper)
+        except Busy as busy:
+            log.warning("a webhook's attempt is not written down: %s", busy.detail)
+        except Exception:
+            log.exception("a webhook's message failed", extra={"webhook": str(claimed.webhook_id)})
+
         until: Callable[[datetime], timedelta] = lambda _now: DAY,
     ) -> None:
         """Run a chore once a day in the installation, or after what `until` says; what fails is tried in an hour."""

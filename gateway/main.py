@@ -56,6 +56,7 @@ class Gateway:
             worker.ring,
             backups=backups,
             renewal_hash=self.settings.renewal_hash,
+            pepper=self.pepper,
         )
 
 
@@ -108,12 +109,13 @@ async def open_gateway(
     custodians, problems = catalogue.custodians(environment, _now)
     if problems:
         raise Misconfigured(_complaints(problems))
-    revocations = catalogue.revocations(environment)
+    revocations, courier = catalogue.revocations(environment), catalogue.courier(environment, _now)
     held = (
         *networks.all,
         *authorities,
         *custodians,
         revocations,
+        courier,
         *((sealer.key, sealer.revocations) if sealer else ()),
     )
     async with database(settings, attach=attach) as pool, _closed(held):
@@ -133,7 +135,7 @@ async def open_gateway(
         await _check_notary(pool, settings, notary)
         trust = read_trust(settings)
         resources = Resources(
-            pool, networks, SystemClock(), compute, notary, sealer, trust, language=settings.language, rules=rules
+            pool, networks, SystemClock(), compute, notary, sealer, trust, settings.language, rules, courier
         )
         try:
             yield Gateway(settings, resources, pepper)

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from adapters.port import Custodian, Networks, RevocationSource, TimestampAuthority
+from adapters.port import Courier, Custodian, Networks, RevocationSource, TimestampAuthority
 from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound
@@ -82,6 +82,8 @@ class Resources:
     """Language of the readable page, one of `wording.languages`."""
     rules: str | None = None
     """The operator's folder of rule artefacts; None: those of the installed package."""
+    courier: Courier | None = None
+    """Who posts to the webhooks of accounts; None: this process posts none."""
 
 
 @dataclass(frozen=True, slots=True)

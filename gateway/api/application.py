@@ -32,6 +32,7 @@ from gateway.api import (
     proofs,
     retention,
     validations,
+    webhooks,
 )
 from gateway.api.afnor import flows
 from gateway.api.afnor.answers import faced
@@ -67,6 +68,14 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/orders/{id}/deliveries/{delivery}", deliveries.read, Scope.READ),
     Route("POST", "/v1/orders/{id}/deliveries/{delivery}/corrections", deliveries.correct, Scope.SUBMIT),
     Route("GET", "/v1/events", feed.events, Scope.READ),
+    Route("GET", "/v1/webhooks", webhooks.listed, Scope.ADMIN),
+    Route("POST", "/v1/webhooks", webhooks.create, Scope.ADMIN),
+    Route("GET", "/v1/webhooks/{id}", webhooks.read, Scope.ADMIN),
+    Route("DELETE", "/v1/webhooks/{id}", webhooks.remove, Scope.ADMIN),
+    Route("POST", "/v1/webhooks/{id}/secret", webhooks.renew_secret, Scope.ADMIN),
+    Route("POST", "/v1/webhooks/{id}/test", webhooks.test, Scope.ADMIN),
+    Route("POST", "/v1/webhooks/{id}/again", webhooks.again, Scope.ADMIN),
+    Route("GET", "/v1/webhooks/{id}/attempts", webhooks.attempts, Scope.ADMIN),
     Route("GET", "/v1/archive", archive.search, Scope.ARCHIVE),
     Route("GET", "/v1/archive/documents.csv", exports.as_csv, Scope.ARCHIVE),
     Route("GET", "/v1/archive/documents.zip", exports.as_zip, Scope.ARCHIVE),

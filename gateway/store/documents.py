@@ -196,6 +196,22 @@ async def arrivals(connection: Connection, document_id: UUID) -> tuple[WaitingAr
     return tuple(
         WaitingArrival(
             row["network"],
+async def event(connection: Connection, document_id: UUID, seq: int) -> EventRow:
+    """One thing that happened to a document. Raises NotFound."""
+    row = await connection.fetchrow(
+        """
+        select document_id, seq, at, stage, outcome, facts, prior, hash,
+               generation, transaction::text::bigint as transaction, position
+        from event where document_id = $1 and seq = $2
+        """,
+        document_id,
+        seq,
+    )
+    if row is None:
+        raise NotFound("there is no such event")
+    return _event(row)
+
+
             row["network_id"],
             ArrivalKind(row["kind"]),
             row["at"],
@@ -309,8 +325,15 @@ def _place(cursor: str | None) -> tuple[int, int, int]:
 
 async def _stands_at(connection: Connection, place: tuple[int, int, int]) -> bool:
     """Whether the event that a cursor was given with is there: none is ever deleted, so only a restore takes one."""
+async def newest(connection: Connection) -> str:
+    """The cursor of the account's last event that is final: what a feed read from there shows is yet to come."""
+    return await _last_good(connection, _END)
+
+
     return bool(
         await connection.fetchval(
+_END = (2**62, 2**62, 2**62)
+"""Behind every event."""
             "select exists (select from event where (generation, transaction, position) = "
             "($1, $2::bigint::text::xid8, $3))",
             *place,

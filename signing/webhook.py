@@ -1,0 +1,39 @@
+"""Signatures of the messages that webhooks get (Standard Webhooks 1.0): HMAC-SHA-256 over id, time and body.
+
+A webhook's secret is derived from the installation's pepper, the webhook and a number that grows when it is changed. So
+none is stored, a stolen database signs nothing, and every gateway of an installation derives the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+PREFIX = "whsec_"
+"""How a secret is written begins with this; the rest is the key in base64."""
+
+
+def key(pepper: bytes, webhook_id: UUID, number: int) -> bytes:
+    """The key of a webhook's secret of this number, from 1: 32 bytes."""
+    return hmac.digest(pepper, f"estafette webhook {webhook_id} {number}".encode(), sha256)
+
+
+def written(secret: bytes) -> str:
+    """A key as it is handed to the account."""
+    return PREFIX + base64.b64encode(secret).decode()
+
+
+def headers(message_id: str, at: datetime, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
+    """The three headers of a message: one signature by each key, so that a secret can be changed without a gap."""
+    stamp = str(int(at.timestamp()))
+    signed = f"{message_id}.{stamp}.".encode() + body
+    signatures = [base64.b64encode(hmac.digest(one, signed, sha256)).decode() for one in keys]
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+    }
