@@ -24,6 +24,13 @@ from signing.checkpoint import Checkpoint, NotProved, Verifier
 from signing.tree import Frontier
 from signing.tree import leaf as leaf_hash
 
+Progress = Callable[[int], None]
+
+
+def nobody(_done: int) -> None:
+    """Nobody is told how far it is."""
+
+
 SAYS_LIMIT = 10_000
 """Complaints of one account that are told in full; the others are counted."""
 
@@ -109,7 +116,8 @@ class Books:
 
 def _part(trail: Trail) -> str | None:
     """Where a document stands in the books, by its rows."""
-    if trail.delivered:
+    inbound = trail.document["direction"] == "inbound"
+    if trail.delivered or (inbound and Stage(trail.document["stage"]).reaches(Stage.DELIVERED)):
         return "delivered"
     if trail.document["halted"] is not None:
         return "halted"
@@ -133,15 +141,8 @@ class AccountAudit:
         return not self.complaints and self.reconciliation.balanced
 
 
-Progress = Callable[[int], None]
-
-
-def _nobody(_done: int) -> None:
-    """Nobody is told how far it is."""
-
-
 async def audit_account(
-    pool: Pool, account_id: UUID, progress: Progress = _nobody, opened: Progress = _nobody
+    pool: Pool, account_id: UUID, progress: Progress = nobody, opened: Progress = nobody
 ) -> AccountAudit:
     """Audit one account from its bytes. `progress` is told how many documents are done, `opened` how many contents."""
     complaints, books = Complaints(), Books()
@@ -166,17 +167,18 @@ async def audit_account(
     return AccountAudit(account_id, documents, events, kept, reconciliation, complaints.told())
 
 
-async def audit(pool: Pool, progress: Callable[[int], None] = lambda _documents: None) -> list[AccountAudit]:
-    """Audit every account. `progress` is told how many documents of all are done."""
+async def audit(pool: Pool, progress: Progress = nobody, opened: Progress = nobody) -> list[AccountAudit]:
+    """Audit every account. `progress` is told how many documents of all are done, `opened` how many contents."""
     found: list[AccountAudit] = []
     for account_id in await accounts.every_id(pool):
-        found.append(await audit_account(pool, account_id, _beside(found, progress)))
+        documents = beside(sum(one.documents for one in found), progress)
+        contents_ = beside(sum(one.contents for one in found), opened)
+        found.append(await audit_account(pool, account_id, documents, contents_))
     return found
 
 
-def _beside(found: Sequence[AccountAudit], progress: Callable[[int], None]) -> Callable[[int], None]:
-    """Tells of the documents of one account together with those of the accounts before."""
-    before = sum(one.documents for one in found)
+def beside(before: int, progress: Progress) -> Progress:
+    """Tells how many of one account are done together with those of the accounts before."""
     return lambda done: progress(before + done)
 
 
@@ -249,7 +251,9 @@ def check_row(trail: Trail) -> list[str]:
     row = trail.document
     first = trail.events[0]["facts"] if trail.events else {}
     told = {"stage": stage, "halted": halted, "status": status,
-            "format": first.get("format"), "participant": first.get("participant")}  # fmt: skip
+            "format": first.get("format"), "participant": first.get("participant"),
+            "direction": "inbound" if "network_id" in first else "outbound",
+            "seen_at": next((event["at"] for event in trail.events if event["outcome"] == "seen"), None)}  # fmt: skip
     differ = [name for name, value in told.items() if row[name] != value]
     complaints = []
     if differ:
@@ -296,7 +300,7 @@ async def audit_tree(
     pool: Pool,
     keys: Sequence[Verifier],
     copies: Path | None = None,
-    progress: Callable[[int], None] = lambda _leaves: None,
+    progress: Progress = nobody,
 ) -> TreeAudit:
     """Build the tree anew from its leaves and hold nodes, checkpoints and the copies outside against it.
 

@@ -90,6 +90,13 @@ class Compute:
             _end(broken)
 
 
+async def beside(compute: Compute | None, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a picklable function beside the event loop: in a worker process, or in a thread where there is none."""
+    if compute is None:
+        return await asyncio.to_thread(function, *args, **kwargs)
+    return await compute(function, *args, **kwargs)
+
+
 def _call(function: Callable[..., R], args: tuple[object, ...], kwargs: dict[str, object]) -> R:
     return function(*args, **kwargs)
 

@@ -1,4 +1,5 @@
-"""The audit of everything: accounts, tree, stamps, keepers and renewals; every night by itself, and when one asks.
+"""The audit of everything: accounts, documents and their seals, tree, stamps, keepers and renewals; every night by
+itself, and when one asks.
 
 What the night finds is written down, told in the metrics and in the readiness, and logged as an error. It never stops
 the gateway: whether to go on with an archive that is damaged is for its operator to say.
@@ -8,15 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
-from gateway import audit, outside, renewing
-from gateway.audit import AccountAudit, TreeAudit
+from gateway import audit, outside, renewing, rereading
+from gateway.audit import AccountAudit, Complaints, TreeAudit
+from gateway.compute import Compute
 from gateway.outside import Looked
+from gateway.rereading import By, Reread
 from gateway.resources import Resources
-from gateway.store import audits
+from gateway.store import accounts, audits
 from gateway.store.audits import AuditRun, State
 from gateway.store.pool import Pool
 from signing.checkpoint import Verifier
@@ -30,6 +34,20 @@ HOUR_OF_NIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
+class AccountReread:
+    """What reading the documents of one account again found."""
+
+    account_id: UUID
+    found: Reread
+    complaints: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong, and the totals of the rows are those of the bytes."""
+        return not self.complaints and all(says == shows for says, shows in self.found.amounts.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """What was found everywhere."""
 
@@ -37,17 +55,20 @@ class Whole:
     tree: TreeAudit
     looked: Looked
     judged: Judged
+    reread: tuple[AccountReread, ...]
 
     @property
     def complaints(self) -> tuple[str, ...]:
         """All that is wrong; what nobody here can judge is no complaint."""
         books = (complaint for one in self.accounts for complaint in one.complaints)
-        return (*self.tree.complaints, *books, *self.looked.complaints, *self.judged.complaints)
+        read = (complaint for one in self.reread for complaint in one.complaints)
+        return (*self.tree.complaints, *books, *read, *self.looked.complaints, *self.judged.complaints)
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.complaints and self.tree.clean and all(one.clean for one in self.accounts)
+        parts = (self.tree.clean, *(one.clean for one in self.accounts), *(one.clean for one in self.reread))
+        return not self.complaints and all(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +81,42 @@ class Believed:
     now: datetime
     copies: Path | None = None
     """Where copies of the checkpoints are, outside."""
+    compute: Compute | None = None
+    """Worker processes for what is slow; None: a thread."""
+    at_once: int = 1
+    """How many of them at once: the night leaves the others to the line."""
 
 
-async def everything(
-    pool: Pool,
-    believed: Believed,
-    leaves: Callable[[int], None] = lambda _done: None,
-    documents: Callable[[int], None] = lambda _done: None,
-) -> Whole:
-    """Audit the installation. `leaves` and `documents` are told how many are done."""
-    tree = await audit.audit_tree(pool, believed.keys, believed.copies, leaves)
-    found = await audit.audit(pool, documents)
-    looked = await outside.look(pool, believed.trust, believed.now)
-    judged = await renewing.audit(pool, believed.trust, believed.now, believed.copies)
-    return Whole(tuple(found), tree, looked, judged)
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Who is told how many are done: leaves of the tree; documents, contents and stamps by their own counts."""
+
+    leaves: Callable[[int], None] = field(default=audit.nobody)
+    documents: Callable[[int], None] = field(default=audit.nobody)
+    contents: Callable[[int], None] = field(default=audit.nobody)
+    reread: Callable[[int], None] = field(default=audit.nobody)
+    stamps: Callable[[int], None] = field(default=audit.nobody)
+
+
+async def everything(pool: Pool, believed: Believed, progress: Progress | None = None) -> Whole:
+    """Audit the installation."""
+    told = progress or Progress()
+    tree = await audit.audit_tree(pool, believed.keys, believed.copies, told.leaves)
+    found = await audit.audit(pool, told.documents, told.contents)
+    reread = [await _reread(pool, account_id, believed, told) for account_id in await accounts.every_id(pool)]
+    looked = await outside.look(pool, believed.trust, believed.now, believed.compute, told.stamps)
+    judged = await renewing.audit(pool, believed.trust, believed.now, believed.copies, believed.compute)
+    return Whole(tuple(found), tree, looked, judged, tuple(reread))
+
+
+async def _reread(pool: Pool, account_id: UUID, believed: Believed, told: Progress) -> AccountReread:
+    complaints = Complaints()
+    by = By(believed.trust, believed.now, believed.compute, believed.at_once)
+    found = await rereading.reread(pool, account_id, by, complaints.add, told.reread)
+    differ = sorted(currency for currency, (says, shows) in found.amounts.items() if says != shows)
+    if differ:
+        complaints.add(f"the totals of account {account_id} are not those of its documents' bytes: {', '.join(differ)}")
+    return AccountReread(account_id, found, complaints.told())
 
 
 def until_night(now: datetime) -> timedelta:
@@ -86,7 +129,8 @@ async def run(resources: Resources) -> AuditRun:
     """The night's audit, written down and told. Raises what keeps it from its end, once that is written down."""
     began, notary = resources.clock.now(), resources.notary
     try:
-        found = await everything(resources.pool, Believed(notary.verifiers, resources.trust, began, notary.copies))
+        believed = Believed(notary.verifiers, resources.trust, began, notary.copies, resources.compute)
+        found = await everything(resources.pool, believed)
     except Exception as unable:
         ended = resources.clock.now()
         says = f"it could not be finished: {type(unable).__name__}"

@@ -7,22 +7,24 @@ operator says that nothing leaves without a stamp (ESTAFETTE_CHECKPOINT_STAMP=re
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from adapters.port import Custodian, Custody, Note, Refused, TimestampAuthority, Unreachable
+from gateway.compute import Compute, beside
 from gateway.resources import Resources
-from gateway.store import custody, tasks, tree
+from gateway.store import custody, renewals, tasks, tree
 from gateway.store.custody import Stamp
 from gateway.store.pool import Pool
 from gateway.store.tree import Signed
-from signing.timestamp import CLOCKS, NoTimestamp, Query, Token, accept, read, request, verify
-from signing.trust import Trust
+from signing.evidence import Renewal
+from signing.timestamp import CLOCKS, Chains, NoTimestamp, Query, Token, accept, read, request, verify
+from signing.trust import Evidence, Trust
 from signing.verdict import Indication
 
 log = logging.getLogger(__name__)
@@ -31,8 +33,12 @@ STAMP_EVERY = timedelta(minutes=1)
 """An authority is asked at most so often: one stamp covers everything before it."""
 STAMP_SOON = timedelta(seconds=2)
 """The same, where nothing leaves without a stamp."""
+SAYS_LIMIT = 10_000
+"""Complaints of the audit that are told."""
 SHORTEST, LONGEST = timedelta(seconds=30), timedelta(hours=1)
 """Between tries while a keeper or authority is away."""
+
+_Span = tuple[int, int | None, datetime, Evidence]
 
 
 async def hand_over(resources: Resources, custodian: Custodian) -> bool | None:
@@ -122,37 +128,83 @@ class Looked:
 
     stamps: int
     believed: int
-    """Stamps that were judged and passed: the newest of each day and authority is."""
+    """Stamps that passed; each is judged."""
     cosignatures: int
     complaints: tuple[str, ...]
+    unsure: Mapping[str, int] = field(default_factory=dict)
+    """Stamps that could be neither believed nor refuted, by sub-indication."""
 
 
 ALARM = timedelta(days=1)
 """A keeper or authority that fails for so long is a complaint of the audit."""
 
 
-async def look(pool: Pool, trust: Trust, now: datetime) -> Looked:
-    """Hold stamps against their checkpoints and judge them; tell who has been failing for more than a day."""
+async def look(
+    pool: Pool,
+    trust: Trust,
+    now: datetime,
+    compute: Compute | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Looked:
+    """Hold every stamp against its checkpoint and judge it; tell who has been failing for more than a day.
+
+    One that was renewed is judged at the instant of its renewal and by the data kept in that, any other now and by what
+    was kept of its signer. `progress` is told how many are done.
+    """
     async with pool.worker(snapshot=True) as connection:
-        stamps, troubles = await custody.stamps(connection), await custody.troubles(connection)
-        notes = {one.number: one.note async for page in tree.checkpoints(connection) for one in page}
+        troubles, chain = await custody.troubles(connection), await renewals.chain(connection)
         cosignatures = await custody.count_cosignatures(connection)
+        kept = await renewals.every_vouched(connection)
     complaints = [
         f"{one.name} has been failing since {one.since.isoformat()}: {one.says}"
         for one in troubles
         if now - one.since > ALARM
     ]
-    believed, wrong = await asyncio.to_thread(_judged, stamps, notes, trust, now)
-    return Looked(len(stamps), believed, cosignatures, (*complaints, *wrong))
+    done, believed, unsure = 0, 0, Counter[str]()
+    for begin, end, at, by in _spans(chain, now, kept):
+        async for page in custody.pages(pool, begin, end):
+            found = await beside(compute, judged, page, trust, at, by)
+            complaints += found.complaints[: max(0, SAYS_LIMIT - len(complaints))]
+            believed += found.believed
+            unsure.update(found.unsure)
+            done += len(page)
+            progress(done)
+    return Looked(done, believed, cosignatures, tuple(complaints), unsure)
 
 
-def _judged(stamps: Sequence[Stamp], notes: Mapping[int, str], trust: Trust, now: datetime) -> tuple[int, list[str]]:
-    """How many stamps were judged and passed, and what is wrong with the others. Reads each: not for an event loop."""
-    newest = {(one.authority, one.at.date()): one for one in stamps}
-    believed, complaints = 0, []
-    for one in stamps:
+def _spans(chain: Sequence[Renewal], now: datetime, kept: Evidence) -> Iterator[_Span]:
+    """Runs of checkpoints' numbers, when to judge the stamps on them, and by what.
+
+    A renewal that cannot be read is told where the chain is judged; its stamps are judged now.
+    """
+    begin = 0
+    for one in chain:
+        try:
+            end, at = one.told["stamps"]["end"], read(one.token).at
+        except ValueError:
+            continue
+        if end > begin:
+            yield begin, end, at, one.material
+            begin = end
+    yield begin, None, now, kept
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found of some stamps; picklable."""
+
+    believed: int
+    unsure: tuple[str, ...]
+    complaints: tuple[str, ...]
+
+
+def judged(page: Sequence[tuple[Stamp, str | None]], trust: Trust, at: datetime, by: Evidence) -> Judged:
+    """Judge each stamp with its checkpoint's note. Pure; not for where an event loop runs."""
+    believed, unsure, complaints = 0, [], []
+    chains: Chains = {}
+    for one, note in page:
         name = f"the stamp of {one.authority} on checkpoint {one.number}"
-        digest = sha256(notes.get(one.number, "").encode()).digest()
+        digest = sha256((note or "").encode()).digest()
         try:
             token = read(one.token)
         except NoTimestamp as wrong:
@@ -160,9 +212,11 @@ def _judged(stamps: Sequence[Stamp], notes: Mapping[int, str], trust: Trust, now
             continue
         if (token.digest, token.at) != (digest, one.at):
             complaints.append(f"{name} is not of this checkpoint, or its row was changed")
-        elif newest[one.authority, one.at.date()] is one:
-            verdict = verify(one.token, digest, trust, now)
-            believed += verdict.indication is Indication.PASSED
-            if verdict.indication is Indication.FAILED:
-                complaints.append(f"{name} does not hold: {verdict.sub}")
-    return believed, complaints
+            continue
+        verdict = verify(one.token, digest, trust, at, by, chains)
+        believed += verdict.indication is Indication.PASSED
+        if verdict.indication is Indication.FAILED:
+            complaints.append(f"{name} does not hold: {verdict.sub}")
+        elif verdict.indication is Indication.INDETERMINATE:
+            unsure.append(verdict.sub)
+    return Judged(believed, tuple(unsure), tuple(complaints))

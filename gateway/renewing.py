@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,15 +21,15 @@ from pathlib import Path
 
 from adapters.port import Unreachable
 from gateway import sealing
+from gateway.compute import Compute, beside
 from gateway.resources import Resources
 from gateway.sealing import Missing
 from gateway.store import custody, renewals, tree
-from gateway.store.custody import Stamp
-from gateway.store.pool import Connection, Pool
+from gateway.store.pool import Pool
 from gateway.store.tree import Signed
 from signing import evidence, revocation, timestamp
 from signing.chain import canonical
-from signing.evidence import HASHES, Covered, Judged, Renewal
+from signing.evidence import HASHES, Covered, Growing, Judged, Renewal, Stamped
 from signing.revocation import Signers
 from signing.timestamp import NoTimestamp, Token
 from signing.trust import NO_EVIDENCE, Evidence, Trust
@@ -42,6 +42,12 @@ PAUSE = timedelta(days=30)
 """Between two renewals, as an authority may stamp with an old certificate for long."""
 LAST_MONTH = timedelta(days=30)
 
+_Roots = dict[tuple[str, int, int], bytes]
+"""Roots over runs of objects, by algorithm and places."""
+_Runs = Mapping[tuple[str, int, int], Stamped]
+"""Runs of stamps, by algorithm and numbers of checkpoints."""
+_NO_STAMPS = Stamped(0, b"", ())
+
 
 class Waits(Exception):
     """A renewal cannot be made now; the message says why."""
@@ -52,20 +58,23 @@ class Subject:
     """What the next renewal covers."""
 
     chain: tuple[Renewal, ...]
-    stamps: tuple[Stamp, ...]
+    stamps: Stamped
     """Since the last one."""
+    begin: int
+    end: int
+    """Numbers of their checkpoints: the first, and after the last."""
     latest: Signed
 
     @property
     def tokens(self) -> tuple[bytes, ...]:
-        """Every token that it renews."""
-        return (*(one.token for one in self.chain[-1:]), *(one.token for one in self.stamps))
+        """What it renews: of each authority one token, as one certificate signed them all."""
+        return (*(one.token for one in self.chain[-1:]), *self.stamps.ones)
 
 
 async def run(resources: Resources, algorithm: str, *, at_once: bool = False) -> Renewal | None:
     """Renew what is due, with `at_once` whatever there is; None when nothing is. Raises Waits."""
     now = resources.clock.now()
-    subject = await _subject(resources.pool)
+    subject = await _subject(resources, algorithm)
     if subject is None:
         return None
     if not (at_once or await asyncio.to_thread(_due, subject, algorithm, now)):
@@ -98,26 +107,42 @@ async def _vouch(resources: Resources, subject: Subject, now: datetime) -> None:
         await renewals.vouch(resources.pool, sha256(signer.certificate).digest(), found, now)
 
 
-async def audit(pool: Pool, trust: Trust, now: datetime, copies: Path | None = None) -> Judged:
+async def audit(
+    pool: Pool, trust: Trust, now: datetime, copies: Path | None = None, compute: Compute | None = None
+) -> Judged:
     """Judge the chain of renewals, hold it against the copies outside, and hash every object anew that is kept under a
     renewed hash.
     """
     async with pool.worker(snapshot=True) as connection:
-        chain, stamps = await renewals.chain(connection), await custody.stamps(connection)
-        roots, wrong = await _roots(connection, chain)
-        wrong += [f"an object hashed with {one} is of no leaf" for one in await renewals.strangers(connection)]
-    found = await asyncio.to_thread(
-        evidence.verify,
-        chain,
-        trust,
-        now,
-        lambda begin, end: [one.token for one in stamps if begin <= one.number < end],
-        lambda algorithm, begin, end: roots.get((algorithm, begin, end), b""),
-    )
+        chain = await renewals.chain(connection)
+        wrong = [f"an object hashed with {one} is of no leaf" for one in await renewals.strangers(connection)]
+    roots, missing = await _roots(pool, chain)
+    runs: dict[tuple[str, int, int], Stamped] = {}
+    for one in _readable(chain):
+        run, algorithm = one.told["stamps"], one.told["algorithm"]
+        runs[algorithm, run["begin"], run["end"]] = await _stamps(pool, algorithm, run["begin"], run["end"], compute)
+    found = await beside(compute, _verified, chain, trust, now, (runs, roots))
+    wrong += missing
     wrong += await _changed(pool, chain)
     if copies is not None:
         wrong += await asyncio.to_thread(_outside, copies, chain)
     return Judged(found.held, found.indeterminate, (*found.complaints, *wrong))
+
+
+def _verified(chain: Sequence[Renewal], trust: Trust, now: datetime, known: tuple[_Runs, _Roots]) -> Judged:
+    """The verdict on the chain. Pure, for a worker process."""
+    runs, roots = known
+    return evidence.verify(chain, trust, now, lambda *run: runs.get(run, _NO_STAMPS), lambda *run: roots.get(run, b""))
+
+
+async def _stamps(pool: Pool, algorithm: str, begin: int, end: int | None, compute: Compute | None) -> Stamped:
+    """What the stamps on checkpoints of these numbers come to, read page by page."""
+    tree, ones = evidence.Growing(algorithm), dict[bytes, bytes]()
+    async for page in custody.pages(pool, begin, end):
+        found = await beside(compute, evidence.tokens, algorithm, [one.token for one, _ in page])
+        tree.add_leaves(found.leaves)
+        ones = {**found.ones, **ones}
+    return Stamped(tree.count, tree.root, tuple(ones.values()))
 
 
 def _copy(folder: Path, one: Renewal) -> None:
@@ -150,13 +175,14 @@ def _outside(folder: Path, chain: Sequence[Renewal]) -> list[str]:
     return complaints
 
 
-async def _subject(pool: Pool) -> Subject | None:
-    async with pool.worker(snapshot=True) as connection:
+async def _subject(resources: Resources, algorithm: str) -> Subject | None:
+    async with resources.pool.worker(snapshot=True) as connection:
         chain = await renewals.chain(connection)
-        begin = chain[-1].told["stamps"]["end"] if chain else 0
-        stamps = tuple(one for one in await custody.stamps(connection) if one.number >= begin)
-        latest = await tree.last(connection)
-    return Subject(chain, stamps, latest) if latest is not None and (stamps or chain) else None
+        latest, newest = await tree.last(connection), await custody.newest(connection)
+    begin = chain[-1].told["stamps"]["end"] if chain else 0
+    end = max(begin, newest + 1)
+    stamps = await _stamps(resources.pool, algorithm, begin, end, resources.compute)
+    return Subject(chain, stamps, begin, end, latest) if latest is not None and (stamps.count or chain) else None
 
 
 def _due(subject: Subject, algorithm: str, now: datetime) -> bool:
@@ -175,10 +201,7 @@ async def _renewed(resources: Resources, subject: Subject, algorithm: str, now: 
         objects = await _objects(resources.pool, subject, algorithm)
     kept = await _material(resources, subject.tokens, now)
     prior = subject.chain[-1] if subject.chain else None
-    begin = prior.told["stamps"]["end"] if prior else 0
-    end = max((one.number for one in subject.stamps), default=begin - 1) + 1
-    tokens = [one.token for one in subject.stamps]
-    stamps = Covered(begin, end, len(tokens), evidence.root(algorithm, tokens))
+    stamps = Covered(subject.begin, subject.end, subject.stamps.count, subject.stamps.root)
     number = len(subject.chain) + 1
     value = evidence.value(number, algorithm=algorithm, prior=prior, stamps=stamps, material=kept, objects=objects)
     token, authority = await _stamped(resources, evidence.imprint(value, algorithm), now)
@@ -196,12 +219,19 @@ async def _objects(pool: Pool, subject: Subject, algorithm: str) -> Covered:
         if not all(one.sound for one in found):
             raise Waits(f"the archive is damaged at place {found[0].place}: run the audit")
         await renewals.keep_entries(pool, algorithm, found)
-    async with pool.worker(snapshot=True) as connection:
-        try:
-            entries = await renewals.entries(connection, algorithm, begin, end)
-        except ValueError as wrong:
-            raise Waits(str(wrong)) from wrong
-    return Covered(begin, end, len(entries), await asyncio.to_thread(evidence.root, algorithm, entries))
+    try:
+        objects = await _grown(pool, algorithm, begin, end)
+    except ValueError as wrong:
+        raise Waits(str(wrong)) from wrong
+    return Covered(begin, end, objects.count, objects.root)
+
+
+async def _grown(pool: Pool, algorithm: str, begin: int, end: int) -> Growing:
+    """The tree over the kept entries of these places. Raises ValueError where one is missing."""
+    grown = Growing(algorithm)
+    async for page in renewals.entries(pool, algorithm, begin, end):
+        await asyncio.to_thread(grown.add, *page)
+    return grown
 
 
 async def _stamped(resources: Resources, digest: bytes, now: datetime) -> tuple[Token, str]:
@@ -266,22 +296,20 @@ async def _published(resources: Resources, signer: Signers, now: datetime) -> Ev
     return found
 
 
-async def _roots(
-    connection: Connection, chain: Sequence[Renewal]
-) -> tuple[dict[tuple[str, int, int], bytes], list[str]]:
+async def _roots(pool: Pool, chain: Sequence[Renewal]) -> tuple[_Roots, list[str]]:
     """The root over the kept entries of each run of objects."""
-    roots: dict[tuple[str, int, int], bytes] = {}
+    roots: _Roots = {}
     wrong: list[str] = []
     for one in _readable(chain):
         run, algorithm = one.told["objects"], one.told["algorithm"]
         if run is None or algorithm not in HASHES:
             continue
         try:
-            entries = await renewals.entries(connection, algorithm, run["begin"], run["end"])
+            grown = await _grown(pool, algorithm, run["begin"], run["end"])
         except ValueError as missing:
             wrong.append(f"renewal {one.number}: {missing}")
             continue
-        roots[algorithm, run["begin"], run["end"]] = await asyncio.to_thread(evidence.root, algorithm, entries)
+        roots[algorithm, run["begin"], run["end"]] = grown.root
     return roots, wrong
 
 
@@ -305,15 +333,11 @@ async def _changed(pool: Pool, chain: Sequence[Renewal]) -> list[str]:
         if (run := one.told["objects"]) is not None:
             sizes[one.told["algorithm"]] = max(run["end"], sizes.get(one.told["algorithm"], 0))
     for algorithm, size in sizes.items():
-        async with pool.worker(snapshot=True) as connection:
-            try:
-                kept = await renewals.entries(connection, algorithm, 0, size)
-            except ValueError:
-                continue  # told already
         async for found in renewals.hashed(pool, algorithm, 0, size):
+            kept = await renewals.entries_at(pool, algorithm, [one.place for one in found])
             complaints += [
                 f"the object at place {one.place} is not what was hashed with {algorithm}"
                 for one in found
-                if one.whole and kept[one.place] != one.entry
+                if one.whole and kept.get(one.place) not in (None, one.entry)  # a missing one is told already
             ]
     return complaints

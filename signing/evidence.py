@@ -112,20 +112,92 @@ def digest(algorithm: str, data: bytes) -> bytes:
     return made
 
 
+class Growing:
+    """The tree over entries that come one after the other (RFC 9162, 2.1.1): nothing is held but its right edge."""
+
+    def __init__(self, algorithm: str) -> None:
+        """`algorithm`: of HASHES."""
+        self._algorithm = algorithm
+        self._edge: list[bytes] = []
+        self.count = 0
+
+    def add(self, *entries: bytes) -> None:
+        """These come next."""
+        self.add_leaves(leaf(self._algorithm, entry) for entry in entries)
+
+    def add_leaves(self, leaves: Iterable[bytes]) -> None:
+        """The same, hashed already."""
+        for made in leaves:
+            index = self.count
+            while index & 1:
+                made, index = digest(self._algorithm, b"\x01" + self._edge.pop() + made), index >> 1  # noqa: PLW2901
+            self._edge.append(made)
+            self.count += 1
+
+    @property
+    def root(self) -> bytes:
+        """The root over all that came."""
+        if not self._edge:
+            return digest(self._algorithm, b"")
+        *others, top = self._edge
+        for one in reversed(others):
+            top = digest(self._algorithm, b"\x01" + one + top)
+        return top
+
+
+def leaf(algorithm: str, entry: bytes) -> bytes:
+    """The leaf of an entry."""
+    return digest(algorithm, b"\x00" + entry)
+
+
 def root(algorithm: str, entries: Iterable[bytes]) -> bytes:
-    """The root of the tree over these entries (RFC 9162, 2.1.1), in constant memory but for its right edge."""
-    edge: list[bytes] = []
-    for number, entry in enumerate(entries):
-        made, index = digest(algorithm, b"\x00" + entry), number
-        while index & 1:
-            made, index = digest(algorithm, b"\x01" + edge.pop() + made), index >> 1
-        edge.append(made)
-    if not edge:
-        return digest(algorithm, b"")
-    top = edge.pop()
-    while edge:
-        top = digest(algorithm, b"\x01" + edge.pop() + top)
-    return top
+    """The root of the tree over these entries."""
+    tree = Growing(algorithm)
+    for entry in entries:
+        tree.add(entry)
+    return tree.root
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What many stamps come to; picklable."""
+
+    leaves: tuple[bytes, ...]
+    """Of each, in order."""
+    ones: Mapping[bytes, bytes]
+    """One token of each who signed, by certificate; one that cannot be read stands for itself."""
+
+
+def tokens(algorithm: str, stamps: Sequence[bytes]) -> Tokens:
+    """What these stamps come to. Reads each: not for where an event loop runs."""
+    ones: dict[bytes, bytes] = {}
+    for token in stamps:
+        ones.setdefault(_signer(token), token)
+    return Tokens(tuple(leaf(algorithm, token) for token in stamps), ones)
+
+
+def _signer(token: bytes) -> bytes:
+    try:
+        found: bytes = extract_certs_for_validation(cms.ContentInfo.load(token)["content"]).signer_cert.dump()
+    except Exception:  # of damaged bytes, the library's own kinds too
+        return token
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """A run of stamps: how many, the root over them, and one token of each who signed."""
+
+    count: int
+    root: bytes
+    ones: tuple[bytes, ...]
+
+
+def stamped(algorithm: str, stamps: Sequence[bytes]) -> Stamped:
+    """A run of stamps that is at hand."""
+    found, tree = tokens(algorithm, stamps), Growing(algorithm)
+    tree.add_leaves(found.leaves)
+    return Stamped(tree.count, tree.root, tuple(found.ones.values()))
 
 
 def path(algorithm: str, entries: Sequence[bytes], index: int) -> list[bytes]:
@@ -247,12 +319,12 @@ def verify(
     renewals: Sequence[Renewal],
     trust: Trust,
     now: datetime,
-    stamps: Callable[[int, int], Sequence[bytes]],
+    stamps: Callable[[str, int, int], Stamped],
     objects: Callable[[str, int, int], bytes] | None = None,
 ) -> Judged:
     """Judge a chain of renewals, offline, each at the instant of the next.
 
-    `stamps(begin, end)`: the tokens on checkpoints of these numbers, in their order; `objects(algorithm, begin, end)`:
+    `stamps(algorithm, begin, end)`: the tokens on checkpoints of these numbers, in their order; `objects(…)`:
     the root over the entries that are kept of the objects of these places; None: objects are not looked at. Not to be
     called where an event loop runs.
     """
@@ -282,7 +354,7 @@ def verify(
 def _links(
     one: Renewal,
     prior: Renewal | None,
-    stamps: Callable[[int, int], Sequence[bytes]],
+    stamps: Callable[[str, int, int], Stamped],
     objects: Callable[[str, int, int], bytes] | None,
 ) -> Iterator[str]:
     """What is wrong with what a renewal says that it covers."""
@@ -295,8 +367,8 @@ def _links(
     if told["material"] != digest(algorithm, canonical(material_json(one.material))).hex():
         yield "its certificates and revocation data are not those it covers"
     run = told["stamps"]
-    tokens = stamps(run["begin"], run["end"])
-    if len(tokens) != run["count"] or root(algorithm, tokens).hex() != run["root"]:
+    found = stamps(algorithm, run["begin"], run["end"])
+    if found.count != run["count"] or found.root.hex() != run["root"]:
         yield "the stamps are not those it covers"
     if (told["objects"] is not None) != (told["kind"] == Kind.HASH_TREE):
         yield "its kind and what it covers differ"
@@ -307,7 +379,7 @@ def _links(
 
 
 def _tokens(
-    one: Renewal, following: Renewal | None, stamps: Callable[[int, int], Sequence[bytes]], at: datetime
+    one: Renewal, following: Renewal | None, stamps: Callable[[str, int, int], Stamped], at: datetime
 ) -> Iterator[tuple[str, bytes, bytes, datetime, Evidence]]:
     """What a renewal vouches for, and itself: each token with its digest, when to judge it and by which data."""
     own = timestamp.read(one.token)
@@ -320,9 +392,5 @@ def _tokens(
         (following.material if following else NO_EVIDENCE),
     )
     run = told["stamps"]
-    seen: set[bytes] = set()
-    for token in stamps(run["begin"], run["end"]):
-        signer = extract_certs_for_validation(cms.ContentInfo.load(token)["content"]).signer_cert.dump()
-        if signer not in seen:  # of each authority one is judged in full: the others differ in their digests only
-            seen.add(signer)
-            yield "a stamp it renews", token, timestamp.read(token).digest, own.at, one.material
+    for token in stamps(told["algorithm"], run["begin"], run["end"]).ones:
+        yield "a stamp it renews", token, timestamp.read(token).digest, own.at, one.material

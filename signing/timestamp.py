@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from asn1crypto import algos, cms, tsp
 from pyhanko.sign.validation.generic_cms import extract_certs_for_validation
@@ -107,14 +107,27 @@ def read(der: bytes) -> Token:
         raise NoTimestamp("the token cannot be read") from wrong
 
 
-def verify(token: bytes, digest: bytes, trust: Trust, now: datetime, evidence: Evidence = NO_EVIDENCE) -> Verdict:
+Chains = dict[tuple[bytes, date, datetime], Chain]
+"""What was found of authorities' certificates: by certificate, day of the token, and instant of the judgement."""
+
+
+def verify(
+    token: bytes,
+    digest: bytes,
+    trust: Trust,
+    now: datetime,
+    evidence: Evidence = NO_EVIDENCE,
+    chains: Chains | None = None,
+) -> Verdict:
     """The verdict on a token over this digest, by the roots of `trust.authorities`, offline.
 
     `now`: when to judge: the present, or an instant at which the token is proved to have been there, for example by a
-    later timestamp over it. Not to be called where an event loop runs.
+    later timestamp over it. `chains`: what was found of certificates before by the same roots and evidence, to judge
+    many tokens of one authority: each signature is checked, and the certificate once for each day. Not to be called
+    where an event loop runs.
     """
     try:
-        return _verified(token, digest, trust, now, evidence)
+        return _verified(token, digest, (trust, evidence, {} if chains is None else chains), now)
     except NoTimestamp as wrong:
         return first(Indication.FAILED, "FORMAT_FAILURE", str(wrong), "a timestamp is there")
     except Exception as error:
@@ -122,10 +135,12 @@ def verify(token: bytes, digest: bytes, trust: Trust, now: datetime, evidence: E
         return first(Indication.INDETERMINATE, "GENERIC", saw, "a timestamp is there")
 
 
-def _verified(der: bytes, digest: bytes, trust: Trust, now: datetime, evidence: Evidence) -> Verdict:
+def _verified(der: bytes, digest: bytes, known: tuple[Trust, Evidence, Chains], now: datetime) -> Verdict:
+    trust, evidence, chains = known
     token = read(der)
     signed = look(cms.ContentInfo.load(der)["content"], None)
-    believed = chain(
+    key = (signed.certificate.dump(), token.at.date(), now)
+    believed = chains.get(key) or chain(
         signed.certificate,
         trust.stampers,
         at=now,
@@ -134,6 +149,8 @@ def _verified(der: bytes, digest: bytes, trust: Trust, now: datetime, evidence: 
         evidence=evidence,
         extended=frozenset({"time_stamping"}),
     )
+    if believed.trusted:
+        chains[key] = believed
     checks = tuple(_checks(token, digest, signed, believed))
     told, sub = _concluded(token, checks, believed, now)
     stamped = token.at if told is Indication.PASSED else None

@@ -1,19 +1,22 @@
-"""`estafette audit`: recompute every chain, every hash and the tree, reconcile every account."""
+"""`estafette audit`: recompute every chain, hash, seal and timestamp and the tree, and reconcile every account."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway import nightly
 from gateway.audit import AccountAudit, TreeAudit
 from gateway.clock import SystemClock
+from gateway.compute import Compute
 from gateway.main import database, read_notary, read_trust, read_verifiers
-from gateway.nightly import Believed, Whole
+from gateway.nightly import AccountReread, Believed, Progress, Whole
 from gateway.settings import Settings
 
 
@@ -21,7 +24,13 @@ def add(commands: Any) -> None:
     """Tell the command line about it."""
     it: argparse.ArgumentParser = commands.add_parser(
         "audit",
-        description="Read everything from its bytes and name what is wrong. Exit 0: all is well; 1: it is not.",
+        description="Read everything from its bytes and name what is wrong: every hash, chain, seal and timestamp,\n"
+        "the tree, what lists and searches show against what the documents say, what was accepted against\n"
+        "what became of it. Exit 0: all is well; 1: it is not; 2: it could not be done.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="worker processes; one for each processor"
     )
     it.add_argument("--format", choices=("text", "json"), default="text", help="how to print the answer")
     it.set_defaults(run=run)
@@ -29,12 +38,13 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Audit and report."""
-    everything = asyncio.run(_audit(settings))
+    everything = asyncio.run(_audit(settings, max(1, options.processes)))
     as_json = options.format == "json"
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    for one in everything.accounts:
-        print(json.dumps(_members(one), ensure_ascii=False) if as_json else _lines(one))
+    for one, read in zip(everything.accounts, everything.reread, strict=True):
+        members = _members(one, read)
+        print(json.dumps(members, ensure_ascii=False) if as_json else _lines(members))
     print(json.dumps(_tree_members(everything.tree), ensure_ascii=False) if as_json else _tree_lines(everything.tree))
     outer = _outer_members(everything)
     print(json.dumps(outer, ensure_ascii=False) if as_json else _outer_lines(outer))
@@ -51,6 +61,7 @@ def _outer_members(everything: Whole) -> dict[str, Any]:
         "clean": not complaints,
         "stamps": looked.stamps,
         "stamps_believed": looked.believed,
+        "stamps_unsure": dict(sorted(looked.unsure.items())),
         "cosignatures": looked.cosignatures,
         "renewals": judged.held,
         "indeterminate": list(judged.indeterminate),
@@ -58,11 +69,16 @@ def _outer_members(everything: Whole) -> dict[str, Any]:
     }
 
 
-async def _audit(settings: Settings) -> Whole:
+async def _audit(settings: Settings, processes: int) -> Whole:
     trust, now, copies = read_trust(settings), SystemClock().now(), settings.checkpoint_copies
-    async with database(settings, attach=True) as pool:
-        believed = Believed(read_verifiers(settings, read_notary(settings)), trust, now, copies)
-        return await nightly.everything(pool, believed, _leaves, _documents)
+    compute = Compute(processes, settings.compute_seconds)
+    try:
+        async with database(settings, attach=True) as pool:
+            keys = read_verifiers(settings, read_notary(settings))
+            believed = Believed(keys, trust, now, copies, compute, processes)
+            return await nightly.everything(pool, believed, _progress())
+    finally:
+        compute.close()
 
 
 def _outer_lines(told: Mapping[str, Any]) -> str:
@@ -71,17 +87,32 @@ def _outer_lines(told: Mapping[str, Any]) -> str:
         f"cosignatures, {told['renewals']} renewals"
     )
     unsure = [f"  cannot be judged here: {one}" for one in told["indeterminate"]]
+    unsure += _unsure(told["stamps_unsure"], "stamps")
     return "\n".join([head, *unsure, *(f"  {complaint}" for complaint in told["complaints"])])
 
 
-def _leaves(done: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done} leaves of the tree", end="", file=sys.stderr, flush=True)
+def _progress() -> Progress:
+    """How far it is, on standard error, where a person is looking."""
+    if not sys.stderr.isatty():
+        return Progress()
+    shown = 0.0
 
+    def telling(what: str) -> Callable[[int], None]:
+        def tell(done: int) -> None:
+            nonlocal shown
+            if time.monotonic() - shown >= 0.1:
+                shown = time.monotonic()
+                print(f"\r\x1b[K{done} {what}", end="", file=sys.stderr, flush=True)
 
-def _documents(done: int) -> None:
-    if sys.stderr.isatty() and done % 50 == 0:
-        print(f"\r{done} documents        ", end="", file=sys.stderr, flush=True)
+        return tell
+
+    return Progress(
+        telling("leaves of the tree"),
+        telling("documents with their events"),
+        telling("contents opened"),
+        telling("documents read again"),
+        telling("stamps judged"),
+    )
 
 
 def _tree_members(whole: TreeAudit) -> dict[str, Any]:
@@ -104,12 +135,12 @@ def _tree_lines(whole: TreeAudit) -> str:
     return "\n".join([head, *(f"  {complaint}" for complaint in whole.complaints)])
 
 
-def _members(one: AccountAudit) -> dict[str, Any]:
-    books = one.reconciliation
+def _members(one: AccountAudit, read: AccountReread) -> dict[str, Any]:
+    books, found = one.reconciliation, read.found
     return {
         "kind": "account",
         "account": str(one.account_id),
-        "clean": one.clean,
+        "clean": one.clean and read.clean,
         "documents": one.documents,
         "events": one.events,
         "contents": one.contents,
@@ -119,15 +150,31 @@ def _members(one: AccountAudit) -> dict[str, Any]:
         "pending": books.pending,
         "halted": books.halted,
         "amounts": {currency: [str(whole), str(parts)] for currency, (whole, parts) in books.amounts.items()},
-        "complaints": list(one.complaints),
+        "read_again": found.documents,
+        "amounts_read": {currency: str(says) for currency, (says, _) in found.amounts.items()},
+        "seals": found.seals,
+        "seals_believed": found.believed,
+        "seals_unsure": dict(sorted(found.unsure.items())),
+        "complaints": [*one.complaints, *read.complaints],
     }
 
 
-def _lines(one: AccountAudit) -> str:
-    books = one.reconciliation
+def _lines(told: Mapping[str, Any]) -> str:
     head = (
-        f"account {one.account_id}: {'clean' if one.clean else 'NOT CLEAN'}; {one.documents} documents, "
-        f"{one.events} events, {one.contents} contents; accepted {books.accepted} = delivered {books.delivered} "
-        f"+ pending {books.pending} + halted {books.halted}"
+        f"account {told['account']}: {'clean' if told['clean'] else 'NOT CLEAN'}; {told['documents']} documents, "
+        f"{told['events']} events, {told['contents']} contents, {told['seals']} seals; accepted {told['accepted']} = "
+        f"delivered {told['delivered']} + pending {told['pending']} + halted {told['halted']}; "
+        f"{told['read_again']} read again"
     )
-    return "\n".join([head, *(f"  {complaint}" for complaint in one.complaints)])
+    sums = [
+        f"  {currency}: {read} by the documents' bytes, {told['amounts'].get(currency, ['0', '0'])[1]} delivered, "
+        "pending and halted"
+        for currency, read in sorted(told["amounts_read"].items())
+    ]
+    return "\n".join(
+        [head, *sums, *_unsure(told["seals_unsure"], "seals"), *(f"  {one}" for one in told["complaints"])]
+    )
+
+
+def _unsure(told: Mapping[str, int], what: str) -> list[str]:
+    return [f"  {count} {what} cannot be judged here: {sub}" for sub, count in told.items()]

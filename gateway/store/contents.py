@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -254,6 +255,17 @@ async def _wrong(pool: Pool, account_id: UUID, digests: Sequence[bytes], known: 
             sound = False
         if not sound:
             found[digest] = f"{name} does not match its hash"
+    return found
+
+
+async def several(pool: Pool, account_id: UUID, digests: Set[str]) -> dict[str, bytes]:
+    """The bytes of contents by their hashes: those that are there and are what their hash says. `look` names others."""
+    found: dict[str, bytes] = {}
+    for row in await _rows(pool, account_id, [bytes.fromhex(one) for one in digests]):
+        with suppress(Corrupt, Gone):
+            data = await _opened(pool.keys, row)
+            if (await asyncio.to_thread(hashlib.sha256, data)).digest() == bytes(row["sha256"]):
+                found[bytes(row["sha256"]).hex()] = data
     return found
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from adapters.port import Custody
 from gateway.store.pool import Connection, Pool
+
+PAGE = 200
+"""Stamps read at once: one has some thousand bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +119,44 @@ async def troubles(connection: Connection) -> tuple[Trouble, ...]:
     return tuple(Trouble(**dict(row)) for row in rows)
 
 
-async def stamps(connection: Connection, number: int | None = None) -> tuple[Stamp, ...]:
-    """The stamps, of one checkpoint or of all, in their order."""
-    rows = await connection.fetch(
-        "select number, authority, at, token from stamp where $1::bigint is null or number = $1 order by 1, 2", number
-    )
-    return tuple(Stamp(row["number"], row["authority"], row["at"], bytes(row["token"])) for row in rows)
+async def stamps(connection: Connection, number: int) -> tuple[Stamp, ...]:
+    """The stamps on one checkpoint, in the order of their authorities."""
+    rows = await connection.fetch("select number, authority, at, token from stamp where number = $1 order by 2", number)
+    return tuple(_stamp(row) for row in rows)
+
+
+async def newest(connection: Connection) -> int:
+    """The number of the newest checkpoint that is stamped; 0 before the first."""
+    number: int | None = await connection.fetchval("select max(number) from stamp")
+    return number or 0
+
+
+async def pages(
+    pool: Pool, begin: int = 0, end: int | None = None
+) -> AsyncIterator[tuple[tuple[Stamp, str | None], ...]]:
+    """Every stamp from one checkpoint on, up to before another, each with its checkpoint's note; page by page.
+
+    In the order of checkpoints and authorities; the note is None where the checkpoint is not there.
+    """
+    after = (begin, "")
+    while True:
+        async with pool.worker() as connection:
+            rows = await connection.fetch(
+                """
+                select s.number, s.authority, s.at, s.token, c.note from stamp s left join checkpoint c using (number)
+                where (s.number, s.authority) > ($1, $2) and ($3::bigint is null or s.number < $3)
+                order by s.number, s.authority limit $4
+                """,
+                *(*after, end, PAGE),
+            )
+        if not rows:
+            return
+        yield tuple((_stamp(row), row["note"]) for row in rows)
+        after = (rows[-1]["number"], rows[-1]["authority"])
+
+
+def _stamp(row: Connection) -> Stamp:
+    return Stamp(row["number"], row["authority"], row["at"], bytes(row["token"]))
 
 
 async def cosignatures(connection: Connection, number: int) -> tuple[tuple[str, str], ...]:

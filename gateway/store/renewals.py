@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from gateway.store import accounts, contents, ledger
 from gateway.store.ledger import Trail
 from gateway.store.pool import Connection, Pool
 from signing.evidence import Renewal, digest, material, material_json, object_entry
-from signing.trust import Evidence
+from signing.trust import NO_EVIDENCE, Evidence
 
 PURGED = "purged"
 """In place of the hash of a content whose bytes are gone."""
@@ -66,23 +67,31 @@ async def keep_entries(pool: Pool, algorithm: str, entries: Sequence[Entry]) -> 
         )
 
 
-async def entries(connection: Connection, algorithm: str, begin: int, end: int) -> list[bytes]:
-    """The kept entries of these places, in order. Raises ValueError where one is missing."""
-    found: list[bytes] = []
-    while begin + len(found) < end:
+async def entries(pool: Pool, algorithm: str, begin: int, end: int) -> AsyncIterator[list[bytes]]:
+    """The kept entries of these places, in order, page by page. Raises ValueError where one is missing."""
+    while begin < end:
+        async with pool.worker() as connection:
+            rows = await connection.fetch(
+                "select place, entry from renewed where algorithm = $1 and place >= $2 and place < $3 "
+                "order by place limit $4",
+                *(algorithm, begin, end, _PAGE),
+            )
+        for place, row in enumerate(rows, start=begin):
+            if row["place"] != place:
+                raise ValueError(f"the object at place {place} is not hashed with {algorithm}")
+        if not rows:
+            raise ValueError(f"the object at place {begin} is not hashed with {algorithm}")
+        yield [bytes(row["entry"]) for row in rows]
+        begin += len(rows)
+
+
+async def entries_at(pool: Pool, algorithm: str, places: Sequence[int]) -> dict[int, bytes]:
+    """The kept entries of some places; one that is not kept is not in it."""
+    async with pool.worker() as connection:
         rows = await connection.fetch(
-            "select place, entry from renewed where algorithm = $1 and place >= $2 and place < $3 "
-            "order by place limit $4",
-            *(algorithm, begin + len(found), end, _PAGE),
+            "select place, entry from renewed where algorithm = $1 and place = any($2::bigint[])", algorithm, places
         )
-        there = len(found)
-        for row in rows:
-            if row["place"] != begin + len(found):
-                break
-            found.append(bytes(row["entry"]))
-        if not rows or len(found) < there + len(rows):
-            raise ValueError(f"the object at place {begin + len(found)} is not hashed with {algorithm}")
-    return found
+    return {row["place"]: bytes(row["entry"]) for row in rows}
 
 
 async def strangers(connection: Connection) -> tuple[str, ...]:
@@ -107,6 +116,12 @@ async def vouched(connection: Connection, signer: bytes) -> Evidence | None:
     """By what a certificate was judged last; None: nothing is kept."""
     row = await connection.fetchrow("select material from vouched where signer = $1 order by at desc limit 1", signer)
     return material(row["material"]) if row else None
+
+
+async def every_vouched(connection: Connection) -> Evidence:
+    """By what each authority's certificate was judged last: some dozens in ten years."""
+    rows = await connection.fetch("select distinct on (signer) material from vouched order by signer, at desc")
+    return sum((material(row["material"]) for row in rows), NO_EVIDENCE)
 
 
 async def hashed(pool: Pool, algorithm: str, begin: int, end: int) -> AsyncIterator[list[Entry]]:
@@ -148,7 +163,7 @@ async def _document(pool: Pool, account_id: UUID, algorithm: str, trail: Trail, 
 
 async def _again(connection: Connection, algorithm: str, sha256: str) -> str:
     try:
-        return digest(algorithm, await contents.read(connection, sha256)).hex()
+        return (await asyncio.to_thread(digest, algorithm, await contents.read(connection, sha256))).hex()
     except Gone:
         return PURGED
     except (Corrupt, Misconfigured, NotFound):

@@ -240,6 +240,29 @@ async def test_stamps_that_were_changed_are_named(ground: Ground, statement: str
     assert any(says in one for one in looked.complaints), looked
 
 
+async def test_each_stamp_is_judged_and_not_the_newest_alone(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.store.custody.PAGE", 3)
+    for number in range(4):
+        await ground.add(f"F-{number}")
+        await ground.each()
+        ground.clock.advance(timedelta(minutes=2))
+    told: list[int] = []
+    looked = await outside.look(ground.pool, ground.trust, ground.clock.now(), progress=told.append)
+    assert (looked.stamps, looked.complaints, told) == (8, (), [3, 6, 8])
+    assert looked.believed + sum(looked.unsure.values()) == 8
+    unknown = await outside.look(ground.pool, Trust(), ground.clock.now())
+    assert (unknown.believed, unknown.unsure) == (0, {"NO_CERTIFICATE_CHAIN_FOUND": 8})
+    async with ground.pool.owner() as connection, connection.transaction():
+        await connection.execute("set local session_replication_role = replica")
+        changed = await connection.execute(
+            "update stamp set token = set_byte(token, length(token) - 9, get_byte(token, length(token) - 9) # 1) "
+            "where number = (select min(number) from stamp)"
+        )
+    assert changed == "UPDATE 2"
+    looked = await outside.look(ground.pool, ground.trust, ground.clock.now())
+    assert sum(one.endswith("does not hold: SIG_CRYPTO_FAILURE") for one in looked.complaints) == 2, looked
+
+
 async def test_an_authority_whose_clock_is_wrong_is_not_believed(ground: Ground) -> None:
     await ground.add("F-1")
     ground.first.clock = lambda: NOON - timedelta(days=1)

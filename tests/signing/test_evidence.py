@@ -100,13 +100,17 @@ class Years:
         """The tokens of these checkpoints."""
         return [token for number, token in sorted(self.tokens.items()) if begin <= number < end]
 
+    def run_of(self, algorithm: str, begin: int, end: int) -> evidence.Stamped:
+        """What they come to."""
+        return evidence.stamped(algorithm, self.stamps(begin, end))
+
     def objects(self, algorithm: str, begin: int, end: int) -> bytes:
         """The root over the objects."""
         return evidence.root(algorithm, [evidence.digest(algorithm, one) for one in self.entries[begin:end]])
 
     def judged(self, now: datetime, chain: Sequence[Renewal] | None = None) -> evidence.Judged:
         """The verdict on the chain."""
-        return evidence.verify(self.chain if chain is None else chain, self.trust, now, self.stamps, self.objects)
+        return evidence.verify(self.chain if chain is None else chain, self.trust, now, self.run_of, self.objects)
 
 
 def evidence_encoding() -> Any:
