@@ -38,7 +38,7 @@ from schemas.likeness import compare
 from schemas.loss import losses
 from schemas.rulebook import ENGINE, Case, Rules
 from schemas.rulebooks import house
-from schemas.schematron.tree import Unparsable, read
+from schemas.schematron.tree import Unparsable, of, uncollected
 from schemas.xml import Unreadable, parse, serialise
 
 _WRAPPINGS = {JSON: "json", FACTURX: "pdf"}
@@ -181,19 +181,20 @@ def _failed_by(findings: tuple[Finding, ...], layer: Layer) -> Layer:
 def _official(
     chain: Iterable[Rules], tree: etree._ElementTree, folder: str | None, case: Case
 ) -> Iterator[tuple[Layer, tuple[Finding, ...]]]:
-    """What the layers of official rules say. The document is read once for all of them; where that cannot be, each
+    """What the layers of official rules say. The document is walked once for all of them; where that cannot be, each
     layer is given its bytes and says so."""
-    data = serialise(tree)
-    try:
-        light = read(data)
-    except Unparsable:
-        yield from (rulebook.apply(rules, tree, data, folder, case) for rules in chain)
-        return
-    try:
-        for rules in chain:
-            yield rulebook.apply(rules, tree, light, folder, case)
-    finally:
-        light.discard()
+    with uncollected():
+        try:
+            light = of(tree.getroot())
+        except Unparsable:
+            data = serialise(tree)
+            yield from (rulebook.apply(rules, tree, data, folder, case) for rules in chain)
+            return
+        try:
+            for rules in chain:
+                yield rulebook.apply(rules, tree, light, folder, case)
+        finally:
+            light.discard()
 
 
 def _after(layer: Layer) -> str:

@@ -188,12 +188,11 @@ def _applicable(entries: tuple[Entry, ...], tags: tuple[str, ...]) -> tuple[Appl
 
 def _stand_in(tags: tuple[str, ...]) -> Node:
     """An element at a place, for conditions that names decide."""
-    census = tree.Census()
     node = Node()
-    node.place, node.parent = Place(None, "", census), None
+    node.place, node.parent = Place(None, "", None), None
     for each in tags:
         inner = Node()
-        inner.place, inner.parent = Place(node.place, each, census), node
+        inner.place, inner.parent = Place(node.place, each, None), node
         node = inner
     return node
 

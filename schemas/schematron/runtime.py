@@ -370,10 +370,7 @@ def name_of(node: Any) -> str:
         if space(node.name):
             raise DynamicError("the prefix of an attribute is not known")
         return node.name
-    if node is None:
+    if node is None or not node.place.tag:
         return ""
-    name = node.place.name
-    if name is None:
-        prefix = node.tree.prefixes[node.order - 1]
-        return f"{prefix}:{node.place.local}" if prefix else str(node.place.local)
-    return str(name)
+    prefix = node.tree.prefixes[node.order - 1]
+    return f"{prefix}:{node.place.local}" if prefix else str(node.place.local)

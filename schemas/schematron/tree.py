@@ -1,9 +1,10 @@
 """A document as the rules see it: a light, read-only tree built for asking.
 
 Rules ask the same few things of a node a million times: its children of one name, its attributes, its parent, its
-string value. lxml answers each by making an object; here each is a slot. Names are written as the parser gives them,
-"namespace local" with one space between, or the local name alone (`tag`). Trees are read from bytes that `schemas.xml`
-has vetted, and from the code lists beside an artefact; a document type is refused here all the same.
+string value. lxml answers each by making an object; here each is a slot. Names are written as "namespace local" with
+one space between, or the local name alone (`tag`). The tree is made in one walk through lxml's, which is the fastest
+parser that Python has and has mostly parsed the document already; what few rules ask (text beside elements, prefixes)
+is looked up there when it is asked. A tree with anything but elements and text is refused, and so is a document type.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
+from sys import intern
 from typing import Any
-from xml.parsers import expat
+
+from lxml import etree
 
 _NO_KIDS: dict[str, list[Any]] = {}
-_BUFFER = 1 << 16
+_NO_ATTRIBUTES: Mapping[str, str] = {}
+_NAMES_LIMIT = 20_000
 PLACES_LIMIT = 20_000
 """Different paths of elements in one document; the widest invoice of the corpora has some hundreds."""
 
@@ -34,47 +38,41 @@ def tag(space: str, local: str) -> str:
     return f"{space} {local}" if space else local
 
 
-class Census:
-    """What the places of one document share: how many more there may be, and the prefixes of its namespaces."""
+class _Names(dict[Any, str]):
+    """The names that documents have, as lxml writes them and as they are written here; the same for all documents."""
 
-    __slots__ = ("left", "prefixes")
+    def __missing__(self, name: Any) -> str:
+        if not isinstance(name, str):
+            raise Unparsable("something that is neither an element nor text")
+        if len(self) >= _NAMES_LIMIT:
+            self.clear()
+        space, _, local = name.rpartition("}")
+        self[name] = written = intern(tag(space[1:], local))
+        return written
 
-    def __init__(self) -> None:
-        self.left = PLACES_LIMIT
-        self.prefixes: dict[str, set[str]] = defaultdict(set)
+
+_NAMES = _Names()
 
 
 class Place(dict[str, "Place"]):
     """All elements of a document that have the same names above them, and the places below by name."""
 
-    __slots__ = ("above", "census", "local", "name", "nodes", "space", "tag")
+    __slots__ = ("above", "local", "nodes", "space", "tag", "tree")
 
     local: str
     space: str
-    name: str | None
-    """As written in the document, with its prefix; None where the document has several for the namespace."""
 
-    def __init__(self, above: Place | None, tag: str, census: Census) -> None:
+    def __init__(self, above: Place | None, tag: str, tree: Tree | None) -> None:
         self.above = above
         self.tag = tag
-        self.census = census
+        self.tree = tree
         self.nodes: list[Node] = []
-
-    def __missing__(self, name: str) -> Place:
-        self.census.left -= 1
-        if self.census.left < 0:
-            raise Unparsable(f"elements in more than {PLACES_LIMIT} different places")
-        self[name] = place = Place(self, name, self.census)
-        return place
 
     def __getattr__(self, name: str) -> Any:
         """The slots that are filled on demand."""
-        if name not in ("local", "space", "name"):
+        if name not in ("local", "space"):
             raise AttributeError(name)
         self.space, _, self.local = self.tag.rpartition(" ")
-        prefixes = self.census.prefixes[self.space] if self.space else {""}
-        prefix = next(iter(prefixes)) if len(prefixes) == 1 else None
-        self.name = None if prefix is None else f"{prefix}:{self.local}" if prefix else self.local
         return getattr(self, name)
 
     def tags(self) -> tuple[str, ...]:
@@ -85,7 +83,7 @@ class Place(dict[str, "Place"]):
 class Node:
     """An element, or the document node above the root, whose tag is empty and whose parent is None."""
 
-    __slots__ = ("attributes", "first", "kids", "last", "order", "parent", "place", "stop", "text", "tree")
+    __slots__ = ("attributes", "kids", "last", "order", "parent", "place", "text")
 
     place: Place
     parent: Node | None
@@ -96,27 +94,33 @@ class Node:
     """Its place among the elements of the document; the document node has 0."""
     last: int
     """The order of the last element inside it, or its own."""
-    first: int
-    stop: int
-    """Its pieces of text are tree.texts[first:stop]."""
     text: str
     """The string value; that of an element with children is put together when asked for."""
-    tree: Tree
 
     @property
     def tag(self) -> str:
         """Its name, see the function of the same name."""
         return self.place.tag
 
+    @property
+    def tree(self) -> Tree:
+        """The document it is in."""
+        tree = self.place.tree
+        assert tree is not None
+        return tree
+
     def __getattr__(self, name: str) -> Any:
         """The slots that are filled on demand."""
         if name == "text":
-            self.text = "".join(self.tree.texts[self.first : self.stop])
+            self.text = str(_string(self.tree.elements[max(self.order - 1, 0)]))
             return self.text
-        if name == "tree":
-            self.tree = self.parent.tree  # type: ignore[union-attr]  # the document node has its own
-            return self.tree
+        if name == "last":  # only an element without children is left without it
+            self.last = self.order
+            return self.last
         raise AttributeError(name)
+
+
+_string = etree.XPath("string()", smart_strings=False)
 
 
 class Attribute:
@@ -124,7 +128,7 @@ class Attribute:
 
     __slots__ = ("name", "order", "parent", "text")
     tag = ""
-    place = Place(None, "", Census())
+    place = Place(None, "", None)
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
@@ -146,7 +150,7 @@ class Text:
 
     __slots__ = ("order", "parent", "text")
     tag = ""
-    place = Place(None, "", Census())
+    place = Place(None, "", None)
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
@@ -163,32 +167,33 @@ class Text:
 
 
 class Tree:
-    """One document: its nodes by place, and its pieces of text in order."""
+    """One document: its nodes by place, and what lxml parsed."""
 
-    __slots__ = ("_by_name", "all", "data", "prefixes", "root", "texts")
+    __slots__ = ("_by_name", "all", "elements", "parsed", "prefixes", "root")
 
     root: Node
     """The document node."""
     all: list[Node]
     """Every element in document order, listed when first asked for."""
+    elements: list[etree._Element]
+    """The same in lxml's tree, listed when first asked for."""
     prefixes: list[str]
-    """The prefix of every element in document order, for documents with two for one namespace; found on demand."""
+    """The prefix of every element in document order, listed when first asked for."""
 
-    def __init__(self, root: Node, texts: list[str], data: bytes) -> None:
-        self.root = root
-        self.texts = texts
-        self.data = data
+    def __init__(self, parsed: etree._Element) -> None:
+        self.parsed = parsed
         self._by_name: dict[str, list[Node]] | None = None
-        root.tree = self
 
     def __getattr__(self, name: str) -> Any:
         if name == "all":
             self.all = sorted((node for place in self.places() for node in place.nodes), key=by_order)
-            return self.all
-        if name == "prefixes":
-            self.prefixes = _prefixes(self.data)
-            return self.prefixes
-        raise AttributeError(name)
+        elif name == "elements":
+            self.elements = list(self.parsed.iter())
+        elif name == "prefixes":
+            self.prefixes = [element.prefix or "" for element in self.elements]
+        else:
+            raise AttributeError(name)
+        return getattr(self, name)
 
     def places(self) -> Iterator[Place]:
         """Every place in which there are elements."""
@@ -201,16 +206,18 @@ class Tree:
     def discard(self) -> None:
         """Take the tree apart when it is not needed any more. Its nodes know each other in circles, which only the
         collector would free, late and at the price of a walk through all memory. It cannot be asked anything after."""
-        places = [self.root.place, *self.places()]
-        for place in places:
-            for node in place.nodes:
-                node.kids = _NO_KIDS
+        waiting = [self.root.place]
+        for place in waiting:  # it grows while it is gone through
+            if place:
+                waiting += place.values()
+                place.clear()
+                for node in place.nodes:
+                    node.kids = _NO_KIDS
             place.nodes.clear()
-        for place in places:
-            place.clear()
-        self.texts.clear()
+        del self.root
         self._by_name = None
         self.all = []
+        self.elements = []
 
     def named(self, name: str) -> list[Node]:
         """The elements of one name, in document order."""
@@ -229,20 +236,28 @@ def _merged(places: list[Place]) -> list[Node]:
 
 
 def read(data: bytes) -> Tree:
-    """A document from UTF-8 bytes. Raises Unparsable."""
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.buffer_size = _BUFFER
-    tree = _begin(parser, data)
-    parser.StartDoctypeDeclHandler = _no_document_type
+    """A document from its bytes. Raises Unparsable."""
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
+    )
+    try:
+        parsed = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        raise Unparsable(error.msg or "not well-formed") from None
+    return of(parsed)
+
+
+def of(parsed: etree._Element) -> Tree:
+    """A document from the root element that lxml made of it, which may not be changed after. Raises Unparsable."""
+    if parsed.getroottree().docinfo.internalDTD is not None:
+        raise Unparsable("a document type")
     with uncollected():
-        try:
-            parser.Parse(data, True)
-        except expat.ExpatError as error:
-            raise Unparsable(str(error)) from None
-    tree.root.last = sum(len(place.nodes) for place in tree.places())
-    tree.root.stop = len(tree.texts)
-    return tree
+        return _grown(parsed)
 
 
 @contextmanager
@@ -258,69 +273,56 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _no_document_type(*_: object) -> None:
-    raise Unparsable("a document type")
+def _grown(parsed: etree._Element) -> Tree:
+    """The walk: once through all elements in document order, kept flat, as its body runs once for each.
 
-
-def _begin(parser: expat.XMLParserType, data: bytes) -> Tree:
-    """An empty tree that the parser will fill. The two inner functions run once per element: they are kept flat."""
-    texts: list[str] = []
-    new = Node.__new__
-    root = current = new(Node)
-    census = Census()
-    root.place, root.parent, root.attributes, root.kids = Place(None, "", census), None, {}, {}
-    root.place.nodes.append(root)
-    root.order = root.first = order = 0
-    tree = Tree(root, texts, data)
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal current, order
-        node = new(Node)
+    `left` counts the children of `parent` that are still to come; those around it wait in `around`.
+    """
+    tree = Tree(parsed)
+    names, new = _NAMES, Node.__new__
+    tree.root = parent = new(Node)
+    places = parent.place = Place(None, "", tree)
+    parent.parent, parent.attributes, parent.order, parent.last = None, _NO_ATTRIBUTES, 0, 0
+    kids: dict[str, list[Node]] = {}
+    parent.kids = kids
+    places.nodes.append(parent)
+    order, count, left = 0, 0, 2  # never none: the document node is not left by the walk
+    around: list[tuple[Node, int]] = []
+    for element in parsed.iter():
+        name = names[element.tag]
         order += 1
-        node.place = place = current.place[name]
+        node = new(Node)
+        place = places.get(name)
+        if place is None:
+            place = places[name] = Place(places, name, tree)
+            count += 1
+            if count > PLACES_LIMIT:
+                raise Unparsable(f"elements in more than {PLACES_LIMIT} different places")
+        node.place = place
         place.nodes.append(node)
-        node.parent = current
-        node.attributes = attributes
+        node.parent = parent
         node.order = order
-        node.first = len(texts)
-        node.kids = _NO_KIDS
-        kids = current.kids
-        if kids is _NO_KIDS:
-            current.kids = {name: [node]}
-        elif name in kids:
+        attributes: Any = element.items()  # the stubs allow bytes
+        node.attributes = {names[key]: value for key, value in attributes} if attributes else _NO_ATTRIBUTES
+        if name in kids:
             kids[name].append(node)
         else:
             kids[name] = [node]
-        current = node
-
-    def end(_: str) -> None:
-        nonlocal current
-        node = current
-        node.last = order
-        node.stop = stop = len(texts)
-        if node.kids is _NO_KIDS:
-            first = node.first
-            node.text = texts[first] if stop == first + 1 else "".join(texts[first:])
-        current = node.parent  # type: ignore[assignment]  # an element has one
-
-    def declared(prefix: str | None, space: str | None) -> None:
-        census.prefixes[space or ""].add(prefix or "")
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = texts.append
-    parser.StartNamespaceDeclHandler = declared
+        left -= 1
+        if inside := len(element):
+            around.append((parent, left))
+            parent, left, places = node, inside, place
+            node.kids = kids = {}
+        else:
+            node.kids = _NO_KIDS
+            node.text = element.text or ""
+            if not left:
+                while not left:
+                    parent.last = order
+                    parent, left = around.pop()
+                places, kids = parent.place, parent.kids
+    tree.root.last = order
     return tree
-
-
-def _prefixes(data: bytes) -> list[str]:
-    """The prefix of every element in document order."""
-    prefixes: list[str] = []
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.namespace_prefixes = True
-    parser.StartElementHandler = lambda name, _: prefixes.append("".join(name.split(" ")[2:]))
-    parser.Parse(data, True)
-    return prefixes
 
 
 def descendants(node: Any, name: str) -> list[Node]:
@@ -350,32 +352,36 @@ def children(node: Any) -> list[Node]:
 
 def texts_in(node: Any) -> list[Text]:
     """The text nodes that are children of a node, in document order."""
-    if not isinstance(node, Node):
-        return []
-    found: list[Text] = []
-    place, after = node.first, node.order
-    for child in children(node):
-        found += _text(node, after, place, child.first)
-        place, after = child.stop, child.last
-    return [*found, *_text(node, after, place, node.stop)]
-
-
-def _text(node: Node, after: int, start: int, stop: int) -> list[Text]:
-    text = "".join(node.tree.texts[start:stop])
-    return [Text(node, after, start, text)] if text else []
+    return _texts(node, inner=False) if isinstance(node, Node) else []
 
 
 def all_texts(node: Any) -> list[Text]:
     """The text nodes inside a node, in document order."""
-    if not isinstance(node, Node):
-        return []
+    return _texts(node, inner=True) if isinstance(node, Node) else []
+
+
+def _texts(node: Node, *, inner: bool) -> list[Text]:
+    """The text nodes of a node, and of those inside it too."""
     found: list[Text] = []
-    place, after = node.first, node.order
+    if node.parent is None:  # there is no text beside the root element
+        return _texts(children(node)[0], inner=True) if inner else found
+    elements = node.tree.elements
+    if text := elements[node.order - 1].text:
+        found.append(Text(node, node.order, 0, text))
     for child in children(node):
-        found += _text(node, after, place, child.first)
-        found += all_texts(child)
-        place, after = child.stop, child.last
-    return [*found, *_text(node, after, place, node.stop)]
+        if inner:
+            found += _texts(child, inner=True)
+        if text := elements[child.order - 1].tail:
+            found.append(Text(node, child.last, _ended(child), text))
+    return found
+
+
+def _ended(node: Node) -> int:
+    """How many elements end where a node ends, from the innermost to it."""
+    ended = 1
+    while node.kids:
+        node, ended = max((same[-1] for same in node.kids.values()), key=by_order), ended + 1
+    return ended
 
 
 def attributes(node: Any) -> list[Attribute]:
