@@ -1,4 +1,6 @@
-"""Any French approved platform, over AFNOR XP Z12-013 Flow Service 1.3.0: documents out, statuses and verdicts back.
+"""Any French approved platform, over AFNOR XP Z12-013 Flow Service 1.3.0: documents out, and what comes back or in.
+
+What comes is statuses and verdicts on what was sent, and the invoices that others send to the account's participants.
 
 Decisions, each against a failure seen in the field:
 
@@ -10,7 +12,8 @@ Decisions, each against a failure seen in the field:
   document (400, 409, 413, 415, 422) is Refused.
 - Polling goes back behind the last flow seen, because `updatedAfter` is strict and platforms publish late: two seconds
   each time, five minutes once a minute. The gateway drops what it has. Flows whose content cannot be had now are left
-  out, and later polls start no later than the oldest of them; after three days they are handed over without it.
+  out, and later polls start no later than the oldest of them; after three days they are handed over without it. An
+  invoice is given up only three days after its content was first refused: however old it is, it is worth the wait.
 """
 
 from __future__ import annotations
@@ -29,6 +32,20 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from adapters import http
+from adapters.afnor_flow import (
+    ALREADY_THERE,
+    dumped,
+    findings_of,
+    id_of,
+    instant,
+    invoice_of,
+    key_of,
+    members,
+    name_of,
+    says_already_there,
+    stamp,
+    verdict_of,
+)
 from adapters.port import (
     Arrival,
     ArrivalKind,
@@ -69,7 +86,9 @@ STATUS_LIMIT = 20_000_000
 """Bytes of a status message, at most."""
 JSON_LIMIT = 4_000_000
 DOWNLOADS = 8
-"""Status messages fetched at the same time."""
+"""Contents fetched at the same time."""
+PAGE_BYTES = 256_000_000
+"""Contents of one page, at most; what would be more is left for the next poll."""
 STRIKES = 3
 """Downloads of one page that may fail to connect before the platform is taken to be away."""
 KNOWN_LIMIT = 100_000
@@ -79,7 +98,6 @@ _TAKEN = (200, 201, 202)
 _REFUSALS = (400, 409, 413, 415, 422)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = timedelta(milliseconds=1)
-_ALREADY = "alreadyexist"
 _BARE = "#without-content"
 
 
@@ -101,6 +119,8 @@ class Settings:
     prefers."""
     seconds: float = 30.0
     """Time for one call; a delivery gets twice that."""
+    recipient: str = ""
+    """SIREN of who receives invoices that do not tell for whom they are; empty: a person tells."""
 
 
 def from_environment(environment: Mapping[str, str], problems: list[Problem]) -> Settings | None:
@@ -132,6 +152,9 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     seconds = environment.get("ESTAFETTE_AFNOR_SECONDS", "") or "30"
     if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds) <= 600):
         found.append(Problem("ESTAFETTE_AFNOR_SECONDS", "must be a whole number from 1 to 600"))
+    recipient = environment.get("ESTAFETTE_AFNOR_RECIPIENT", "").strip()
+    if recipient and not (len(recipient) == 9 and recipient.isascii() and recipient.isdigit()):
+        found.append(Problem("ESTAFETTE_AFNOR_RECIPIENT", "must be a SIREN: nine digits"))
     problems.extend(found)
     if found:
         return None
@@ -144,6 +167,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
         organization=environment.get("ESTAFETTE_AFNOR_ORGANIZATION", "").strip(),
         secret_in_form=login == "form",
         seconds=float(seconds),
+        recipient=recipient,
     )
 
 
@@ -171,6 +195,10 @@ class _Left(Exception):
     """The content of one flow cannot be had now."""
 
 
+class _Full(Exception):
+    """The page holds enough; the flow is as good as not asked for."""
+
+
 class Afnor:
     """One approved platform, as a network."""
 
@@ -182,7 +210,7 @@ class Afnor:
         self._token_lock = asyncio.Lock()
         self._known: dict[str, None] = {}
         self._handed: tuple[str, tuple[str, ...]] | None = None
-        self._failed: dict[str, None] = {}
+        self._failed: dict[str, datetime] = {}
 
     @property
     def name(self) -> str:
@@ -203,12 +231,12 @@ class Afnor:
             if receipt is not None:
                 return receipt
         answer = await self._call("POST", "/v1/flows", _parts(consignment), delivers=True)
-        body = _object(answer.body)
+        body = members(answer.body)
         if answer.status in _TAKEN:
-            if not _id(body):
+            if not id_of(body):
                 raise Unreachable("the platform took the flow but told no flowId", unknown=True)
             return self._receipt(body, answer.body, already_there=False)
-        if answer.status in _REFUSALS and _says_already_there(body):
+        if answer.status in _REFUSALS and says_already_there(body):
             receipt = await self._earlier(consignment, body)
             if receipt is None:
                 raise Unreachable("the platform says it has this content, but shows no such flow", unknown=True)
@@ -222,7 +250,7 @@ class Afnor:
         self._confirm(cursor)
         place = _begun(_read_cursor(cursor), self._now())
         after = place.after or _EPOCH
-        question: dict[str, Any] = {"limit": PAGE, "where": {"updatedAfter": _stamp(after)}}
+        question: dict[str, Any] = {"limit": PAGE, "where": {"updatedAfter": stamp(after)}}
         if place.page is not None:
             question["cursor"] = place.page
         answer = await self._call("POST", "/v1/flows/search", question)
@@ -231,11 +259,11 @@ class Afnor:
             return Collected((), _write_cursor(_Place(since=place.since, mark=place.mark)), more=True)
         found = self._results(answer)
         arrivals, left = await self._arrivals(found)
-        updates = [at for flow in found if (at := _instant(flow.get("updatedAt"))) is not None]
+        updates = [at for flow in found if (at := instant(flow.get("updatedAt"))) is not None]
         seen = _Place(
             since=place.since,
             after=after,
-            page=_object(answer.body).get("nextCursor") or None,
+            page=members(answer.body).get("nextCursor") or None,
             high=max([*updates, *([place.high] if place.high else [])], default=None),
             left=min([*left, *([place.left] if place.left else [])], default=None),
             wide=place.wide,
@@ -258,12 +286,12 @@ class Afnor:
         try:
             where = {"trackingId": consignment.id}
             answer = await self._call("POST", "/v1/flows/search", {"limit": PAGE, "where": where})
-            found = [flow for flow in self._results(answer) if flow.get("trackingId") == consignment.id and _id(flow)]
-            found.sort(key=lambda flow: (_verdict(flow) == "Error", str(flow.get("submittedAt", ""))))
+            found = [flow for flow in self._results(answer) if flow.get("trackingId") == consignment.id and id_of(flow)]
+            found.sort(key=lambda flow: (verdict_of(flow) == "Error", str(flow.get("submittedAt", ""))))
             pointed = str(hint.get("instance") or "").rstrip("/").rpartition("/")[2]
             if not found and pointed:
                 answer = await self._call("GET", f"/v1/flows/{quote(pointed, safe='')}")
-                found = [_object(answer.body)] if answer.status == 200 and _id(_object(answer.body)) else []
+                found = [members(answer.body)] if answer.status == 200 and id_of(members(answer.body)) else []
             if not found:
                 return None
             same = await self._same_bytes(found[0], consignment)
@@ -272,7 +300,7 @@ class Afnor:
         if not same:
             log.error("the platform has other content under the id of a consignment")
             says = "The platform has other content under the id of this consignment."
-            finding = Finding("PLATFORM-OTHER-CONTENT", Severity.FATAL, "network", says, found=_id(found[0]))
+            finding = Finding("PLATFORM-OTHER-CONTENT", Severity.FATAL, "network", says, found=id_of(found[0]))
             raise Refused("the platform has other content under this id", (finding,))
         return self._receipt(found[0], answer.body, already_there=True)
 
@@ -281,7 +309,7 @@ class Afnor:
         told = flow.get("sha256")
         if isinstance(told, str) and told:
             return told.lower() == consignment.sha256
-        path = f"/v1/flows/{quote(_id(flow), safe='')}?docType=Original"
+        path = f"/v1/flows/{quote(id_of(flow), safe='')}?docType=Original"
         answer = await self._call("GET", path, limit=FILE_LIMIT + 1)
         if answer.status == 200:
             return sha256(answer.body).hexdigest() == consignment.sha256
@@ -290,8 +318,8 @@ class Afnor:
         raise self._away(answer)
 
     def _receipt(self, flow: Mapping[str, Any], evidence: bytes, *, already_there: bool) -> Receipt:
-        at = _instant(flow.get("submittedAt")) or self._now()
-        return Receipt(_id(flow), at, evidence, "application/json", already_there)
+        at = instant(flow.get("submittedAt")) or self._now()
+        return Receipt(id_of(flow), at, evidence, "application/json", already_there)
 
     def _confirm(self, cursor: str | None) -> None:
         """The gateway gave back the cursor of a page: it has stored what that page brought."""
@@ -305,74 +333,86 @@ class Afnor:
     def _results(self, answer: http.Answer) -> list[Mapping[str, Any]]:
         if answer.status != 200:
             raise self._away(answer)
-        results = _object(answer.body).get("results")
+        results = members(answer.body).get("results")
         if not isinstance(results, list):
             raise Unreachable("the platform's search answer has no results")
         return [flow for flow in results if isinstance(flow, dict)]
 
     async def _arrivals(self, found: list[Mapping[str, Any]]) -> tuple[list[Arrival], list[datetime]]:
         """What the flows bring, oldest first, and when those were updated that cannot be had now."""
-        wanted = [flow for flow in found if (key := _key(flow)) and not {key, _id(flow) + _BARE} & self._known.keys()]
-        wanted.sort(key=lambda flow: _id(flow) in self._failed)  # what failed before is tried last
-        gate, strikes = asyncio.Semaphore(DOWNLOADS), 0
+        wanted = [
+            flow for flow in found if (key := key_of(flow)) and not {key, id_of(flow) + _BARE} & self._known.keys()
+        ]
+        wanted.sort(key=lambda flow: id_of(flow) in self._failed)  # what failed before is tried last
+        gate, strikes, held = asyncio.Semaphore(DOWNLOADS), 0, 0
 
         async def _one(flow: Mapping[str, Any]) -> Arrival | None:
-            nonlocal strikes
+            nonlocal strikes, held
             async with gate:
                 try:
+                    if held > PAGE_BYTES:
+                        raise _Full
                     if strikes >= STRIKES:
                         raise _Left("the platform is away")
                     arrival = await self._arrival(flow)
+                    held += len(arrival.data)
+                except _Full:
+                    return None
                 except Unreachable as away:
                     strikes += 1
                     return self._leave(flow, away.reason)
                 except _Left as reason:
                     return self._leave(flow, str(reason))
-            self._failed.pop(_id(flow), None)
+            self._failed.pop(id_of(flow), None)
             return arrival
 
         brought = await asyncio.gather(*(_one(flow) for flow in wanted))
         left = [
             at
             for flow, arrival in zip(wanted, brought, strict=True)
-            if arrival is None and (at := _instant(flow.get("updatedAt"))) is not None
+            if arrival is None and (at := instant(flow.get("updatedAt"))) is not None
         ]
         return sorted((a for a in brought if a is not None), key=lambda a: (a.at, a.network_id)), left
 
     def _leave(self, flow: Mapping[str, Any], reason: str) -> Arrival | None:
         """None for the next poll; after three days what is known of the flow, so that a person sees it."""
-        id, updated = _id(flow), _instant(flow.get("updatedAt"))
+        id, updated = id_of(flow), instant(flow.get("updatedAt"))
         log.warning("flow %s is left for the next poll: %s", id, reason)
-        self._failed[id] = None
+        first = self._failed.setdefault(id, self._now())
         while len(self._failed) > KNOWN_LIMIT:
             del self._failed[next(iter(self._failed))]
-        if updated is not None and self._now() - updated < GIVE_UP_AFTER:
+        invoice = invoice_of(flow) is not None
+        since = first if invoice else updated
+        if since is not None and self._now() - since < GIVE_UP_AFTER:
             return None
-        at = updated or self._now()
-        return Arrival(id + _BARE, ArrivalKind.STATUS, at, "application/json", _dump(flow))
+        at, kind = updated or self._now(), ArrivalKind.INVOICE if invoice else ArrivalKind.STATUS
+        return Arrival(id + _BARE, kind, at, "application/json", dumped(flow), name=name_of(flow))
 
     async def _arrival(self, flow: Mapping[str, Any]) -> Arrival:
         """One flow as an arrival. Raises Unreachable, _Left."""
-        id, at = _id(flow), _instant(flow.get("updatedAt")) or self._now()
+        id, at = id_of(flow), instant(flow.get("updatedAt")) or self._now()
+        if (media_type := invoice_of(flow)) is not None:
+            data, recipient = await self._content(id, FILE_LIMIT), self._settings.recipient
+            return Arrival(id, ArrivalKind.INVOICE, at, media_type, data, recipient=recipient, name=name_of(flow))
         if flow.get("flowDirection") == "In":
-            return Arrival(id, ArrivalKind.STATUS, at, "application/xml", await self._content(id))
-        refused = () if _verdict(flow) == "Ok" else _findings(flow)
-        if refused and all(_ALREADY in finding.rule.lower() for finding in refused) and await self._admitted(flow):
+            return Arrival(id, ArrivalKind.STATUS, at, "application/xml", await self._content(id, STATUS_LIMIT))
+        refused = () if verdict_of(flow) == "Ok" else findings_of(flow)
+        if refused and all(ALREADY_THERE in finding.rule.lower() for finding in refused) and await self._admitted(flow):
             refused = ()  # a transport duplicate: the same consignment stands there under another flowId
         return Arrival(
-            network_id=str(_key(flow)),
+            network_id=str(key_of(flow)),
             kind=ArrivalKind.ACKNOWLEDGEMENT,
             at=at,
             media_type="application/json",
-            data=_dump(flow),
+            data=dumped(flow),
             consignment=str(flow["trackingId"]),
             refused=refused,
         )
 
-    async def _content(self, id: str) -> bytes:
-        """The status message of a flow: the original, or the converted one where the original is absent."""
+    async def _content(self, id: str, limit: int) -> bytes:
+        """The content of a flow: the original, or the converted one where the original is absent."""
         for form in ("Original", "Converted"):
-            answer = await self._call("GET", f"/v1/flows/{quote(id, safe='')}?docType={form}", limit=STATUS_LIMIT)
+            answer = await self._call("GET", f"/v1/flows/{quote(id, safe='')}?docType={form}", limit=limit)
             if answer.status == 200 and answer.body:
                 return answer.body
             if answer.status in (429, 503):
@@ -386,7 +426,7 @@ class Afnor:
         where = {"trackingId": str(flow["trackingId"])}
         answer = await self._call("POST", "/v1/flows/search", {"limit": PAGE, "where": where})
         twins = [twin for twin in self._results(answer) if twin.get("trackingId") == flow["trackingId"]]
-        return any(_id(twin) != _id(flow) and _verdict(twin) != "Error" for twin in twins)
+        return any(id_of(twin) != id_of(flow) and verdict_of(twin) != "Error" for twin in twins)
 
     async def _call(
         self,
@@ -423,7 +463,7 @@ class Afnor:
             if self._token is not None and self._token[0] != refused and self._now() < self._token[1]:
                 return self._token[0]
             answer = await self._client.send(await self._token_request())
-            body = _object(answer.body)
+            body = members(answer.body)
             token, lasts = body.get("access_token"), str(body.get("expires_in", 300))
             if answer.status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
                 reason = f"the platform gives no access token (answered {answer.status})"
@@ -450,7 +490,7 @@ class Afnor:
     def _away(self, answer: http.Answer, *, delivers: bool = False) -> Unreachable:
         """What an answer means that says nothing about the document; after a 5xx it may have been taken anyway."""
         unknown = delivers and answer.status >= 500 and answer.status != 503
-        code = str(_object(answer.body).get("errorCode") or "")
+        code = str(members(answer.body).get("errorCode") or "")
         shown = f" ({code})" if code.isascii() and code.isprintable() and 0 < len(code) < 60 else ""
         retry_in = answer.retry_in(self._now())
         return Unreachable(f"the platform answered {answer.status}{shown}", retry_in, unknown=unknown)
@@ -503,91 +543,20 @@ def _refusal(answer: http.Answer, body: Mapping[str, Any]) -> Refused:
     return Refused(f"the platform refuses the flow: {code}", (finding,))
 
 
-def _findings(flow: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Why the platform refuses, from the details of its acknowledgement; never empty."""
-    acknowledgement = flow.get("acknowledgement")
-    details = acknowledgement.get("details") if isinstance(acknowledgement, dict) else None
-    found = tuple(
-        Finding(
-            rule=str(detail.get("reasonCode") or "PLATFORM-ERROR")[:100],
-            severity=Severity.WARNING if detail.get("level") == "Warning" else Severity.FATAL,
-            layer="network",
-            says=str(detail.get("reasonMessage") or "The platform gives no reason.")[:2000],
-            path=str(detail.get("item") or "")[:500],
-        )
-        for detail in (details if isinstance(details, list) else [])
-        if isinstance(detail, dict)
-    )
-    return found or (Finding("PLATFORM-ERROR", Severity.FATAL, "network", "The platform gives no reason."),)
-
-
-def _says_already_there(body: Mapping[str, Any]) -> bool:
-    said = " ".join(str(body.get(name) or "") for name in ("errorCode", "details", "type"))
-    return _ALREADY in "".join(c for c in said.lower() if c.isalnum())
-
-
-def _key(flow: Mapping[str, Any]) -> str | None:
-    """The network id of what a flow brings us; None when it brings nothing (yet)."""
-    id, said = _id(flow), _verdict(flow)
-    if not id or said == "Pending":
-        return None
-    if flow.get("flowDirection") == "In":
-        ours = flow.get("flowType") in ("CustomerInvoiceLC", "Undefined", None) and flow.get("flowSyntax") == "CDAR"
-        return id if ours else None
-    tracked = isinstance(flow.get("trackingId"), str) and flow["trackingId"]
-    return f"{id}#ack:{said}" if tracked and said in ("Ok", "Error") else None
-
-
-def _verdict(flow: Mapping[str, Any]) -> str:
-    acknowledgement = flow.get("acknowledgement")
-    return str(acknowledgement.get("status") or "") if isinstance(acknowledgement, dict) else ""
-
-
-def _id(flow: Mapping[str, Any]) -> str:
-    """flowId, as text of at most 200 characters; empty when there is none."""
-    value = flow.get("flowId")
-    return str(value)[:200] if isinstance(value, str | int) else ""
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return None if at is None else at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _dump(flow: Mapping[str, Any]) -> bytes:
-    return json.dumps(flow, ensure_ascii=False, sort_keys=True).encode()
-
-
 def _write_cursor(place: _Place) -> str:
     values = {name: getattr(place, name) for name in _Place.__slots__}
-    shown = {name: _stamp(v) if isinstance(v, datetime) else v for name, v in values.items() if v}
+    shown = {name: stamp(v) if isinstance(v, datetime) else v for name, v in values.items() if v}
     return json.dumps(shown, separators=(",", ":"))
 
 
 def _read_cursor(text: str | None) -> _Place:
-    values = _object((text or "").encode())
+    values = members((text or "").encode())
     return _Place(
-        since=_instant(values.get("since")),
-        after=_instant(values.get("after")),
+        since=instant(values.get("since")),
+        after=instant(values.get("after")),
         page=values.get("page"),
-        high=_instant(values.get("high")),
-        left=_instant(values.get("left")),
-        wide=_instant(values.get("wide")),
+        high=instant(values.get("high")),
+        left=instant(values.get("left")),
+        wide=instant(values.get("wide")),
         mark=str(values.get("mark") or ""),
     )

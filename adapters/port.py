@@ -84,6 +84,8 @@ class ArrivalKind(StrEnum):
     """A life-cycle status message (CDAR) about a document we sent."""
     ACKNOWLEDGEMENT = "acknowledgement"
     """The network's technical verdict on a consignment."""
+    INVOICE = "invoice"
+    """An invoice or credit note that somebody else issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,10 @@ class Arrival:
     """Id of the consignment it answers, when the network says so; else the bytes tell (seller and invoice number)."""
     refused: tuple[Finding, ...] = ()
     """For an acknowledgement: why the network refuses the consignment; empty when it accepts it."""
+    recipient: str = ""
+    """For an invoice that does not tell it itself: SIREN of the participant it is for; empty when nobody knows."""
+    name: str = ""
+    """File name as the network gives it; empty when it gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,12 +282,6 @@ class Custodian(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Networks:
-    """The networks this gateway is configured for, in order of preference."""
-
-    all: tuple[Network, ...] = field(default=())
-
-@dataclass(frozen=True, slots=True)
 class Reply:
     """How an endpoint answered a message."""
 
@@ -306,6 +306,12 @@ class Courier(Protocol):
         """Give back connections."""
         ...
 
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The networks this gateway is configured for, in order of preference."""
+
+    all: tuple[Network, ...] = field(default=())
 
     def named(self, name: str) -> Network | None:
         """The network of this name, None when it is not configured."""

@@ -19,9 +19,10 @@ from gateway.compute import Interrupted
 from gateway.errors import Busy
 from gateway.publish import Copies, publish
 from gateway.resources import Resources
+from gateway.stages import receive
 from gateway.store import accounts, arrivals, tasks
-from schemas.formats import cdar
 from gateway.store.webhooks import Claimed
+from schemas.formats import cdar
 from schemas.xml import Unreadable
 
 log = logging.getLogger(__name__)
@@ -29,19 +30,27 @@ log = logging.getLogger(__name__)
 PAGES = 1_000
 """Pages collected in one go, at most."""
 
+UNREADABLE = "the process that read it died"
+"""Why an invoice is nobody's that could not even be looked at."""
+UNSTORED = "it could not be stored with its account"
+"""Why an invoice waits whose account is known: none blocks those behind it."""
+
 LOOK = 0.15
 """Seconds between looks for what is to be published."""
 
 COPY = 1.0
 """Seconds between looks for a checkpoint to put outside."""
 
+TELL = 0.3
+"""Seconds between looks for what webhooks are to be told."""
+
+HOLDS = 5.0
+"""Seconds between looks for documents that are to be told of a hold."""
+
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 LOOK_DAILY = 60.0
 """Seconds between looks for what runs once a day."""
-TELL = 0.3
-"""Seconds between looks for what webhooks are to be told."""
-
 
 GATHER = 0.35
 """Seconds after a publication before the next: under load one signature covers what came meanwhile."""
@@ -58,22 +67,22 @@ class Chores:
         *,
         backups: timedelta = timedelta(days=35),
         renewal_hash: str = "sha256",
+        pepper: bytes = b"",
     ) -> None:
         """`every`: how often each network is asked; `ring` tells the worker that something arrived; `backups`: how long
         backups are kept; `renewal_hash`: with what evidence is renewed; `pepper`: what the secrets of webhooks are
         derived from, empty: this process posts none.
         """
-        pepper: bytes = b"",
         self._resources = resources
         self._every = every
         self._backups = backups
         self._renewal_hash = renewal_hash
         self._ring = ring
+        self._pepper = pepper
 
     async def run(self) -> None:
         """Collect and publish, each at its own pace."""
         async with asyncio.TaskGroup() as group:
-        self._pepper = pepper
             group.create_task(self._collect())
             group.create_task(self._publish())
             if (folder := self._resources.notary.copies) is not None:
@@ -82,13 +91,14 @@ class Chores:
                 group.create_task(self._outside(custodian))
             for authority in self._resources.notary.authorities:
                 group.create_task(self._stamp(authority))
+            if self._pepper and self._resources.courier is not None:
+                group.create_task(self._tell())
+            group.create_task(self._daily("webhooks", lambda: webhooks.forget(self._resources)))
+            group.create_task(self._holds())
             group.create_task(self._daily("retention", self._retention))
             group.create_task(self._daily("archive-index", self._index))
             group.create_task(self._daily("renewal", self._renewal))
             group.create_task(self._daily("audit", self._audit, nightly.until_night))
-            if self._pepper and self._resources.courier is not None:
-                group.create_task(self._tell())
-            group.create_task(self._daily("webhooks", lambda: webhooks.forget(self._resources)))
 
     async def _publish(self) -> None:
         """Publish soon after something was recorded, and then let the next ones gather."""
@@ -114,6 +124,17 @@ class Chores:
                 log.exception("copying checkpoints failed")
             await asyncio.sleep(COPY)
 
+    async def _holds(self) -> None:
+        """Tell the documents of a hold that meets many; a hold is in force before."""
+        while True:
+            try:
+                await retention.tell_holds(self._resources.pool)
+            except Busy as busy:
+                log.warning("telling of holds waits: %s", busy.detail)
+            except Exception:
+                log.exception("telling of holds failed")
+            await asyncio.sleep(HOLDS)
+
     async def _outside(self, custodian: Custodian) -> None:
         """Let a keeper have the newest checkpoint, at its own pace."""
         while True:
@@ -137,10 +158,6 @@ class Chores:
                 log.exception("checkpoints are not stamped", extra={"authority": authority.name})
             await asyncio.sleep(COPY)
 
-    async def _daily(
-        self,
-        name: str,
-        chore: Callable[[], Awaitable[object]],
     async def _tell(self) -> None:
         """Make the messages of webhooks, and post what is due, several at once."""
         under_way: set[asyncio.Task[None]] = set()
@@ -174,6 +191,10 @@ class Chores:
         except Exception:
             log.exception("a webhook's message failed", extra={"webhook": str(claimed.webhook_id)})
 
+    async def _daily(
+        self,
+        name: str,
+        chore: Callable[[], Awaitable[object]],
         until: Callable[[datetime], timedelta] = lambda _now: DAY,
     ) -> None:
         """Run a chore once a day in the installation, or after what `until` says; what fails is tried in an hour."""
@@ -252,6 +273,8 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
 async def _kept(resources: Resources, network: str, arrival: Arrival) -> bool | None:
     """Store an arrival: True with its document, False as a stray, None when it could not be stored now."""
     try:
+        if arrival.kind is ArrivalKind.INVOICE:
+            return await _taken(resources, network, arrival)
         if await _tie(resources, network, arrival):
             return True
         await arrivals.keep_stray(resources.pool, network, arrival, resources.clock.now())
@@ -263,8 +286,35 @@ async def _kept(resources: Resources, network: str, arrival: Arrival) -> bool | 
     return False
 
 
+async def _taken(resources: Resources, network: str, arrival: Arrival) -> bool:
+    """Store an invoice that somebody else issued: True as a document, False as a stray. One that kills the process
+    that reads it is a stray too: a person looks at it."""
+    recipient, reason = "", UNREADABLE
+    try:
+        taken = await receive.take(arrival, network, resources)
+        if not isinstance(taken, receive.Nobodys):
+            return True
+        recipient, reason = taken.recipient, taken.reason
+    except Interrupted:
+        log.warning("an arrival killed the process that read it", extra={"network": network})
+    except Busy:
+        raise
+    except Exception:
+        log.exception("an invoice could not be stored with its account", extra={"network": network})
+        reason = UNSTORED
+    await arrivals.keep_stray(
+        resources.pool, network, arrival, resources.clock.now(), recipient=recipient, reason=reason
+    )
+    return False
+
+
 async def _tie(resources: Resources, network: str, arrival: Arrival) -> bool:
     """Store an arrival with its document; False when no document is known for it."""
+    if arrival.kind is ArrivalKind.INVOICE:
+        try:
+            return not isinstance(await receive.take(arrival, network, resources), receive.Nobodys)
+        except Interrupted:
+            return False
     owner = None
     if arrival.consignment is not None:
         owner = await arrivals.owner_of_consignment(resources.pool, network, arrival.consignment)

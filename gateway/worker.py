@@ -121,7 +121,8 @@ class Worker:
                 steps = []
                 work = await self._again(work, stage)
             outcome, ended = await self._outcome(stage, work)
-            took = work.arrivals if ended and stage.reaches(Stage.ACKNOWLEDGED) else ()
+            hears = stage.reaches(Stage.DELIVERED if work.document.inbound else Stage.ACKNOWLEDGED)
+            took = work.arrivals if ended and hears else ()
             steps.append(Step(stage, outcome, resources.clock.now(), took))
             following = stage.next
             if isinstance(outcome, Later | Halted) or following is None:

@@ -20,6 +20,12 @@ INVOICES = ("Factur-X", "CII", "UBL")
 """The flowSyntax values of invoices."""
 _STATUS_MARK = "-lc-"
 """Between a deposit's id and the place of the status, in the id of a status flow."""
+_IN_MARK = "-in"
+"""Behind a deposit's id, in the id of the flow that its recipient sees."""
+_AVAILABLE = 3
+"""Paces until an invoice lies before the client who acts for its buyer: deposited, received, made available."""
+CARRIED = (buyers.Step("200"), buyers.Step("202"), buyers.Step("203"))
+"""What the platform itself says of an invoice for one of its clients; the buyer's side says the rest."""
 _WORDS = {
     "AlreadyExistingFlow": "The same content was received before.",
     "InvalidSchema": "The content is no invoice of the declared syntax with a number and a French seller.",
@@ -49,7 +55,16 @@ def verdict(deposit: Deposit) -> str | None:
     invoice = deposit.delivered
     if invoice is None or not invoice.number or not invoice.seller:
         return "InvalidSchema"
+    if deposit.recipient is not None:
+        return None
     return None if buyers.of(invoice.buyer).acknowledged else "VirusFound"
+
+
+def steps(deposit: Deposit) -> tuple[buyers.Step, ...]:
+    """What is said of an invoice, in order: all that its scripted buyer says, or the carrying of it."""
+    if deposit.delivered is None:
+        return ()
+    return buyers.of(deposit.delivered.buyer).steps if deposit.recipient is None else CARRIED
 
 
 def longest(pace: float) -> timedelta:
@@ -58,14 +73,44 @@ def longest(pace: float) -> timedelta:
     return timedelta(seconds=pace * (steps + 1))
 
 
-def seen(deposit: Deposit, now: datetime) -> Iterator[Seen]:
-    """The deposit and the statuses that follow from it, as far as they have come about."""
+def seen(deposit: Deposit, now: datetime, client: str) -> Iterator[Seen]:
+    """The flows of a client that follow from a deposit, as far as they have come about."""
+    if client == deposit.recipient:
+        yield from _seen_by_recipient(deposit, now)
+    if client == deposit.client:
+        yield from _seen_by_sender(deposit, now)
+
+
+def _seen_by_recipient(deposit: Deposit, now: datetime) -> Iterator[Seen]:
+    """What came in: an invoice once it is made available, a status once it is judged."""
+    at = deposit.at + timedelta(seconds=deposit.pace * (_AVAILABLE if deposit.syntax in INVOICES else 1))
+    if at > now or verdict(deposit) is not None:
+        return
+    invoice = deposit.syntax in INVOICES
+    body = {
+        "flowId": deposit.id + _IN_MARK,
+        "submittedAt": stamp(deposit.at),
+        "updatedAt": stamp(at),
+        "name": deposit.name,
+        "flowSyntax": deposit.syntax,
+        "flowProfile": deposit.profile or "Undefined",
+        "flowType": "SupplierInvoice" if invoice else _other_side(deposit),
+        "flowDirection": "In",
+        "processingRule": deposit.rule or "B2B",
+        "processingRuleSource": "Computed",
+        "acknowledgement": {"status": "Ok"},
+    }
+    yield Seen(deposit.id + _IN_MARK, at, deposit, None, body)
+
+
+def _seen_by_sender(deposit: Deposit, now: datetime) -> Iterator[Seen]:
+    """The deposit and what is said of it."""
     judged = deposit.at + timedelta(seconds=deposit.pace / 2)
     updated = judged if now >= judged else deposit.at
     yield Seen(deposit.id, updated, deposit, None, _flow(deposit, updated, judged <= now))
     if deposit.delivered is None or verdict(deposit) is not None:
         return
-    for place in range(len(buyers.of(deposit.delivered.buyer).steps)):
+    for place in range(len(steps(deposit))):
         at = _step_at(deposit, place)
         if at > now:
             return
@@ -75,14 +120,14 @@ def seen(deposit: Deposit, now: datetime) -> Iterator[Seen]:
 
 def owner(flow_id: str) -> str:
     """Id of the deposit that a flow is or follows from."""
-    return flow_id.partition(_STATUS_MARK)[0]
+    return flow_id.partition(_STATUS_MARK)[0].removesuffix(_IN_MARK)
 
 
 def status_message(deposit: Deposit, place: int) -> bytes:
     """The CDAR of one status about a deposit; the same bytes each time."""
     invoice = deposit.delivered
     assert invoice is not None, "only an invoice gets statuses"
-    step = buyers.of(invoice.buyer).steps[place]
+    step = steps(deposit)[place]
     at = _step_at(deposit, place)
     transmission = cdar.status_of(step.code).transmission
     seller = cdar.Party("SE", invoice.seller, "0002", invoice.seller_name, invoice.seller_address or invoice.seller)
@@ -125,10 +170,10 @@ def full_info(deposit: Deposit) -> dict[str, Any]:
 
 def _flow(deposit: Deposit, updated: datetime, judged: bool) -> dict[str, Any]:
     reason = verdict(deposit)
-    invoice = deposit.syntax in INVOICES
+    kind = _type_of(deposit)
     body = full_info(deposit) | {
         "updatedAt": stamp(updated),
-        "flowType": ("CustomerInvoice" if invoice else "Undefined") if judged and reason is None else "Undefined",
+        "flowType": kind if judged and reason is None else "Undefined",
         "flowDirection": "Out",
         "processingRule": deposit.rule or "B2B",
         "processingRuleSource": "Input" if deposit.rule else "Computed",
@@ -137,6 +182,20 @@ def _flow(deposit: Deposit, updated: datetime, judged: bool) -> dict[str, Any]:
     }
     del body["sha256"]  # the published schema of a Flow does not have it, only that of a FullFlowInfo
     return body
+
+
+def _type_of(deposit: Deposit) -> str:
+    """What a deposit is to who sent it."""
+    if deposit.syntax in INVOICES:
+        return "CustomerInvoice"
+    if deposit.about is None:
+        return "Undefined"
+    return "CustomerInvoiceLC" if deposit.by_seller else "SupplierInvoiceLC"
+
+
+def _other_side(deposit: Deposit) -> str:
+    """What a status message is to who it comes to."""
+    return "SupplierInvoiceLC" if deposit.by_seller else "CustomerInvoiceLC"
 
 
 def _acknowledgement(reason: str | None) -> dict[str, Any]:
@@ -149,7 +208,7 @@ def _acknowledgement(reason: str | None) -> dict[str, Any]:
 def _status_flow(deposit: Deposit, id: str, place: int) -> dict[str, Any]:
     assert deposit.delivered is not None, "only an invoice gets statuses"
     at = stamp(_step_at(deposit, place))
-    code = buyers.of(deposit.delivered.buyer).steps[place].code
+    code = steps(deposit)[place].code
     return {
         "flowId": id,
         "submittedAt": at,

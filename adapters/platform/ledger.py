@@ -49,6 +49,13 @@ class Deposit:
     """Id of the earlier flow with the same bytes of the same client."""
     delivered: Delivered | None = None
     """None when the bytes are no invoice that can be read."""
+    recipient: str | None = None
+    """The client to whom it goes: who acts for the buyer, or the other side of what a status speaks of; None: nobody
+    but the scripted buyers."""
+    about: str | None = None
+    """Of a status message: id of the invoice it speaks of, where the platform carried that one."""
+    by_seller: bool = False
+    """Of a status message: it comes from who sent the invoice."""
 
 
 @dataclass(slots=True)
@@ -65,6 +72,8 @@ class Ledger:
     """(client, sha256) → id of the first flow with that content."""
     tracked: dict[str, list[str]] = field(default_factory=dict)
     """trackingId → ids, in the order of taking."""
+    named: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """(seller's SIREN, number) → ids of the invoices of that name, in the order of taking."""
     repeats: dict[str, int] = field(default_factory=dict)
     """Id of a first flow → how many more came with the same content."""
     slowest: float = 0.0
@@ -97,6 +106,11 @@ class Ledger:
     def twin_of(self, client: str, digest: str) -> str | None:
         """Id of the flow that brought these bytes first; None when they are new."""
         return self.first.get((client, digest))
+
+    def spoken_of(self, client: str, seller: str, number: str) -> Deposit | None:
+        """The newest invoice of this name that the client sent or was sent; None when there is none."""
+        found = (self.flows[id] for id in reversed(self.named.get((seller, number), [])))
+        return next((one for one in found if client in (one.client, one.recipient)), None)
 
     def since(self, at: datetime) -> Sequence[str]:
         """Ids of flows taken at this instant or later, oldest first."""
@@ -147,6 +161,8 @@ class Ledger:
         self.flows[deposit.id] = deposit
         self.slowest = max(self.slowest, deposit.pace)
         bisect.insort(self.ordered, (deposit.at, deposit.id))
+        if deposit.delivered is not None:
+            self.named.setdefault((deposit.delivered.seller, deposit.delivered.number), []).append(deposit.id)
         if deposit.tracking:
             self.tracked.setdefault(deposit.tracking, []).append(deposit.id)
         if deposit.twin is None:
@@ -179,11 +195,15 @@ def open_ledger(folder: Path) -> Ledger:
     return ledger
 
 
-def credentials(folder: Path) -> tuple[str, str]:
-    """Client id and secret of this platform, made at first start in a file that only its owner may read."""
-    path = folder / CREDENTIALS
+def credentials(folder: Path, company: str = "") -> tuple[str, str]:
+    """Client id and secret of this platform, made at first start in a file that only its owner may read.
+
+    `company`: SIREN of a company that is a client of its own; its file is named after it.
+    """
+    path = folder / (f"company-{company}.json" if company else CREDENTIALS)
     if not path.exists():
-        made = {"client_id": "demo", "client_secret": secrets.token_urlsafe(24)}
+        client = f"company-{company}" if company else "demo"
+        made = {"client_id": client, "client_secret": secrets.token_urlsafe(24)}
         draft = path.with_suffix(".draft")
         with open(draft, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             json.dump(made, file)

@@ -57,6 +57,22 @@ _ROOTS = {
 }
 
 
+_CDAR = (
+    "urn:un:unece:uncefact:data:standard:CrossDomainAcknowledgementAndResponse:100",
+    "CrossDomainAcknowledgementAndResponse",
+)
+_ABOUT = "{*}AcknowledgementDocument/{*}ReferenceReferencedDocument"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which invoice a status message speaks of, as far as the platform looks."""
+
+    number: str
+    seller: str
+    """SIREN."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """A delivered invoice, as far as the platform looks; each text as found, empty where absent."""
@@ -94,6 +110,16 @@ def read(data: bytes, syntax: str) -> Delivered:
     for side in ("seller", "buyer"):
         texts[side] = _siren(texts[side], texts[f"{side}_address"])
     return Delivered(syntax=known[0], **texts)
+
+
+def about(data: bytes) -> About:
+    """The invoice that a status message speaks of. Raises Unreadable when the bytes are none."""
+    root = parse(data).getroot()
+    if name_of(root) != _CDAR:
+        raise Unreadable(())
+    number = (root.findtext(f"{_ABOUT}/{{*}}IssuerAssignedID") or "").strip()
+    seller = (root.findtext(f"{_ABOUT}/{{*}}IssuerTradeParty/{{*}}GlobalID") or "").strip()
+    return About(number, _siren(seller, ""))
 
 
 def _siren(legal: str, address: str) -> str:

@@ -15,8 +15,8 @@ import logging
 import secrets
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -66,27 +66,40 @@ class Platform:
 
     ledger: ledger.Ledger
     manners: Manners
-    client: str
-    secret: str
-    tokens: dict[str, datetime] = field(default_factory=dict)
-    """Access token → when it ends. Not kept: after a restart clients ask anew."""
+    secrets: dict[str, str]
+    """Client id → its secret."""
+    companies: dict[str, str] = field(default_factory=dict)
+    """SIREN → the client that acts for it; who is not here is played by the scripted buyers."""
+    tokens: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    """Access token → when it ends, and whose it is. Not kept: after a restart clients ask anew."""
     turned_away: Counter[str] = field(default_factory=Counter)
     """Content hash → how often its call was turned away."""
 
 
 PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
+CLIENT: web.RequestKey[str] = web.RequestKey("client", str)
+"""Under which a request says whose token it bears."""
 
 
-def create(data: Path, manners: Manners | None = None, login: tuple[str, str] | None = None) -> web.Application:
+def create(
+    data: Path,
+    manners: Manners | None = None,
+    login: tuple[str, str] | None = None,
+    companies: Sequence[str] = (),
+) -> web.Application:
     """The application over a data folder. Raises BlockingIOError when another platform has the folder open.
 
     `login` is the client id and secret to admit, for gateways that cannot read the data folder; without it they are
-    made and kept there.
+    made and kept there. `companies`: SIREN of each company that is a client of its own, with its secret in the data
+    folder: invoices for it come to it, and are played by no script.
     """
     application = web.Application(client_max_size=REQUEST_LIMIT, middlewares=[_middleware])
     kept = ledger.open_ledger(data)
-    client, secret = login or ledger.credentials(data)
-    application[PLATFORM] = Platform(kept, manners or Manners(), client, secret)
+    known = dict([login or ledger.credentials(data)])
+    acting: dict[str, str] = {}
+    for siren in companies:
+        acting[siren], known[acting[siren]] = ledger.credentials(data, siren)
+    application[PLATFORM] = Platform(kept, manners or Manners(), known, acting)
     application.on_cleanup.append(_close)
     application.router.add_routes(
         [
@@ -101,9 +114,12 @@ def create(data: Path, manners: Manners | None = None, login: tuple[str, str] | 
     return application
 
 
-async def run(host: str, port: int, data: Path, login: tuple[str, str] | None = None) -> None:
+async def run(
+    host: str, port: int, data: Path, login: tuple[str, str] | None = None, companies: Sequence[str] = ()
+) -> None:
     """Serve until SIGTERM or SIGINT; says its address on standard output once it listens."""
-    runner = web.AppRunner(create(data, login=login), access_log=None, shutdown_timeout=2.0)
+    application = create(data, login=login, companies=companies)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -154,8 +170,9 @@ def problem(status: int, code: str, says: str, **more: str) -> web.Response:
 def _admitted(request: web.Request) -> bool:
     platform = request.app[PLATFORM]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    ends = platform.tokens.get(token) if scheme.lower() == "bearer" else None
-    return ends is not None and platform.manners.now() < ends
+    ends, client = platform.tokens.get(token, (EARLIEST, "")) if scheme.lower() == "bearer" else (EARLIEST, "")
+    request[CLIENT] = client
+    return platform.manners.now() < ends
 
 
 async def _token(request: web.Request) -> web.Response:
@@ -171,13 +188,13 @@ async def _token(request: web.Request) -> web.Response:
             client = secret = ""
     if form.get("grant_type") != "client_credentials":
         return web.json_response({"error": "unsupported_grant_type"}, status=400)
-    known = hmac.compare_digest(client.encode(), platform.client.encode())
-    if not (hmac.compare_digest(secret.encode(), platform.secret.encode()) and known):
+    known = platform.secrets.get(client, "")
+    if not hmac.compare_digest(secret.encode(), known.encode()) or not known:
         return web.json_response({"error": "invalid_client"}, status=401, headers={"WWW-Authenticate": "Basic"})
     now = platform.manners.now()
-    platform.tokens = {token: ends for token, ends in platform.tokens.items() if ends > now}
+    platform.tokens = {token: granted for token, granted in platform.tokens.items() if granted[0] > now}
     token = secrets.token_urlsafe(32)
-    platform.tokens[token] = now + timedelta(seconds=platform.manners.token_seconds)
+    platform.tokens[token] = (now + timedelta(seconds=platform.manners.token_seconds), client)
     answer = {"access_token": token, "token_type": "Bearer", "expires_in": platform.manners.token_seconds}
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
@@ -196,15 +213,17 @@ async def _deposit(request: web.Request) -> web.StreamResponse:
     if not data:
         return problem(422, "EmptyFlow", "The file is empty")
     delivered = await asyncio.to_thread(_read, data, info.syntax)
-    buyer = buyers.of(delivered.buyer) if delivered else buyers.PAYS
-    twin = platform.ledger.twin_of(platform.client, digest)
+    client = request[CLIENT]
+    recipient = platform.companies.get(delivered.buyer) if delivered else None
+    buyer = buyers.of(delivered.buyer) if delivered and recipient is None else buyers.PAYS
+    twin = platform.ledger.twin_of(client, digest)
     turned = _turned_away(platform, buyer, digest) if twin is None else None
     if turned is not None:
         return turned
     deposit = ledger.Deposit(
         id=secrets.token_hex(16),
         at=platform.manners.now().astimezone(UTC),
-        client=platform.client,
+        client=client,
         name=info.name,
         syntax=info.syntax,
         sha256=digest,
@@ -215,7 +234,10 @@ async def _deposit(request: web.Request) -> web.StreamResponse:
         profile=info.profile,
         twin=twin,
         delivered=delivered,
+        recipient=recipient,
     )
+    if info.syntax == "CDAR":
+        deposit = await asyncio.to_thread(_tied, platform, deposit, data)
     await platform.ledger.keep(deposit, data)
     return await _taken(request, platform, buyer, deposit)
 
@@ -293,11 +315,25 @@ def _read(data: bytes, syntax: str) -> reading.Delivered | None:
         return None
 
 
+def _tied(platform: Platform, deposit: ledger.Deposit, data: bytes) -> ledger.Deposit:
+    """A status message with the invoice it speaks of, and the client on the other side of that."""
+    try:
+        named = reading.about(data)
+    except Unreadable:
+        return deposit
+    invoice = platform.ledger.spoken_of(deposit.client, named.seller, named.number)
+    if invoice is None:
+        return deposit
+    by_seller = invoice.client == deposit.client
+    other = invoice.recipient if by_seller else invoice.client
+    return replace(deposit, about=invoice.id, by_seller=by_seller, recipient=other)
+
+
 async def _search(request: web.Request) -> web.Response:
     """POST /v1/flows/search, oldest first, with bookmarks."""
     platform = request.app[PLATFORM]
     search = questions.search(await request.read())
-    found = sorted(_matching(platform, search), key=_order)
+    found = sorted(_matching(platform, search, request[CLIENT]), key=_order)
     page = found[: search.limit]
     answer: dict[str, Any] = {"limit": search.limit, "filters": search.where, "results": [seen.body for seen in page]}
     if len(found) > len(page):
@@ -309,8 +345,11 @@ def _order(seen: flows.Seen) -> tuple[datetime, str]:
     return seen.updated, seen.id
 
 
-def _matching(platform: Platform, search: questions.Search) -> list[flows.Seen]:
-    """The flows of a page and some that follow, in no order; one more than the page at least, when there is one."""
+def _matching(platform: Platform, search: questions.Search, client: str) -> list[flows.Seen]:
+    """The flows of a page and some that follow, in no order; one more than the page at least, when there is one.
+
+    Each client sees its own.
+    """
     kept, now = platform.ledger, platform.manners.now()
     start = max((at for at in (search.after, search.cursor and search.cursor[0]) if at), default=None)
     tracking = search.where.get("trackingId")
@@ -325,7 +364,7 @@ def _matching(platform: Platform, search: questions.Search) -> list[flows.Seen]:
         looks = place % STRIDE == 0 and tracking is None
         if looks and sum(seen.updated < deposit.at for seen in found) > search.limit:
             break
-        for seen in flows.seen(deposit, now):
+        for seen in flows.seen(deposit, now, client):
             if _fits(seen, search) and (search.cursor is None or _order(seen) > search.cursor):
                 found.append(seen)
     return found
@@ -352,7 +391,7 @@ async def _flow(request: web.Request) -> web.StreamResponse:
         raise questions.Wrong("INVALID_FIELD", f"docType is one of {', '.join(questions.DOC_TYPES)}")
     id = request.match_info["flowId"]
     deposit = platform.ledger.flows.get(flows.owner(id))
-    visible = flows.seen(deposit, platform.manners.now()) if deposit else ()
+    visible = flows.seen(deposit, platform.manners.now(), request[CLIENT]) if deposit else ()
     seen = next((seen for seen in visible if seen.id == id), None)
     if seen is None:
         return problem(404, "MISSING_RESOURCE", "There is no such flow")
@@ -369,7 +408,8 @@ async def _flow(request: web.Request) -> web.StreamResponse:
 async def _status_file(seen: flows.Seen, wanted: str) -> web.Response:
     assert seen.deposit.delivered is not None
     assert seen.step is not None
-    contents = buyers.of(seen.deposit.delivered.buyer).contents
+    scripted = seen.deposit.recipient is None
+    contents = buyers.of(seen.deposit.delivered.buyer).contents if scripted else buyers.Contents.ORIGINAL
     if contents is buyers.Contents.BROKEN:
         return problem(500, "INTERNAL_ERROR", "Simulated failure of this one download")
     if wanted != ("Converted" if contents is buyers.Contents.CONVERTED else "Original"):

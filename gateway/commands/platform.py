@@ -25,6 +25,14 @@ def add(commands: Any) -> None:
     it.add_argument("--data", type=Path, default=Path("estafette-platform"), help="its data folder")
     it.add_argument("--client-id", help="client to admit; made in the data folder when not given")
     it.add_argument("--client-secret-file", type=Path, help="file that holds the secret of --client-id")
+    it.add_argument(
+        "--company",
+        metavar="SIREN",
+        action="append",
+        default=[],
+        help="a company that is a client of its own: invoices for it come to it; its credentials are made in the data "
+        "folder as company-SIREN.json; may be given several times",
+    )
     it.set_defaults(run=run)
 
 
@@ -32,8 +40,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Serve until told to stop. Raises Misconfigured."""
     login = _login(options.client_id, options.client_secret_file)
     logs.configure(settings)
-    asyncio.run(server.run(options.host, options.port, options.data, login))
+    asyncio.run(server.run(options.host, options.port, options.data, login, _companies(options.company)))
     return 0
+
+
+def _companies(sirens: list[str]) -> list[str]:
+    if wrong := [siren for siren in sirens if not (len(siren) == 9 and siren.isascii() and siren.isdigit())]:
+        raise Misconfigured(f"--company takes a SIREN of nine digits, not {wrong[0]}")
+    return sirens
 
 
 def _login(client: str | None, secret_file: Path | None) -> tuple[str, str] | None:

@@ -6,11 +6,14 @@ from datetime import timedelta
 
 from gateway.lifecycle import Done, Halted, Later, Outcome, Skipped, Stage
 from gateway.resources import Resources, Work
-from gateway.statuses import hear
+from gateway.statuses import Heard, hear
 from schemas.formats import cdar
 
 LOOK_AGAIN = timedelta(days=1)
 """An arrival wakes the document at once; this is only how long silence lasts before it is looked at again."""
+
+DECIDED = cdar.status_of("206").rank
+"""An inbound invoice that is partly approved, or further, is decided on; what is disputed or suspended is not."""
 
 SILENT_NETWORKS = frozenset({"mail"})
 """Networks that bring no statuses."""
@@ -18,12 +21,23 @@ SILENT_NETWORKS = frozenset({"mail"})
 
 async def run(work: Work, resources: Resources) -> Outcome:
     """Turn what arrived into status events; done when the invoice is made available (203) or further."""
-    network = work.facts(Stage.DELIVERED)["network"]
-    if network in SILENT_NETWORKS:
+    inbound = work.document.inbound
+    network = work.facts(Stage.DELIVERED).get("network")
+    if not inbound and network in SILENT_NETWORKS:
         return Skipped(f"{network} brings no statuses")
     heard = await hear(work, resources)
     if heard.ended:
         return Halted(heard.ended, heard.findings, news=heard.news)
+    if inbound:
+        return _answered(heard)
     if heard.furthest is not None and cdar.reached_buyer(heard.furthest):
         return Done({"status": heard.furthest}, news=heard.news)
     return Later(LOOK_AGAIN, "the recipient's platform has not made it available yet", heard.news)
+
+
+def _answered(heard: Heard) -> Outcome:
+    """Whether the account, the buyer, has decided on an invoice that came: what it says are documents of its own."""
+    said = cdar.named(heard.furthest) if heard.furthest else None
+    if said is not None and said.rank >= DECIDED:
+        return Done({"status": said.name}, news=heard.news)
+    return Later(LOOK_AGAIN, "the account has not decided on it yet", heard.news)

@@ -13,7 +13,19 @@ from datetime import datetime
 from typing import Any
 
 from gateway.compute import Interrupted
-from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.lifecycle import (
+    INTERRUPTIONS_LIMIT,
+    Done,
+    Halted,
+    Kept,
+    Later,
+    News,
+    Outcome,
+    Role,
+    Skipped,
+    Stage,
+    wait_before,
+)
 from gateway.resources import Resources, Work, digest
 from gateway.store import branding
 from schemas.catalogue import FORMATS
@@ -60,7 +72,9 @@ class Order:
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
-    """Make the original in a worker process."""
+    """Make the original in a worker process; what somebody else issued is its own original."""
+    if work.document.inbound:
+        return await _as_it_came(work, resources)
     parsed = work.facts(Stage.PARSED)
     order = Order(
         submission=await work.read(Role.SUBMISSION, resources),
@@ -93,6 +107,13 @@ async def run(work: Work, resources: Resources) -> Outcome:
         "reason": built.reason,
     }
     return Done(facts, (Kept(Role.ORIGINAL, built.media_type, built.data),))
+
+
+async def _as_it_came(work: Work, resources: Resources) -> Skipped:
+    data = await work.read(Role.SUBMISSION, resources)
+    media_type = "application/pdf" if data.startswith(b"%PDF-") else "application/xml"
+    facts = {"format": work.document.format, "sha256": digest(data), "size": len(data)}
+    return Skipped("what is received is never rewritten", facts, (Kept(Role.ORIGINAL, media_type, data),))
 
 
 def build(order: Order) -> Built:

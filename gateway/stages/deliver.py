@@ -3,16 +3,25 @@
 The consignment's id is derived from document and route and was committed before the first attempt, so that the other
 side, and we after a crash, can tell a repetition. An attempt whose outcome is unknown is recorded as such and is
 reconciled by that id before anything is sent again.
+
+What came for the account is delivered when somebody says that it was seen, or answers it: that it could be fetched is
+no proof that it was.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from adapters.port import Consignment, ElectronicAddress, Receipt, Refused, Route, Unreachable
 from gateway.lifecycle import BY_NETWORK, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
+from gateway.statuses import hear
 from schemas import profiles
 from schemas.invoice import CREDIT_NOTE_TYPES, Profile
 from signing.chain import instant
+
+LOOK_AGAIN = timedelta(days=1)
+"""Whoever says that it was seen wakes the document at once; this is only how long it sleeps otherwise."""
 
 SYNTAXES = {"facturx": "Factur-X", "cii": "CII", "ubl-invoice": "UBL", "ubl-creditnote": "UBL"}
 """Our format names in the words of XP Z12-013."""
@@ -28,6 +37,8 @@ PROFILES = {
 
 async def run(work: Work, resources: Resources) -> Outcome:
     """Hand over. The worker has committed the route before."""
+    if work.document.inbound:
+        return await _picked_up(work, resources)
     consignment = await _consign(work, resources)
     network = resources.networks.named(consignment.route.network)
     if network is None:
@@ -40,6 +51,16 @@ async def run(work: Work, resources: Resources) -> Outcome:
         facts = {"consignment": consignment.id, "network": network.name}
         return Halted(f"{BY_NETWORK}: {refused.reason}", refused.findings, facts)
     return _handed_over(consignment, receipt)
+
+
+async def _picked_up(work: Work, resources: Resources) -> Outcome:
+    """Wait until the account has seen it; what is said about it meanwhile is heard."""
+    heard, document = await hear(work, resources), work.document
+    if heard.ended:
+        return Halted(heard.ended, heard.findings, news=heard.news)
+    if document.seen_at is not None:
+        return Done({"seen_at": instant(document.seen_at), "seen_by": document.seen_by}, news=heard.news)
+    return Later(LOOK_AGAIN, "the account has not seen it yet", heard.news)
 
 
 async def _consign(work: Work, resources: Resources) -> Consignment:

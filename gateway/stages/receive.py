@@ -3,23 +3,34 @@
 The door looks at the bytes in a worker process (format, well-formedness, limits, hostile content) and refuses at once
 what can never be a document. What passes is stored with its first event and its first task in one transaction, before
 it is acknowledged; whether it is valid is judged down the line.
+
+What others issued comes by networks: nobody waits for an answer at that door, so nothing is refused there. It is tied
+to the account of the participant it is for, and stored as it came, even where it cannot be read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
+from uuid import UUID
 
+from adapters.port import Arrival
+from gateway.addressee import UNKNOWN, Addressed, addressed
 from gateway.compute import Interrupted
 from gateway.errors import Busy, Malformed, TooLarge, UnknownFormat
 from gateway.lifecycle import Kept, Role
 from gateway.resources import Resources
+from gateway.store import inbound
 from gateway.store.accounts import Account
 from gateway.store.identifiers import new_id
+from gateway.store.inbound import Came, Taken
 from gateway.store.journal import Admission, Submission, admit
 from schemas.catalogue import recognise
 from schemas.finding import Finding
 from schemas.xml import Unreadable
+from signing.chain import instant
 
 SIZE_LIMIT = 100 * 1024 * 1024
 """Bytes of one submission, all parts together (XP Z12-013, BR-FR-19)."""
@@ -68,6 +79,87 @@ async def receive(handed: Handed, request: Request, account: Account, resources:
         fingerprint=_fingerprint(handed, request),
     )
     return await admit(resources.pool, submission)
+
+
+@dataclass(frozen=True, slots=True)
+class Nobodys:
+    """An arrival that cannot be tied to an account."""
+
+    recipient: str
+    """SIREN of who it is for; empty where it names nobody."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An inbound document on its way to its account."""
+
+    network: str
+    network_id: str
+    data: bytes
+    addressed: Addressed
+    participant: str
+    """SIREN of the legal entity it is for."""
+    key: str | None = None
+    """Idempotency-Key of who brings it; a network brings none."""
+    fingerprint: bytes = b""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What the first event tells besides: when the network had it, who assigned it."""
+
+
+async def take(arrival: Arrival, network: str, resources: Resources) -> Taken | Nobodys:
+    """Store an invoice that a network brings with the account it is for, once for ever. Raises Interrupted, Busy."""
+    if (before := await inbound.taken(resources.pool, network, arrival.network_id)) is not None:
+        return before
+    found = await resources.compute(addressed, arrival.data)
+    recipient = found.recipient
+    owners = await inbound.accounts_of(resources.pool, recipient) if recipient else []
+    if not owners and arrival.recipient:
+        recipient, owners = arrival.recipient, await inbound.accounts_of(resources.pool, arrival.recipient)
+    if len(owners) != 1:
+        return Nobodys(found.recipient, _why(found, len(owners)))
+    told = {"network_at": instant(arrival.at)}
+    incoming = Incoming(network, arrival.network_id, arrival.data, found, recipient, told=told)
+    admission = await admit_incoming(incoming, owners[0], resources)
+    return Taken(owners[0], admission.document_id)
+
+
+async def admit_incoming(incoming: Incoming, account_id: UUID, resources: Resources) -> Admission:
+    """Store what came for an account as an inbound document. Raises KeyReused, Busy."""
+    named, now = incoming.addressed, resources.clock.now()
+    document_id = new_id(now)
+    came = Came(
+        incoming.network,
+        incoming.network_id or str(document_id),
+        named.seller,
+        named.number,
+        named.type_code,
+        named.issue_date,
+    )
+    media_type = MEDIA_TYPES.get(named.format) or (
+        "application/octet-stream" if named.format == UNKNOWN else "application/xml"
+    )
+    submission = Submission(
+        account_id=account_id,
+        document_id=document_id,
+        participant=incoming.participant,
+        format=named.format,
+        kept=(Kept(Role.SUBMISSION, media_type, incoming.data),),
+        at=now,
+        key=incoming.key,
+        fingerprint=incoming.fingerprint,
+        origin={"network": came.network, "network_id": came.network_id, **incoming.told},
+        came=came,
+    )
+    return await admit(resources.pool, submission)
+
+
+def _why(found: Addressed, owners: int) -> str:
+    if owners > 1:
+        return "several accounts act for its recipient"
+    if found.recipient:
+        return "no account acts for its recipient"
+    return "it cannot be read" if found.format == UNKNOWN else "it names no French recipient"
 
 
 async def look(data: bytes, media_type: str | None, resources: Resources) -> str:

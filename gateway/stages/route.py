@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import NAMESPACE_URL, uuid5
 
 from adapters.port import ElectronicAddress, Route, Unreachable
-from gateway.lifecycle import Done, Halted, Later, News, Outcome, wait_before
+from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped, wait_before
 from gateway.resources import Resources, Work
 from schemas.finding import Finding, Severity
 
@@ -17,6 +17,8 @@ AGAIN = timedelta(seconds=30)
 async def run(work: Work, resources: Resources) -> Outcome:
     """Ask the networks in their order of preference who reaches the buyer's electronic address (BT-49)."""
     document = work.document
+    if document.inbound:
+        return Skipped("it is for the account itself")
     if not document.buyer_address or not document.buyer_scheme:
         return _no_way(None, "the invoice names no electronic address of the buyer")
     address = ElectronicAddress(document.buyer_scheme, document.buyer_address)

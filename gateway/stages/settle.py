@@ -10,8 +10,11 @@ from gateway.resources import Resources, Work
 from gateway.statuses import hear
 from gateway.store import payments
 from gateway.store.documents import Payment
+from schemas.formats import cdar
 from schemas.invoice import CREDIT_NOTE_TYPES
 
+PAYMENT_SENT = cdar.status_of("211").rank
+"""An inbound invoice whose payment the account has sent is settled for it."""
 LOOK_AGAIN = timedelta(days=1)
 """A payment or a status wakes the document at once; this is only how long it sleeps otherwise."""
 
@@ -30,6 +33,9 @@ async def run(work: Work, resources: Resources) -> Outcome:
     due = document.amount_due or Decimal(0)
     if due <= 0:
         return Done({"paid": True, "payments": 0, "reason": "nothing is due"}, news=news)
+    said = cdar.named(heard.furthest) if document.inbound and heard.furthest else None
+    if said is not None and said.rank >= PAYMENT_SENT:
+        return Done({"paid": True, "payments": len(work.payments), "status": said.name}, news=news)
     paid = sum((p.amount for p in work.payments if p.currency == document.currency), Decimal(0))
     if paid >= due:
         return Done({"paid": True, "payments": len(work.payments), "overpaid": paid > due}, news=news)

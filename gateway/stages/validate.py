@@ -8,19 +8,30 @@ same editions, give the same report to the byte (`estafette rules replay`).
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.compute import Interrupted
-from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, wait_before
+from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work
+from gateway.store import inbound
 from schemas.finding import Report, Severity, Verdict
 from schemas.judge import judge
 from signing.chain import canonical
 
+FRENCH_NETWORK = "afnor"
+"""The network whose documents answer to the French rules, whoever issued them."""
+REFUSED = "210"
+"""What is proposed to be said of an inbound document that breaks rules."""
+
 
 async def run(work: Work, resources: Resources) -> Outcome:
-    """Judge the structured invoice by the rules in force."""
+    """Judge the structured invoice by the rules in force; one that came before under another id is not judged again."""
+    if (first := work.facts(Stage.RECEIVED).get("same_bytes_as")) is not None:
+        told = {"first": first, "answer": _answer("DOUBLON", work)}
+        return Halted(inbound.RECEIVED_TWICE, (inbound.received_twice(first),), told)
     data = await work.read(work.submitted, resources)  # so that findings point into the bytes the caller sent
     page = await work.read(Role.SUBMISSION, resources) if work.document.format == "pdf" else None
-    french, hybrid = work.account.french, page is not None or work.account.original == "facturx"
+    french, hybrid = _asked(work, page is not None)
     try:
         report = await resources.compute(judge, data, french=french, hybrid=hybrid, folder=resources.rules, page=page)
     except Interrupted as interrupted:
@@ -38,9 +49,29 @@ async def run(work: Work, resources: Resources) -> Outcome:
         case Verdict.UNJUDGED:
             return _again(work, _why(report))
         case Verdict.INVALID:
+            if work.document.inbound:
+                facts["answer"] = _answer("NON_CONFORME", work)
             return Halted("the document breaks rules", report.findings, facts, (kept,))
         case Verdict.VALID:
             return Done(facts, (kept,))
+
+
+def _asked(work: Work, page: bool) -> tuple[bool, bool]:
+    """Whether French rules are asked for, and those of a hybrid.
+
+    What came is judged as it is; the French rules bind French sellers, and what a French platform brings.
+    """
+    account, document = work.account, work.document
+    if not document.inbound:
+        return account.french, page or account.original == "facturx"
+    platform = work.facts(Stage.RECEIVED).get("network") == FRENCH_NETWORK
+    seller = document.seller or ""
+    return account.french and (platform or (len(seller) == 9 and seller.isdigit())), page
+
+
+def _answer(reason: str, work: Work) -> dict[str, Any]:
+    """What the account would say to the seller: refused (210), with a reason of the French list (MDT-113)."""
+    return {"code": REFUSED, "reason": reason, "policy": work.account.invalid_inbound}
 
 
 def _again(work: Work, reason: str) -> Outcome:

@@ -69,6 +69,8 @@ class Account:
     """Seal by a qualified certificate only, whose key is in a qualified device."""
     seal_visible: bool = False
     """Put a mark that is seen on the first page of a PDF."""
+    invalid_inbound: str = "propose"
+    """What is done about an inbound document that breaks rules: its refusal is proposed, or sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ async def _insert_participant(connection: Connection, account_id: UUID, siren: s
 async def _account(connection: Connection, account_id: UUID) -> Account:
     row = await connection.fetchrow(
         """
-        select name, french, original, seal, seal_qualified, seal_visible,
+        select name, french, original, seal, seal_qualified, seal_visible, invalid_inbound,
             array(select siren from participant order by created_at, siren) as participants from account
         where account_id = $1
         """,
@@ -263,6 +265,7 @@ async def _account(connection: Connection, account_id: UUID) -> Account:
         row["seal"],
         row["seal_qualified"],
         row["seal_visible"],
+        row["invalid_inbound"],
     )
 
 

@@ -1,16 +1,19 @@
 """What networks bring: tied to its document and stored once for ever, before anything is made of it.
 
-What cannot be tied to a document is a stray: kept, counted, tried again at each collection, never dropped.
+What cannot be tied to a document, or an invoice to an account, is a stray: kept, counted, tried again at each
+collection. A person assigns an invoice to an account, or drops it with a reason; dropped ones stay too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from adapters.port import Arrival, ArrivalKind
+from gateway.errors import NotFound
 from gateway.store import tasks
 from gateway.store.pool import Pool
 from schemas.finding import Finding
@@ -66,13 +69,19 @@ class Named:
 
 
 async def owner_of_name(pool: Pool, network: str, named: Named) -> Owner | None:
-    """The one document of this name that went to the network; None when there is none, or several."""
+    """The one document of this name that went to the network or came by it; None when there is none, or several."""
     async with pool.worker() as connection:
         rows = await connection.fetch(
             """
             select account_id, document_id from delivery
             where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
-                and ($5::date is null or issue_date = $5) limit 2
+                and ($5::date is null or issue_date = $5)
+            union
+            select account_id, document_id from (
+                select account_id, document_id from inbound
+                where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
+                    and ($5::date is null or issue_date = $5) order by document_id limit 1) as first
+            limit 2
             """,
             named.seller,
             named.number,
@@ -108,13 +117,19 @@ async def keep(pool: Pool, network: str, owner: Owner, arrival: Arrival, now: da
     return bool(new)
 
 
-async def keep_stray(pool: Pool, network: str, arrival: Arrival, now: datetime) -> bool:
-    """Store an arrival that speaks of no document we know; tells whether it is new."""
+async def keep_stray(
+    pool: Pool, network: str, arrival: Arrival, now: datetime, *, recipient: str = "", reason: str = ""
+) -> bool:
+    """Store an arrival that speaks of no document we know; tells whether it is new.
+
+    `recipient` is the SIREN an invoice names, `reason` why it could not be tied to an account.
+    """
     async with pool.worker() as connection:
         new = await connection.fetchval(
             """
-            insert into stray (network, network_id, kind, at, media_type, data, refused, consignment, arrived_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing returning true
+            insert into stray (network, network_id, kind, at, media_type, data, refused, consignment, arrived_at,
+                               name, recipient, reason)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing returning true
             """,
             network,
             arrival.network_id,
@@ -125,28 +140,100 @@ async def keep_stray(pool: Pool, network: str, arrival: Arrival, now: datetime) 
             [finding.as_json() for finding in arrival.refused],
             arrival.consignment,
             now,
+            arrival.name[:255],
+            recipient or None,
+            reason,
         )
     return bool(new)
 
 
 async def strays(pool: Pool, network: str, limit: int = 100) -> Sequence[Arrival]:
-    """Some of what waits to be tied to a document, by chance: none is passed over for ever, however many there are."""
+    """Some of what waits to be tied to a document, by chance: none is passed over for ever, however many there are.
+
+    Of invoices only those whose recipient has an account now: the others need a person.
+    """
     async with pool.worker() as connection:
         rows = await connection.fetch(
-            "select * from stray where network = $1 order by random() limit $2", network, limit
+            """
+            select * from stray where network = $1 and dropped_at is null
+                and (kind <> 'invoice' or exists (select from participant where siren = stray.recipient))
+            order by random() limit $2
+            """,
+            network,
+            limit,
         )
-    return [
-        Arrival(
-            row["network_id"],
-            ArrivalKind(row["kind"]),
-            row["at"],
-            row["media_type"],
-            bytes(row["data"]),
-            row["consignment"],
-            tuple(Finding.from_json(finding) for finding in row["refused"]),
+    return [_arrival(row) for row in rows]
+
+
+def _arrival(row: Mapping[str, Any]) -> Arrival:
+    return Arrival(
+        row["network_id"],
+        ArrivalKind(row["kind"]),
+        row["at"],
+        row["media_type"],
+        bytes(row["data"]),
+        row["consignment"],
+        tuple(Finding.from_json(finding) for finding in row["refused"]),
+        name=row["name"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stray invoice as a person sees it."""
+
+    network: str
+    network_id: str
+    name: str
+    recipient: str
+    """SIREN; empty where it names none."""
+    reason: str
+    media_type: str
+    size: int
+    arrived_at: datetime
+    dropped_at: datetime | None
+    dropped_by: str | None
+    dropped_reason: str | None
+
+
+async def waiting(pool: Pool, *, dropped: bool = False, limit: int = 1_000) -> Sequence[Waiting]:
+    """Invoices that are nobody's, the oldest first; `dropped`: those that a person dropped."""
+    async with pool.worker() as connection:
+        rows = await connection.fetch(
+            """
+            select network, network_id, name, coalesce(recipient, '') as recipient, reason, media_type,
+                length(data) as size, arrived_at, dropped_at, dropped_by, dropped_reason
+            from stray where kind = 'invoice' and (dropped_at is not null) = $1 order by arrived_at, network_id limit $2
+            """,
+            dropped,
+            limit,
         )
-        for row in rows
-    ]
+    return [Waiting(**dict(row)) for row in rows]
+
+
+async def stray(pool: Pool, network: str, network_id: str) -> Arrival:
+    """One stray invoice with its bytes, also a dropped one. Raises NotFound."""
+    async with pool.worker() as connection:
+        row = await connection.fetchrow(
+            "select * from stray where network = $1 and network_id = $2 and kind = 'invoice'", network, network_id
+        )
+    if row is None:
+        raise NotFound("there is no such invoice waiting")
+    return _arrival(row)
+
+
+async def drop(pool: Pool, network: str, network_id: str, *, by: str, reason: str, now: datetime) -> None:
+    """Say that a stray invoice is nobody's for good; it stays, and does not come again. Raises NotFound."""
+    async with pool.worker() as connection:
+        dropped = await connection.fetchval(
+            """
+            update stray set dropped_at = $3, dropped_by = $4, dropped_reason = $5
+            where network = $1 and network_id = $2 and kind = 'invoice' and dropped_at is null returning true
+            """,
+            *(network, network_id, now, by, reason),
+        )
+    if not dropped:
+        raise NotFound("there is no such invoice waiting")
 
 
 async def forget_stray(pool: Pool, network: str, network_id: str) -> None:

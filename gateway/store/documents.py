@@ -91,7 +91,16 @@ class Document:
     """From when on its contents are destroyed, as its account was told; None: not announced."""
     purged_at: datetime | None = None
     """When its contents were destroyed at the end of their retention; None: they are there."""
+    seen_at: datetime | None = None
+    """When somebody said that the account has seen it, for an inbound document; None: nobody did yet."""
+    seen_by: str | None = None
+    """Who said so: public id of the credential, or operator."""
     contents: tuple[ContentReference, ...] = ()
+
+    @property
+    def inbound(self) -> bool:
+        """Whether somebody else issued it to the account."""
+        return self.direction == "inbound"
 
     def content(self, role: Role) -> ContentReference | None:
         """The newest content in this role, None when there is none."""
@@ -125,6 +134,9 @@ class Filter:
     participant: str | None = None
     created_from: datetime | None = None
     created_until: datetime | None = None
+    direction: str | None = None
+    seen: bool | None = None
+    """For inbound documents: whether the account has seen them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +152,7 @@ class FeedPage:
 COLUMNS = (
     "account_id, document_id, participant, direction, format, stage, halted, waits_for, status, number, type_code, "
     "issue_date, seller, buyer, buyer_scheme, buyer_address, currency, total, amount_due, due_date, facts, "
-    "created_at, updated_at, version, purge_on, purged_at"
+    "created_at, updated_at, version, purge_on, purged_at, seen_at, seen_by"
 )
 
 
@@ -184,18 +196,6 @@ async def events(connection: Connection, document_id: UUID) -> tuple[EventRow, .
     return tuple(_event(row) for row in rows)
 
 
-async def arrivals(connection: Connection, document_id: UUID) -> tuple[WaitingArrival, ...]:
-    """What networks brought for the document and no stage has taken, oldest first."""
-    rows = await connection.fetch(
-        """
-        select network, network_id, kind, at, media_type, data, refused from arrival
-        where document_id = $1 and seq is null order by at, network_id
-        """,
-        document_id,
-    )
-    return tuple(
-        WaitingArrival(
-            row["network"],
 async def event(connection: Connection, document_id: UUID, seq: int) -> EventRow:
     """One thing that happened to a document. Raises NotFound."""
     row = await connection.fetchrow(
@@ -212,6 +212,18 @@ async def event(connection: Connection, document_id: UUID, seq: int) -> EventRow
     return _event(row)
 
 
+async def arrivals(connection: Connection, document_id: UUID) -> tuple[WaitingArrival, ...]:
+    """What networks brought for the document and no stage has taken, oldest first."""
+    rows = await connection.fetch(
+        """
+        select network, network_id, kind, at, media_type, data, refused from arrival
+        where document_id = $1 and seq is null order by at, network_id
+        """,
+        document_id,
+    )
+    return tuple(
+        WaitingArrival(
+            row["network"],
             row["network_id"],
             ArrivalKind(row["kind"]),
             row["at"],
@@ -259,6 +271,8 @@ async def page(
           and ($5::text is null or number = $5) and ($6::boolean is null or (halted is not null) = $6)
           and ($7::text is null or participant = $7)
           and ($8::timestamptz is null or created_at >= $8) and ($9::timestamptz is null or created_at < $9)
+          and ($11::text is null or direction = $11)
+          and ($12::boolean is null or (direction = 'inbound' and (seen_at is not null) = $12))
         order by created_at desc, document_id desc limit $10
         """,  # noqa: S608
         _instant(before_at),
@@ -271,6 +285,8 @@ async def page(
         wanted.created_from,
         wanted.created_until,
         limit + 1,
+        wanted.direction,
+        wanted.seen,
     )
     documents = tuple(_document(row) for row in rows[:limit])
     more = len(rows) > limit
@@ -309,8 +325,15 @@ async def feed(connection: Connection, after: str | None, limit: int) -> FeedPag
     return FeedPage(found, cursor, len(rows) > limit)
 
 
+async def newest(connection: Connection) -> str:
+    """The cursor of the account's last event that is final: what a feed read from there shows is yet to come."""
+    return await _last_good(connection, _END)
+
+
 _START = (0, 0, 0)
 """Before the first event."""
+_END = (2**62, 2**62, 2**62)
+"""Behind every event."""
 
 
 def _place(cursor: str | None) -> tuple[int, int, int]:
@@ -325,15 +348,8 @@ def _place(cursor: str | None) -> tuple[int, int, int]:
 
 async def _stands_at(connection: Connection, place: tuple[int, int, int]) -> bool:
     """Whether the event that a cursor was given with is there: none is ever deleted, so only a restore takes one."""
-async def newest(connection: Connection) -> str:
-    """The cursor of the account's last event that is final: what a feed read from there shows is yet to come."""
-    return await _last_good(connection, _END)
-
-
     return bool(
         await connection.fetchval(
-_END = (2**62, 2**62, 2**62)
-"""Behind every event."""
             "select exists (select from event where (generation, transaction, position) = "
             "($1, $2::bigint::text::xid8, $3))",
             *place,

@@ -29,8 +29,9 @@ from gateway.lifecycle import (
     Stage,
     event_body,
 )
-from gateway.store import archive_index, contents, tree
+from gateway.store import archive_index, contents, inbound, tree
 from gateway.store.documents import WaitingArrival
+from gateway.store.inbound import Came
 from gateway.store.pool import Connection, Pool
 from gateway.store.reports import named, refusing, reported
 from gateway.store.tasks import Claim
@@ -58,7 +59,14 @@ class Submission:
     fingerprint: bytes
     """SHA-256 of method, route, media type and body."""
     origin: Facts = field(default_factory=dict)
-    """What it comes from, as its first event tells it: an order and its delivery."""
+    """What it comes from, as its first event tells it: an order and its delivery, a network."""
+    came: Came | None = None
+    """An inbound document: where it came from; None: it is outbound."""
+
+    @property
+    def direction(self) -> str:
+        """inbound or outbound."""
+        return "outbound" if self.came is None else "inbound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +116,8 @@ class _Event:
 
 
 async def admit(pool: Pool, submission: Submission) -> Admission:
-    """Store a submission and its first task, once per Idempotency-Key. Raises KeyReused."""
-    if submission.key is not None and (known := await _known(pool, submission)):
+    """Store a submission and its first task, once per Idempotency-Key, and once per arrival. Raises KeyReused."""
+    if known := await _known(pool, submission):
         return known
     try:
         async with pool.account(submission.account_id) as connection:
@@ -126,10 +134,16 @@ async def enter(connection: Connection, submission: Submission) -> None:
     """Write a submission, its first event and its first task inside the caller's transaction of its account.
 
     For what must be true together with a document: a delivery of an order and its invoice. The caller acknowledges
-    after its commit. Raises the driver's UniqueViolationError when its Idempotency-Key was used meanwhile.
+    after its commit. Raises the driver's UniqueViolationError when its Idempotency-Key was used meanwhile, or when its
+    arrival was taken meanwhile.
     """
+    if submission.came is not None and (same := await inbound.same_bytes(connection, submission.kept[0].data)):
+        submission = replace(submission, origin={**submission.origin, "same_bytes_as": str(same)})
     first = _chain(GENESIS, 0, document_id=submission.document_id, said=[_received(submission)])
     await _insert_document(connection, submission, first[0])
+    if submission.came is not None:
+        data = submission.kept[0].data
+        await inbound.enter(connection, submission.account_id, submission.document_id, submission.came, data)
     if submission.key is not None:
         await connection.execute(
             "insert into idempotency (account_id, key, fingerprint, document_id, created_at) "
@@ -162,7 +176,7 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
     async with pool.account(claim.account_id) as connection:
         row = await connection.fetchrow(
             """
-            select d.version, d.head, d.seller, d.number, d.type_code, d.issue_date, d.stage
+            select d.version, d.head, d.seller, d.number, d.type_code, d.issue_date, d.stage, d.direction
             from task t join document d using (account_id, document_id)
             where t.document_id = $1 and t.lease = $2 for no key update
             """,
@@ -189,9 +203,15 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
 
 
 async def _known(pool: Pool, submission: Submission) -> Admission | None:
-    assert submission.key is not None
+    key, came = submission.key, submission.came
+    if key is None and came is None:
+        return None
+    found: UUID | None = None
     async with pool.account(submission.account_id) as connection:
-        found = await known(connection, submission.key, submission.fingerprint)
+        if key is not None:
+            found = await known(connection, key, submission.fingerprint)
+        if found is None and came is not None:
+            found = await inbound.came(connection, came.network, came.network_id)
     return None if found is None else Admission(found, replayed=True)
 
 
@@ -213,7 +233,7 @@ async def _insert_document(connection: Connection, submission: Submission, first
         """
         insert into document (account_id, document_id, participant, direction, format, stage, facts,
                               created_at, updated_at, version, head)
-        values ($1, $2, $3, 'outbound', $4, 'received', $5, $6, $6, 1, $7)
+        values ($1, $2, $3, $8, $4, 'received', $5, $6, $6, 1, $7)
         """,
         submission.account_id,
         submission.document_id,
@@ -222,6 +242,7 @@ async def _insert_document(connection: Connection, submission: Submission, first
         {str(Stage.RECEIVED): dict(first.facts)},
         submission.at,
         first.hash,
+        submission.direction,
     )
     claim = Claim(submission.account_id, submission.document_id, Stage.PARSED, 0, 0)
     await _append(connection, claim, [first])
@@ -339,14 +360,15 @@ async def _claim_number(
     seller, number, type_code, issued = (
         columns.get(name, row[name]) for name in ("seller", "number", "type_code", "issue_date")
     )
-    key = (seller, number, type_code, issued.year)
+    key, came_in = (row["direction"], seller, number, type_code, issued.year), row["direction"] == "inbound"
     first = await _holder(connection, key)
-    if first is None or (first != claim.document_id and await never_left(connection, first)):
+    if first is None or (not came_in and first != claim.document_id and await never_left(connection, first)):
         await connection.execute(
             """
-            insert into invoice_number (account_id, seller, number, type_code, issue_year, take, document_id)
-            select $1, $2, $3, $4, $5, coalesce(max(take), 0) + 1, $6 from invoice_number
-            where seller = $2 and number = $3 and type_code = $4 and issue_year = $5 on conflict do nothing
+            insert into invoice_number (account_id, direction, seller, number, type_code, issue_year, take, document_id)
+            select $1, $2, $3, $4, $5, $6, coalesce(max(take), 0) + 1, $7 from invoice_number
+            where direction = $2 and seller = $3 and number = $4 and type_code = $5 and issue_year = $6
+            on conflict do nothing
             """,
             claim.account_id,
             *key,
@@ -357,6 +379,8 @@ async def _claim_number(
         return steps
     done = steps[place].outcome
     assert isinstance(done, Done)
+    if came_in:
+        return [*steps[:place], replace(steps[place], outcome=_received_twice(done, first))]
     finding = Finding(
         rule=DUPLICATE_RULE,
         severity=Severity.FATAL,
@@ -376,12 +400,20 @@ async def _claim_number(
     return [*steps[:place], replace(steps[place], outcome=refusal)]
 
 
-async def _holder(connection: Connection, key: tuple[str, str, str, int]) -> UUID | None:
-    """The document that holds an invoice number now."""
+def _received_twice(done: Done, first: UUID | None) -> Halted:
+    """The end of an invoice that came before under other bytes: kept and told, never a second one to pay."""
+    finding = inbound.received_twice(str(first))
+    facts = {**done.facts, "first": str(first)}
+    return Halted(inbound.RECEIVED_TWICE, (finding,), facts=facts, keep=refusing(done.keep, finding))
+
+
+async def _holder(connection: Connection, key: tuple[str, str, str, str, int]) -> UUID | None:
+    """The document that holds an invoice number now, among those of its direction."""
     holder: UUID | None = await connection.fetchval(
         """
         select document_id from invoice_number
-        where seller = $1 and number = $2 and type_code = $3 and issue_year = $4 order by take desc limit 1
+        where direction = $1 and seller = $2 and number = $3 and type_code = $4 and issue_year = $5
+        order by take desc limit 1
         """,
         *key,
     )
@@ -489,7 +521,7 @@ async def _deliveries(connection: Connection, claim: Claim, steps: Sequence[Step
                 step.at,
                 *(columns.get(name, row[name]) for name in ("seller", "number", "type_code", "issue_date")),
             )
-        elif step.stage is Stage.DELIVERED:
+        elif step.stage is Stage.DELIVERED and "consignment" in facts:
             await connection.execute(
                 "update delivery set network_id = $2, delivered_at = $3 where consignment = $1",
                 facts["consignment"],

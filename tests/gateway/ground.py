@@ -32,13 +32,14 @@ async def open_account(
     seal: str = "none",
     qualified: bool = False,
     visible: bool = False,
+    siren: str = "100000108",
 ) -> Account:
-    """A new account of SIREN 100000108."""
+    """A new account of one legal entity."""
     return await accounts.create(
         pool,
         new_id(NOON),
         name=name,
-        siren="100000108",
+        siren=siren,
         french=french,
         original=original,
         now=NOON,

@@ -62,6 +62,8 @@ async def test_only_the_policies_we_know_look_past_the_account(connection):
         ("task", "any_account", "ALL", "estafette_worker"),
         ("delivery", "any_account", "SELECT", "estafette_worker"),
         ("account", "any_account", "SELECT", "estafette_worker"),
+        ("participant", "any_account", "SELECT", "estafette_worker"),
+        ("inbound", "any_account", "SELECT", "estafette_worker"),
         ("leaf", "any_account", "ALL", "estafette_worker"),
         ("webhook", "any_account", "SELECT", "estafette_worker"),
         ("webhook_message", "any_account", "ALL", "estafette_worker"),

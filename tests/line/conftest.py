@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,14 +130,22 @@ def compute() -> Any:
 @pytest.fixture
 async def platform(tmp_path: Path) -> AsyncIterator[tuple[str, dict[str, str]]]:
     """The simulated platform on a real socket; its address and credentials."""
+    async with running_platform(tmp_path / "platform") as url:
+        yield url, json.loads((tmp_path / "platform" / "credentials.json").read_text())
+
+
+@asynccontextmanager
+async def running_platform(folder: Path, companies: Sequence[str] = ()) -> AsyncIterator[str]:
+    """A simulated platform on a real socket, whose clients' credentials are in its folder; its address."""
     port = free_port()
-    runner = web.AppRunner(
-        platform_server.create(tmp_path / "platform", platform_server.Manners(pace=PACE, silence=0.5))
-    )
+    manners = platform_server.Manners(pace=PACE, silence=0.5)
+    runner = web.AppRunner(platform_server.create(folder, manners, companies=companies))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}", json.loads((tmp_path / "platform" / "credentials.json").read_text())
-    await runner.cleanup()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture
@@ -145,7 +154,15 @@ async def line(
 ) -> AsyncIterator[Line]:
     """A line that delivers to the platform."""
     url, credentials = platform
-    secret = tmp_path / "secret"
+    async with open_line(pool, compute, url, credentials, tmp_path / "secret") as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_line(
+    pool: Pool, compute: Compute, url: str, credentials: dict[str, str], secret: Path, *, siren: str = "100000108"
+) -> AsyncIterator[Line]:
+    """A line over a database for one company, a client of a platform; its secret goes into the file `secret`."""
     secret.touch(mode=0o600)
     secret.write_text(credentials["client_secret"])
     environment = {
@@ -158,7 +175,9 @@ async def line(
     networks, problems = catalogue.build(environment, lambda: datetime.now(UTC))
     assert not problems
     resources = Resources(pool, networks, SystemClock(), compute, NOTARY)
-    account = replace(await open_account(pool, french=True), participants=("100000108",))
-    yield Line(resources, Worker(resources, 4), account, url)
-    for network in networks.all:
-        await network.close()
+    account = replace(await open_account(pool, french=True, siren=siren), participants=(siren,))
+    try:
+        yield Line(resources, Worker(resources, 4), account, url)
+    finally:
+        for network in networks.all:
+            await network.close()
