@@ -20,7 +20,7 @@ from gateway.errors import Conflict, Corrupt, Gone, Misconfigured
 from gateway.lifecycle import Said, Stage
 from gateway.periods import ANNOUNCED_DAYS, DocumentClass, Policy, kept_until, law
 from gateway.resources import Resources
-from gateway.store import accounts, archive_keys, contents, retention
+from gateway.store import accounts, archive_keys, contents, holds, retention
 from gateway.store.pool import Pool
 from gateway.store.retention import Candidate
 
@@ -177,6 +177,22 @@ async def _keys(pool: Pool, now: datetime, backup_life: timedelta, ran: Ran) -> 
         if not used:
             await keys.destroyed(pool, name, now)
             ran.destroyed += 1
+
+
+async def tell_holds(pool: Pool) -> int:
+    """Tell the documents of holds that were set or released and are not told yet; how many holds that were.
+
+    Two gateways may do it at once: each page of documents is told by one of them.
+    """
+    busy = 0
+    for account_id in await accounts.every_id(pool):
+        async with pool.account(account_id) as connection:
+            waiting = await holds.unfinished(connection)
+        for hold_id in waiting:
+            while (await holds.tell(pool, account_id, hold_id, holds.AT_ONCE)).goes_on:
+                pass
+            busy += 1
+    return busy
 
 
 async def policy_of(pool: Pool, account_id: UUID) -> Policy:

@@ -89,7 +89,7 @@ async def hold(request: web.Request) -> web.Response:
     """Set a hold."""
     queries.only(request, ())
     resources, caller = request.app[RESOURCES], request[CALLER]
-    names = ("document", "party", "issued_from", "issued_until", "reason", "reference", "review_on")
+    names = ("document", "party", "issued_from", "issued_until", "all", "reason", "reference", "review_on")
     fields = Fields(await bodies.read_json(request, BODY_LIMIT), names)
     document = fields.take("document", _maybe(UUID), expected="the id of a document", default=_NOTHING)
     party = fields.take("party", text(0, 100), expected="identifier of seller or buyer", default="")
@@ -97,6 +97,7 @@ async def hold(request: web.Request) -> web.Response:
         fields.take(name, _maybe(date.fromisoformat), expected="a date", default=_NOTHING)
         for name in ("issued_from", "issued_until")
     ]
+    everything = fields.take("all", _truth, expected="true or false", default=False)
     reason = fields.take("reason", _one_of(holds.REASONS), expected=f"one of {', '.join(holds.REASONS)}")
     reference = _reference(fields)
     review = fields.take("review_on", _maybe(date.fromisoformat), expected="a date to come")
@@ -104,15 +105,12 @@ async def hold(request: web.Request) -> web.Response:
     if not isinstance(review, date):
         raise Malformed("review_on is the day on which the hold is looked at again")
     now = resources.clock.now()
-    scope = Scope(
-        document if isinstance(document, UUID) else None,
-        party or None,
-        *(day if isinstance(day, date) else None for day in issued),
-    )
+    days = [day if isinstance(day, date) else None for day in issued]
+    scope = Scope(document if isinstance(document, UUID) else None, party or None, days[0], days[1], everything is True)
     made = Hold(new_id(now), scope, str(reason), str(reference), review, caller.public_id, now)
-    met = await holds.place(resources.pool, caller.account.id, made)
+    placed = await holds.place(resources.pool, caller.account.id, made)
     headers = {"Location": "/v1/holds"}
-    return shapes.answer({**_hold(made), "documents": met}, status=201, headers=headers)
+    return shapes.answer(_hold(placed), status=201, headers=headers)
 
 
 async def release(request: web.Request) -> web.Response:
@@ -176,6 +174,8 @@ def _hold(one: Hold) -> dict[str, Any]:
         "set_at": instant(one.set_at),
         "released_by": one.released_by,
         "released_at": instant(one.released_at) if one.released_at else None,
+        "documents": one.told,
+        "goes_on": one.goes_on,
     }
 
 
@@ -183,6 +183,12 @@ def _reference(fields: Fields) -> Any:
     """A case's number; empty where none is given."""
     says = holds.REFERENCE_SAYS
     return fields.take("reference", _matching(holds.REFERENCE.pattern), expected=says, default="")
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
 
 
 def _matching(pattern: str) -> Any:

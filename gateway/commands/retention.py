@@ -74,6 +74,7 @@ def _holds(parts: Any) -> None:
     hold.add_argument("--party", help="identifier of seller or buyer")
     hold.add_argument("--issued-from", type=date.fromisoformat, help="first day of issue")
     hold.add_argument("--issued-until", type=date.fromisoformat, help="last day of issue")
+    hold.add_argument("--all", action="store_true", help="on everything; then no criterion is given")
     hold.add_argument("--reason", choices=holds.REASONS, required=True)
     hold.add_argument("--reference", default="", help="a case's number; no person's name")
     hold.add_argument("--review-on", type=date.fromisoformat, required=True, help="when somebody looks at it again")
@@ -124,19 +125,28 @@ async def _listed(options: argparse.Namespace, gateway: Gateway) -> int:
 
 async def _hold(options: argparse.Namespace, gateway: Gateway) -> int:
     now = gateway.resources.clock.now()
-    scope = Scope(options.document, options.party, options.issued_from, options.issued_until)
+    limits = (options.document, options.party, options.issued_from, options.issued_until)
+    scope = Scope(*limits, everything=options.all)
     hold = Hold(new_id(now), scope, options.reason, options.reference, options.review_on, _who(options.by), now)
-    met = await holds.place(gateway.resources.pool, options.account, hold)
-    print(f"hold {hold.id}: {met} documents")
+    placed = await _told(gateway, options.account, await holds.place(gateway.resources.pool, options.account, hold))
+    print(f"hold {hold.id}: {placed.told} documents")
     return 0
+
+
+async def _told(gateway: Gateway, account_id: UUID, hold: Hold) -> Hold:
+    """Go on until every document is told; whoever breaks off leaves the rest to the gateway."""
+    while hold.goes_on:
+        hold = await holds.tell(gateway.resources.pool, account_id, hold.id, holds.AT_ONCE)
+    return hold
 
 
 async def _release(options: argparse.Namespace, gateway: Gateway) -> int:
     resources = gateway.resources
-    await holds.release(
+    released = await holds.release(
         resources.pool, options.account, options.hold, by=_who(options.by), at=resources.clock.now(),
         reference=options.reference,
     )  # fmt: skip
+    await _told(gateway, options.account, released)
     print(f"hold {options.hold} is released")
     return 0
 

@@ -67,12 +67,7 @@ async def candidates(
         select * from (
             select d.document_id, d.number, d.issue_date, d.created_at, d.purge_on,
                    exists (select from task t where t.document_id = d.document_id) as under_way,
-                   exists (select from hold h where h.released_at is null
-                           and (h.document_id is null or h.document_id = d.document_id)
-                           and (h.party is null or h.party in (d.seller, d.buyer))
-                           and (h.issued_from is null or coalesce(d.issue_date, d.created_at::date) >= h.issued_from)
-                           and (h.issued_until is null or coalesce(d.issue_date, d.created_at::date) <= h.issued_until)
-                          ) as held,
+                   exists (select from hold h where h.released_at is null and hold_meets(h, d)) as held,
                    d.halted is not null and d.stage not in ('delivered', 'acknowledged', 'settled')
                        and not exists (select from event e where e.document_id = d.document_id
                                        and e.stage = 'delivered') as refused

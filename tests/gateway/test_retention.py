@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from asyncpg import RestrictViolationError
 from adapters.port import Networks
 from gateway import audit, retention
 from gateway.clock import SettableClock
-from gateway.errors import Conflict, Corrupt, Forbidden, Gone, Misconfigured
+from gateway.errors import Conflict, Corrupt, Forbidden, Gone, Malformed, Misconfigured
 from gateway.lifecycle import Done, Kept, Role, Stage
 from gateway.periods import DocumentClass, Policy, kept_until, law
 from gateway.publish import publish
 from gateway.resources import Resources, digest
+from gateway.sought import Sought
 from gateway.store import contents, documents, holds
 from gateway.store import retention as store
 from gateway.store.archive_keys import Keyring, check_unlocked
@@ -421,16 +423,22 @@ async def test_a_purge_by_hand_needs_two_persons(ground: Ground) -> None:
 # Holds ---------------------------------------------------------------------------------------------------------------
 
 
-async def _hold(ground: Ground, scope: Scope, by: str = "estk_1") -> UUID:
+def _new(ground: Ground, scope: Scope, by: str = "estk_1") -> Hold:
     now = ground.clock.now()
-    hold = Hold(new_id(now), scope, "dispute", "RG-2026/14", now.date() + timedelta(days=365), by, now)
+    return Hold(new_id(now), scope, "dispute", "RG-2026/14", now.date() + timedelta(days=365), by, now)
+
+
+async def _hold(ground: Ground, scope: Scope, by: str = "estk_1") -> UUID:
+    hold = _new(ground, scope, by)
     await holds.place(ground.pool, ground.account.id, hold)
     return hold.id
 
 
 SCOPES = {
-    "everything": Scope(),
+    "everything": Scope(everything=True),
     "the buyer": Scope(party="100000207"),
+    "the buyer, as people write it": Scope(party="100 000.207"),
+    "the buyer, by its VAT number": Scope(party="FR 98 100000207"),
     "the seller": Scope(party="100000108"),
     "the period": Scope(issued_from=date(2026, 11, 24), issued_until=date(2026, 11, 24)),
 }
@@ -449,6 +457,49 @@ async def test_a_hold_wins_over_a_thousand_runs(ground: Ground, what: str) -> No
     ((outcome, facts),) = await ground.events(document_id)
     assert outcome == "held"
     assert (facts["reason"], facts["reference"]) == ("dispute", "RG-2026/14")
+
+
+async def test_a_party_is_known_by_any_identifier_that_its_document_says(ground: Ground) -> None:
+    document_id = (await admitted(ground.pool, ground.account.id, SECRET)).document_id
+    found = Sought("Vendeur", "Acheteur", ("s#DE123456789", "b#0088123", "s~vendeur"))
+    done = replace(parsed("F-1"), sought=found, columns={**parsed("F-1").columns, "buyer": "Müller & Söhne"})
+    await commit(ground.pool, await the_claim(ground.pool, document_id), [Step(Stage.PARSED, done, NOON)], go_on=False)
+    for party, meets in (("de 123.456.789", 1), ("0088:123", 1), ("0088", 0), ("DE12345678", 0), ("vendeur", 0),
+                         ("müller söhne", 1)):  # fmt: skip
+        hold = await holds.place(ground.pool, ground.account.id, _new(ground, Scope(party=party)))
+        assert (hold.told, hold.goes_on) == (meets, False), party
+        async with ground.pool.account(ground.account.id) as connection:
+            assert (hold.id in await holds.on(connection, document_id)) == bool(meets)
+
+
+@pytest.mark.parametrize("scope", [Scope(), Scope(party="100000207", everything=True), Scope(party=" - ")])
+async def test_a_hold_on_everything_says_so(ground: Ground, scope: Scope) -> None:
+    with pytest.raises(Malformed):
+        await holds.place(ground.pool, ground.account.id, _new(ground, scope))
+
+
+async def test_a_hold_on_many_is_in_force_at_once_and_told_page_by_page(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.holds.SCANNED", 2)
+    monkeypatch.setattr("gateway.store.holds.AT_ONCE", 1)
+    ids = [await ground.settled(str(number).encode(), f"F-{number}") for number in range(7)]
+    ground.clock.advance(timedelta(days=1))
+    hold = await holds.place(ground.pool, ground.account.id, _new(ground, Scope(everything=True)))
+    assert (hold.told, hold.goes_on) == (2, True)
+    later = await ground.settled(b"later", "F-later")
+    async with ground.pool.account(ground.account.id) as connection:
+        assert [await holds.on(connection, one) for one in (ids[0], ids[6], later)] == [(hold.id,)] * 3
+    released = await holds.release(ground.pool, ground.account.id, hold.id, by="estk_2", at=ground.clock.now())
+    assert (released.told, released.goes_on) == (4, True), "the one is told before the other"
+    assert await retention.tell_holds(ground.pool) == 1
+    assert await retention.tell_holds(ground.pool) == 0
+    for one in ids:
+        assert [outcome for outcome, _ in await ground.events(one)] == ["held", "released"]
+    async with ground.pool.account(ground.account.id) as connection:
+        (listed,) = await holds.listed(connection)
+    assert (listed.told, listed.goes_on) == (8, False)
+    assert await ground.complaints() == ()
 
 
 @pytest.mark.parametrize(

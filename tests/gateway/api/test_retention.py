@@ -125,6 +125,9 @@ async def test_a_hold_is_set_listed_and_released_by_another(
         {"reason": "court", "review_on": "2027-01-01", "reference": "Madame Martin"},
         {"reason": "court", "review_on": "2027-01-01", "document": "no-id"},
         {"reason": "court", "review_on": "2027-01-01", "whom": "everybody"},
+        {"reason": "court", "review_on": "2027-01-01"},
+        {"reason": "court", "review_on": "2027-01-01", "all": "yes"},
+        {"reason": "court", "review_on": "2027-01-01", "all": True, "party": "100000207"},
     ],
 )
 async def test_a_hold_that_is_wrong_is_refused(api: Api, wish: dict[str, str]) -> None:
