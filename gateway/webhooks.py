@@ -29,7 +29,7 @@ from signing.chain import instant
 
 log = logging.getLogger(__name__)
 
-_SAID = ("halted", "status", "payment", "attempt", "held", "released", "announced", "read", "purged")
+_SAID = ("halted", "status", "payment", "attempt", "seen", "held", "released", "announced", "read", "purged")
 """Outcomes of events that no reached stage stands for."""
 
 TYPES: Mapping[str, tuple[tuple[str, str], ...]] = {

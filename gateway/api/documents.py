@@ -28,12 +28,22 @@ WAIT_LIMIT = 60
 _LOOKS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds between looks at a document somebody waits for; the last one repeats."""
 
-_FILTERS = ("stage", "status", "number", "halted", "participant", "created_from", "created_until", "cursor", "limit")
+_FILTERS = ("stage", "status", "number", "halted", "participant", "created_from", "created_until", "direction", "seen",
+            "cursor", "limit")  # fmt: skip
+_DIRECTIONS = ("outbound", "inbound")
 _WAIT = re.compile(r"\bwait\s*=\s*\"?([0-9]{1,6})\"?(?![0-9])", re.IGNORECASE)
 
 
 async def submit(request: web.Request) -> web.Response:
     """Take a submission in, once for its Idempotency-Key, and answer where its document stands."""
+    return await taken_in(request, receive.receive, refuses=True)
+
+
+async def taken_in(request: web.Request, door: receive.Door, *, refuses: bool) -> web.Response:
+    """Take in what a request hands, by a door, and answer where its document stands.
+
+    `refuses`: who waited is told of a document that breaks rules as a refusal of the request.
+    """
     queries.only(request, ())
     caller, resources = request[CALLER], request.app[RESOURCES]
     key, wait = idempotency_key(request), preferred_wait(request)
@@ -42,7 +52,7 @@ async def submit(request: web.Request) -> web.Response:
         with request.app[LIMITS].upload(caller.public_id) as budget:
             handed = await bodies.handed(request, budget)
             what = receive.Request(request[PARTICIPANT], key, request.method, request.path)
-            admission = await receive.receive(handed, what, caller.account, resources)
+            admission = await door(handed, what, caller.account, resources)
     except GatewayError as refused:
         counted.labels(problems.row_of(refused).name).inc()
         raise
@@ -58,7 +68,7 @@ async def submit(request: web.Request) -> web.Response:
         headers["Idempotent-Replayed"] = "true"
     if waited:
         headers["Preference-Applied"] = f"wait={wait}"
-    return await _where_it_stands(request, admission.document_id, headers, waited=waited)
+    return await _where_it_stands(request, admission.document_id, headers, waited=waited and refuses)
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -72,6 +82,8 @@ async def listed(request: web.Request) -> web.Response:
         participant=request.query.get("participant"),
         created_from=queries.optional(request, "created_from", queries.instant, says="an ISO 8601 instant"),
         created_until=queries.optional(request, "created_until", queries.instant, says="an ISO 8601 instant"),
+        direction=queries.optional(request, "direction", _direction, says=f"one of {', '.join(_DIRECTIONS)}"),
+        seen=queries.optional(request, "seen", queries.truth, says="true or false"),
     )
     limit = queries.number(request, "limit", 50, 1, PAGE_LIMIT)
     account = request[CALLER].account
@@ -118,6 +130,12 @@ async def find(resources: Resources, account: Account, document_id: UUID) -> Doc
     if document.account_id != account.id:
         raise NotFound("there is no such document")
     return document
+
+
+def _direction(text: str) -> str:
+    if text not in _DIRECTIONS:
+        raise ValueError
+    return text
 
 
 def preferred_wait(request: web.Request) -> int | None:

@@ -58,6 +58,7 @@ def summary(document: Document) -> dict[str, Any]:
         "amount_due": _amount(document.amount_due),
         "created_at": instant(document.created_at),
         "updated_at": instant(document.updated_at),
+        "seen": _seen(document),
         "version": document.version,
         "links": _links(document),
     }
@@ -145,6 +146,13 @@ async def _halt(
     except NotFound:
         told = {}
     return {"reason": document.halted, "stage": str(stage), "findings": told.get("findings", [])}
+
+
+def _seen(document: Document) -> dict[str, str | None] | None:
+    """Who has seen an inbound document, and when."""
+    if document.seen_at is None:
+        return None
+    return {"at": instant(document.seen_at), "by": document.seen_by}
 
 
 def _seals(document: Document) -> dict[str, Any]:

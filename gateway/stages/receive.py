@@ -10,10 +10,10 @@ to the account of the participant it is for, and stored as it came, even where i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from adapters.port import Arrival
@@ -34,6 +34,9 @@ from signing.chain import instant
 
 SIZE_LIMIT = 100 * 1024 * 1024
 """Bytes of one submission, all parts together (XP Z12-013, BR-FR-19)."""
+
+API = "api"
+"""What stands for the network where an account brings a document itself."""
 
 MEDIA_TYPES = {"json": "application/json", "facturx": "application/pdf", "pdf": "application/pdf"}
 """Of a submission, by format; all others are XML."""
@@ -79,6 +82,26 @@ async def receive(handed: Handed, request: Request, account: Account, resources:
         fingerprint=_fingerprint(handed, request),
     )
     return await admit(resources.pool, submission)
+
+
+async def receive_inbound(handed: Handed, request: Request, account: Account, resources: Resources) -> Admission:
+    """Take in what an account received elsewhere. Raises Malformed, TooLarge, UnknownFormat, KeyReused, Busy."""
+    if len(handed.data) > SIZE_LIMIT:
+        raise TooLarge(f"a submission has at most {SIZE_LIMIT} bytes")
+    if handed.beside is not None:
+        raise UnknownFormat("what was received is one file: a Factur-X, or an XML")
+    format_ = await look(handed.data, handed.media_type, resources)
+    if format_ == "json":
+        raise UnknownFormat("what was received is a Factur-X, a CII or a UBL; our JSON form is for what is issued")
+    try:
+        found = await resources.compute(addressed, handed.data)
+    except Interrupted as interrupted:
+        raise Busy("the document could not be looked at; try again") from interrupted
+    participant = found.recipient if found.recipient in account.participants else request.participant
+    incoming = Incoming(
+        API, "", handed.data, found, participant, key=request.key, fingerprint=_fingerprint(handed, request)
+    )
+    return await admit_incoming(incoming, account.id, resources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +183,10 @@ def _why(found: Addressed, owners: int) -> str:
     if found.recipient:
         return "no account acts for its recipient"
     return "it cannot be read" if found.format == UNKNOWN else "it names no French recipient"
+
+
+Door: TypeAlias = Callable[[Handed, Request, Account, Resources], Awaitable[Admission]]
+"""Takes what a caller hands us: `receive` or `receive_inbound`."""
 
 
 async def look(data: bytes, media_type: str | None, resources: Resources) -> str:

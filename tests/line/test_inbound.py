@@ -1,4 +1,4 @@
-"""What others issue comes in once, is stored before it is judged, and walks the line: two gateways over one platform."""
+"""What others issue comes in once, is stored before it is judged, and walks the line: two gateways, one platform."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from adapters.port import Arrival, ArrivalKind
 from gateway.audit import audit_account
 from gateway.chores import collect
-from gateway.commands import demo_invoices
 from gateway.lifecycle import Role, Stage
-from gateway.store import arrivals, documents, seen
+from gateway.store import documents, seen
 from gateway.store.documents import Document, Filter
 from tests.line.conftest import PACE, Line, open_line, running_platform
 
