@@ -1,9 +1,10 @@
 """A compiled artefact, ready to judge documents.
 
 A program knows for each place in a document (the names from the root down) which rules of each pattern can apply there
-and in what order; it finds that out once per place and remembers it, because invoices have the same places. What is
-left for each element are the predicates of its rules and their assertions. Programs are shared by all threads of a
-process: nothing in them changes while a document is judged but that memory.
+and in what order; it finds that out once per place and remembers it, because invoices have the same places. Documents
+of one shape, with the same places in them, are judged by one plan: who makes invoices makes many alike. What is left
+for each element are the predicates of its rules and their assertions. Programs are shared by all threads of a process:
+nothing in them changes while a document is judged but that memory.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import decimal
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from sys import intern
@@ -20,7 +21,7 @@ from typing import Any
 
 from schemas.schematron import arithmetic, runtime, tree, values
 from schemas.schematron.runtime import Run
-from schemas.schematron.tree import Node, Place, Tree
+from schemas.schematron.tree import Node, Place, Shape, Tree
 from schemas.schematron.values import DynamicError
 
 Condition = Callable[[Node, Run | None], bool]
@@ -61,6 +62,13 @@ class _Chain:
     """Levels up, and the rules there, where one of them keeps the pattern from going on inside."""
 
 
+_Choice = tuple[_Chain, tuple[tuple[Condition | None, tuple[Body, ...]], ...]]
+"""The rules of a pattern of which each node keeps the first it matches, with what they ask."""
+_Step = tuple[int, tuple[Body, ...], tuple[_Choice, ...]]
+"""The number of a place, what is asked of each of its nodes, and what after a choice."""
+_Plan = tuple[_Step, ...]
+
+
 class _Spot(dict[str, "_Spot"]):
     """A place as one program sees it: the rules that can apply there, and the places below by name."""
 
@@ -89,6 +97,8 @@ class Program:
         self._assertions: tuple[tuple[str, str, str, str | None], ...] = space["ASSERTIONS"]
         self._patterns: tuple[tuple[Entry, ...], ...] = space["PATTERNS"]
         self._starts: tuple[int, ...] = space["STARTS"]
+        self._plans: dict[Shape, _Plan] = {}
+        self._room = _SPOTS_LIMIT
         self._spots = [0]
         self._root = self._plan()
 
@@ -102,7 +112,7 @@ class Program:
         run = Run(document)
         with decimal.localcontext(arithmetic.EXACT), tree.uncollected():
             try:
-                self._apply(run, document.root.place, self._plan())
+                _follow(self._drafted(document), document, run)
             except DynamicError:
                 raise
             except Exception as error:  # whatever it was, no rule after it has spoken
@@ -110,24 +120,33 @@ class Program:
         run.found.sort(key=lambda found: (bisect_right(self._starts, found[1]), *found[:2]))
         return tuple(self._fired(*found[1:]) for found in run.found)
 
-    def _apply(self, run: Run, place: Place, spot: _Spot) -> None:
-        """All rules on all nodes of a place, then those of the places below it."""
+    def _drafted(self, document: Tree) -> _Plan:
+        """The plan for documents that have the places of this one; made when the first comes."""
+        plan = self._plans.get(document.shape)
+        if plan is None:
+            plan = tuple(self._steps(document.root.place, self._plan()))
+            self._room -= len(document.places)
+            if self._room < 0:
+                self._plans, self._room = {}, _SPOTS_LIMIT - len(document.places)
+            self._plans[document.shape] = plan
+        return plan
+
+    def _steps(self, place: Place, spot: _Spot) -> Iterator[_Step]:
+        """What there is to do at a place and at those below it."""
+        always: list[Body] = []
+        choices: list[_Choice] = []
         for chain in spot.chains:
-            awake: dict[int, list[Body]] = {}
-            for node in place.nodes:
-                if chain.guards and _hidden(chain, node, run):
-                    continue
-                for condition, asked, _ in chain.rules:
-                    if condition is None or condition(node, run):
-                        if asked is not None:
-                            bodies = awake.get(id(asked))
-                            if bodies is None:
-                                bodies = awake[id(asked)] = _awake(asked, place)
-                            for body in bodies:
-                                body(node, run)
-                        break
+            rules = [(condition, _awake(asked, place)) for condition, asked, _ in chain.rules]
+            while rules and not rules[-1][1]:
+                rules.pop()  # a rule that asks nothing only matters to those after it
+            if rules and not chain.guards and rules[0][0] is None:
+                always += rules[0][1]
+            elif rules:
+                choices.append((chain, tuple(rules)))
+        if always or choices:
+            yield place.number, tuple(always), tuple(choices)
         for name, below in place.items():
-            self._apply(run, below, spot[name])
+            yield from self._steps(below, spot[name])
 
     def _fired(self, number: int, node: Node, message: str | None) -> Fired:
         id_, flag, role, text = self._assertions[number]
@@ -157,13 +176,33 @@ class Program:
         return chains
 
 
-def _awake(asked: Asked, place: Place) -> list[Body]:
+def _follow(plan: _Plan, document: Tree, run: Run) -> None:
+    """Ask every rule of every node it applies to. All of a node comes before the next, while it is in the processor's
+    cache: of a long invoice not all is."""
+    places = document.places
+    for number, always, choices in plan:
+        for node in places[number].nodes:
+            for body in always:
+                body(node, run)
+            for chain, rules in choices:
+                if chain.guards and _hidden(chain, node, run):
+                    continue
+                for condition, bodies in rules:
+                    if condition is None or condition(node, run):
+                        for body in bodies:
+                            body(node, run)
+                        break
+
+
+def _awake(asked: Asked | None, place: Place) -> tuple[Body, ...]:
     """What a rule has to ask of the nodes of a place, by what there is inside them."""
+    if asked is None:
+        return ()
     always, sleepers = asked
     found = [] if always is None else [always]
     if place and sleepers:
         _wake(sleepers, place, found)
-    return found
+    return tuple(found)
 
 
 def _wake(sleepers: Sleepers, place: Place, found: list[Body]) -> None:
@@ -189,10 +228,10 @@ def _applicable(entries: tuple[Entry, ...], tags: tuple[str, ...]) -> tuple[Appl
 def _stand_in(tags: tuple[str, ...]) -> Node:
     """An element at a place, for conditions that names decide."""
     node = Node()
-    node.place, node.parent = Place(None, "", None), None
+    node.place, node.parent = Place(None, "", None, 0), None
     for each in tags:
         inner = Node()
-        inner.place, inner.parent = Place(node.place, each, None), node
+        inner.place, inner.parent = Place(node.place, each, None, 0), node
         node = inner
     return node
 

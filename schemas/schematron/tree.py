@@ -10,9 +10,9 @@ is looked up there when it is asked. A tree with anything but elements and text 
 from __future__ import annotations
 
 import gc
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from sys import intern
@@ -20,11 +20,14 @@ from typing import Any
 
 from lxml import etree
 
-_NO_KIDS: dict[str, list[Any]] = {}
+_NO_KIDS: dict[str, Sequence[Any]] = {}
 _NO_ATTRIBUTES: Mapping[str, str] = {}
 _NAMES_LIMIT = 20_000
 PLACES_LIMIT = 20_000
 """Different paths of elements in one document; the widest invoice of the corpora has some hundreds."""
+
+Shape = tuple[int | str, ...]
+"""Of every place the number of the one above and the name."""
 
 by_order = attrgetter("order")
 
@@ -57,15 +60,16 @@ _NAMES = _Names()
 class Place(dict[str, "Place"]):
     """All elements of a document that have the same names above them, and the places below by name."""
 
-    __slots__ = ("above", "local", "nodes", "space", "tag", "tree")
+    __slots__ = ("above", "local", "nodes", "number", "space", "tag", "tree")
 
     local: str
     space: str
 
-    def __init__(self, above: Place | None, tag: str, tree: Tree | None) -> None:
+    def __init__(self, above: Place | None, tag: str, tree: Tree | None, number: int) -> None:
         self.above = above
         self.tag = tag
         self.tree = tree
+        self.number = number
         self.nodes: list[Node] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -88,8 +92,8 @@ class Node:
     place: Place
     parent: Node | None
     attributes: Mapping[str, str]
-    kids: dict[str, list[Node]]
-    """Child elements by name, each list in document order; none may be changed."""
+    kids: dict[str, Sequence[Node]]
+    """Child elements by name, in document order; mostly there is one of a name."""
     order: int
     """Its place among the elements of the document; the document node has 0."""
     last: int
@@ -128,7 +132,7 @@ class Attribute:
 
     __slots__ = ("name", "order", "parent", "text")
     tag = ""
-    place = Place(None, "", None)
+    place = Place(None, "", None, 0)
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
@@ -150,7 +154,7 @@ class Text:
 
     __slots__ = ("order", "parent", "text")
     tag = ""
-    place = Place(None, "", None)
+    place = Place(None, "", None, 0)
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
@@ -169,8 +173,23 @@ class Text:
 class Tree:
     """One document: its nodes by place, and what lxml parsed."""
 
-    __slots__ = ("_by_name", "all", "elements", "parsed", "prefixes", "root")
+    __slots__ = (
+        "_bearers",
+        "_by_attribute",
+        "_by_name",
+        "all",
+        "elements",
+        "parsed",
+        "places",
+        "prefixes",
+        "root",
+        "shape",
+    )
 
+    places: list[Place]
+    """In which there are elements, by number; before them that of the document node."""
+    shape: Shape
+    """The same for documents with the same places, numbered alike, and for no others."""
     root: Node
     """The document node."""
     all: list[Node]
@@ -183,10 +202,12 @@ class Tree:
     def __init__(self, parsed: etree._Element) -> None:
         self.parsed = parsed
         self._by_name: dict[str, list[Node]] | None = None
+        self._bearers: list[Node] = []
+        self._by_attribute: dict[str, list[Node]] | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name == "all":
-            self.all = sorted((node for place in self.places() for node in place.nodes), key=by_order)
+            self.all = sorted((node for place in self.places[1:] for node in place.nodes), key=by_order)
         elif name == "elements":
             self.elements = list(self.parsed.iter())
         elif name == "prefixes":
@@ -195,27 +216,19 @@ class Tree:
             raise AttributeError(name)
         return getattr(self, name)
 
-    def places(self) -> Iterator[Place]:
-        """Every place in which there are elements."""
-        waiting = list(self.root.place.values())
-        while waiting:
-            place = waiting.pop()
-            yield place
-            waiting.extend(place.values())
-
     def discard(self) -> None:
         """Take the tree apart when it is not needed any more. Its nodes know each other in circles, which only the
         collector would free, late and at the price of a walk through all memory. It cannot be asked anything after."""
-        waiting = [self.root.place]
-        for place in waiting:  # it grows while it is gone through
+        for place in self.places:
             if place:
-                waiting += place.values()
                 place.clear()
                 for node in place.nodes:
                     node.kids = _NO_KIDS
             place.nodes.clear()
+        self.places.clear()
         del self.root
-        self._by_name = None
+        self._by_name = self._by_attribute = None
+        self._bearers = []
         self.all = []
         self.elements = []
 
@@ -223,10 +236,20 @@ class Tree:
         """The elements of one name, in document order."""
         if self._by_name is None:
             places: dict[str, list[Place]] = defaultdict(list)
-            for place in self.places():
+            for place in self.places[1:]:
                 places[place.tag].append(place)
             self._by_name = {tag: _merged(same) for tag, same in places.items()}
         return self._by_name.get(name, [])
+
+    def bearing(self, name: str) -> list[Node]:
+        """The elements that have an attribute of a name, in document order."""
+        if self._by_attribute is None:
+            bearers: dict[str, list[Node]] = defaultdict(list)
+            for node in self._bearers:
+                for each in node.attributes:
+                    bearers[each].append(node)
+            self._by_attribute = bearers
+        return self._by_attribute.get(name, [])
 
 
 def _merged(places: list[Place]) -> list[Node]:
@@ -279,14 +302,16 @@ def _grown(parsed: etree._Element) -> Tree:
     `left` counts the children of `parent` that are still to come; those around it wait in `around`.
     """
     tree = Tree(parsed)
-    names, new = _NAMES, Node.__new__
+    names, new, bearers = _NAMES, Node.__new__, tree._bearers
     tree.root = parent = new(Node)
-    places = parent.place = Place(None, "", tree)
+    places = parent.place = Place(None, "", tree, 0)
     parent.parent, parent.attributes, parent.order, parent.last = None, _NO_ATTRIBUTES, 0, 0
-    kids: dict[str, list[Node]] = {}
+    kids: dict[str, Sequence[Node]] = {}
     parent.kids = kids
     places.nodes.append(parent)
-    order, count, left = 0, 0, 2  # never none: the document node is not left by the walk
+    tree.places = all_places = [places]
+    shape: list[int | str] = []
+    order, left = 0, 2  # never none: the document node is not left by the walk
     around: list[tuple[Node, int]] = []
     for element in parsed.iter():
         name = names[element.tag]
@@ -294,20 +319,28 @@ def _grown(parsed: etree._Element) -> Tree:
         node = new(Node)
         place = places.get(name)
         if place is None:
-            place = places[name] = Place(places, name, tree)
-            count += 1
-            if count > PLACES_LIMIT:
+            place = places[name] = Place(places, name, tree, len(all_places))
+            all_places.append(place)
+            shape += (places.number, name)
+            if len(all_places) > PLACES_LIMIT:
                 raise Unparsable(f"elements in more than {PLACES_LIMIT} different places")
         node.place = place
         place.nodes.append(node)
         node.parent = parent
         node.order = order
         attributes: Any = element.items()  # the stubs allow bytes
-        node.attributes = {names[key]: value for key, value in attributes} if attributes else _NO_ATTRIBUTES
-        if name in kids:
-            kids[name].append(node)
+        if attributes:
+            node.attributes = {names[key]: value for key, value in attributes}
+            bearers.append(node)
         else:
-            kids[name] = [node]
+            node.attributes = _NO_ATTRIBUTES
+        same = kids.get(name)
+        if same is None:
+            kids[name] = (node,)
+        elif type(same) is list:
+            same.append(node)
+        else:
+            kids[name] = [*same, node]
         left -= 1
         if inside := len(element):
             around.append((parent, left))
@@ -322,6 +355,7 @@ def _grown(parsed: etree._Element) -> Tree:
                     parent, left = around.pop()
                 places, kids = parent.place, parent.kids
     tree.root.last = order
+    tree.shape = tuple(shape)
     return tree
 
 
@@ -333,6 +367,16 @@ def descendants(node: Any, name: str) -> list[Node]:
     if not nodes or node.parent is None:
         return nodes
     return nodes[bisect_right(nodes, node.order, key=by_order) : bisect_right(nodes, node.last, key=by_order)]
+
+
+def bearing(node: Any, name: str) -> list[Node]:
+    """A node and the elements inside it, those that have an attribute of a name, in document order."""
+    if not isinstance(node, Node):
+        return [node] if name in node.attributes else []
+    nodes = node.tree.bearing(name)
+    if not nodes or node.parent is None:
+        return nodes
+    return nodes[bisect_left(nodes, node.order, key=by_order) : bisect_right(nodes, node.last, key=by_order)]
 
 
 def elements_in(node: Any) -> list[Node]:

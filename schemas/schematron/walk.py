@@ -190,6 +190,9 @@ def _any(source: str) -> str:
     return source
 
 
+_INSIDE = re.compile(r"\(([\w.]+), \*elements_in\(\1\)\)")
+
+
 def axis(walk: Walk, name: str, test: Test, var: str, tags: dict[str, str]) -> None:
     """Take a walk along one axis; `tags` gives the name under which generated code knows a tag."""
     at = walk.var
@@ -255,7 +258,10 @@ def _attribute(walk: Walk, test: Test, var: str, tags: dict[str, str]) -> None:
     walk.element = True
     if test.kind == "name" and "*" not in (test.space, test.local):
         name = tags[tag(test.space, test.local)]
-        if not walk.single:
+        inside = None if walk.conditions else _INSIDE.fullmatch(walk.source or "")
+        if inside:
+            walk.source = f"bearing({inside[1]}, {name})"
+        elif not walk.single:
             walk.where(f"{name} in {walk.var}.attributes")
         walk.attribute = name
     elif test.kind == "name" and (test.space, test.local) == ("*", "*"):
