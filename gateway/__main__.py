@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Command] = {
     "account": Command("account", "open an account; its secrets are shown once"),
     "demo": Command("demo", "show the main job: four invoices through a gateway and a simulated platform"),
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
+    "inbound": Command("inbound", "invoices that came for nobody known: list, look, assign to an account, or drop"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
     "archive": Command("archive", "search the archive, see who read in it, make its index anew"),
     "export": Command("export", "export the archive: a table, the originals, or all that a tax audit asks for"),

@@ -19,10 +19,10 @@ from uuid import UUID
 from adapters.port import Arrival
 from gateway.addressee import UNKNOWN, Addressed, addressed
 from gateway.compute import Interrupted
-from gateway.errors import Busy, Malformed, TooLarge, UnknownFormat
+from gateway.errors import Busy, Conflict, Malformed, TooLarge, UnknownFormat
 from gateway.lifecycle import Kept, Role
 from gateway.resources import Resources
-from gateway.store import inbound
+from gateway.store import arrivals, inbound
 from gateway.store.accounts import Account
 from gateway.store.identifiers import new_id
 from gateway.store.inbound import Came, Taken
@@ -145,6 +145,25 @@ async def take(arrival: Arrival, network: str, resources: Resources) -> Taken | 
     incoming = Incoming(network, arrival.network_id, arrival.data, found, recipient, told=told)
     admission = await admit_incoming(incoming, owners[0], resources)
     return Taken(owners[0], admission.document_id)
+
+
+async def assign(name: tuple[str, str], account: Account, participant: str, by: str, resources: Resources) -> Admission:
+    """Give an invoice that is nobody's to an account, also one that was dropped, and one that nobody can read.
+
+    `name`: network and the network's id; `by`: who decided so. Raises NotFound, Conflict, Busy.
+    """
+    if participant not in account.participants:
+        raise Conflict(f"the account does not act for {participant}")
+    arrival = await arrivals.stray(resources.pool, *name)
+    try:
+        found = await resources.compute(addressed, arrival.data)
+    except Interrupted:
+        found = Addressed(UNKNOWN)
+    told = {"network_at": instant(arrival.at), "assigned_by": by}
+    incoming = Incoming(*name, arrival.data, found, participant, told=told)
+    admission = await admit_incoming(incoming, account.id, resources)
+    await arrivals.forget_stray(resources.pool, *name)
+    return admission
 
 
 async def admit_incoming(incoming: Incoming, account_id: UUID, resources: Resources) -> Admission:

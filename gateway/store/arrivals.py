@@ -150,13 +150,14 @@ async def keep_stray(
 async def strays(pool: Pool, network: str, limit: int = 100) -> Sequence[Arrival]:
     """Some of what waits to be tied to a document, by chance: none is passed over for ever, however many there are.
 
-    Of invoices only those whose recipient has an account now: the others need a person.
+    Of invoices only those whose recipient has an account now, or that were taken: the others need a person.
     """
     async with pool.worker() as connection:
         rows = await connection.fetch(
             """
             select * from stray where network = $1 and dropped_at is null
-                and (kind <> 'invoice' or exists (select from participant where siren = stray.recipient))
+                and (kind <> 'invoice' or exists (select from participant where siren = stray.recipient)
+                     or exists (select from inbound i where i.network = $1 and i.network_id = stray.network_id))
             order by random() limit $2
             """,
             network,
