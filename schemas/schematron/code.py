@@ -111,7 +111,7 @@ def settled(source: str) -> str:
 
 _RISKS = re.compile(
     r"\b(?:\w+_of|as_\w+|at_most_one|exactly_one|child_text|divide|modulo|arithmetic|negative|total|total_of_texts|"
-    r"general|value|truth|memo|round_half_up|absolute|text_value|string|f\d+|v\d+)\("
+    r"general|value|truth|memo|ready|round_half_up|absolute|text_value|string|f\d+|v\d+)\("
 )
 
 

@@ -3,6 +3,9 @@
 `/Invoice/Line[ID = $x]` inside a rule on every line would look at every line for every line. Where the nodes are a
 sequence that stays the same for the whole document (or for all documents, in a code list), the generated code asks an
 index for those that can match, and then tests these as it would have tested all. The index never decides anything.
+
+A path that goes on after such a sequence, `/Invoice/Line/Tax[Code = "S"]`, is gathered first, once for a document,
+where nothing in it depends on who asks: the official rules ask the same of each of nine VAT categories.
 """
 
 from __future__ import annotations
@@ -18,15 +21,16 @@ from schemas.schematron.walk import Walk
 if TYPE_CHECKING:
     from schemas.schematron.coder import Coder
 
-_STABLE = re.compile(r"memo\((s|CODES), M\d+, \d+\)|\w+(?:\.parent)*\.kids\.get\(T\d+, \(\)\)")
+_STABLE = re.compile(r"(?:memo|ready)\((s|CODES), M\d+, \d+\)|\w+(?:\.parent)*\.kids\.get\(T\d+, \(\)\)")
 
 
 def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> None:
     """Let a walk ask an index for the nodes that a predicate can hold for, where there is one to ask."""
-    if not (isinstance(predicate, Binary) and predicate.operator == "=") or walk.clauses or walk.source is None:
+    if not (isinstance(predicate, Binary) and predicate.operator == "=") or walk.source is None:
         return
-    stable = _STABLE.fullmatch(walk.source)
-    if not stable or any(map(risky, walk.conditions)):
+    gathered = _gathered(walk) if walk.clauses else ""
+    stable = None if walk.clauses else _STABLE.fullmatch(walk.source)
+    if not gathered and (not stable or any(map(risky, walk.conditions))):
         return
     for key, wanted in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
         if "." in free(wanted) or "." not in free(key) or free(key) - {"."}:
@@ -34,12 +38,28 @@ def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> Non
         if (pair := _values(coder, walk, key, wanted, scope)) is None:
             continue
         keys, probe = pair
+        if gathered:
+            walk.regain(f"ready({coder.memo(gathered).partition('(')[2]}")
         number = coder.keys.setdefault(settled(keys), len(coder.keys))
         if risky(probe):
             probe = f"lambda: {probe}"
-        owner = stable[1] or "s"
+        owner = (stable and stable[1]) or "s"
         walk.source = f"narrowed({owner}, {number}, {walk.source}, J{number}, {probe})"
         return
+
+
+def _gathered(walk: Walk) -> str:
+    """Python that makes what a walk has reached one after the other; empty where that is not the same for all."""
+    source = walk.reached()
+    bound = set(_BOUND.findall(source))
+    if walk.foreign or not source.startswith("[") or _LAMBDA.search(source) or set(_LOCAL.findall(source)) - bound:
+        return ""
+    return f"({source[1:-1]})"
+
+
+_BOUND = re.compile(r"\bfor (\w+) in ")
+_LOCAL = re.compile(r"(?<![.\w])(?!s\b|each\b|f\d)[a-z]\d*\b")
+_LAMBDA = re.compile(r"\blambda\b|\bCODES\b")
 
 
 def _values(coder: Coder, walk: Walk, key: Expression, wanted: Expression, scope: Scope) -> tuple[str, str] | None:

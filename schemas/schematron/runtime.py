@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from types import GeneratorType
 from typing import Any
 
 from schemas.schematron.arithmetic import round_half_up
@@ -257,7 +258,7 @@ def narrowed(owner: Run | Codes, number: int, nodes: Any, key: Callable[[Any, An
     values, or a function that gives it. Where a key is an error the nodes are left as they are, for the test to meet
     it or not.
     """
-    if len(nodes) < _SMALL:
+    if type(nodes) is GeneratorType or len(nodes) < _SMALL:
         return nodes
     place = (number, id(nodes))
     entry = owner.indexes.get(place)
@@ -290,6 +291,19 @@ def memo(run: Run | Codes, compute: Callable[[Any], Any], number: int) -> Any:
     if found is _UNSET:
         found = run.memos[number] = compute(run)
     return found
+
+
+def ready(run: Run, walk: Callable[[Run], Iterator[Any]], number: int) -> Any:
+    """The nodes of a walk that needs the document alone, gathered when first asked for. Where it ends in an error the
+    walk is taken anew by each who asks, to meet the error or to have found enough before it."""
+    found = run.memos.get(number, _UNSET)
+    if found is _UNSET:
+        try:
+            found = list(walk(run))
+        except DynamicError:
+            found = walk
+        run.memos[number] = found
+    return found if type(found) is list else found(run)
 
 
 def reaches(node: Any, *names: str) -> bool:

@@ -76,6 +76,14 @@ class Walk:
         self.clauses, self.conditions, self.source = [], [], source
         self.var, self.ordered, self.flat = self.fresh(), True, False
 
+    def reached(self) -> str:
+        """The nodes reached so far as a comprehension, in the order of the loops."""
+        return self._comprehension(self.var)
+
+    def regain(self, source: str) -> None:
+        """Go on from the same nodes, under the same name, which another expression gives."""
+        self.clauses, self.conditions, self.source = [], [], source
+
     def at(self, place: int) -> None:
         """Let through the one item at a place, counted for each turn of the loops outside."""
         self.looped()
