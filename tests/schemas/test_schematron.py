@@ -306,3 +306,36 @@ def test_many_findings_among_many_siblings_take_no_time(tmp_path: Path) -> None:
 def test_locations(location: str, path: str | None) -> None:
     element, _ = rulebook.locate(xml.parse(b"<a xmlns='urn:x'><b/><b/></a>"), location)
     assert (None if element is None else xml.path_of(element)) == path
+
+
+@pytest.mark.parametrize(
+    ("test", "known"),
+    [
+        ("x:l[xs:decimal(x:k) = 1]/x:t[. = 'S']", True),
+        ("//x:l[xs:decimal(x:k) = 1]/x:t[. = 'S']", True),  # found before the value that is no number
+        ("//x:l[xs:decimal(x:k) = 1]/x:t[. = 'Q']", False),  # not found, and whether it is there is not known
+        ("count(//x:l[x:k = '1']/x:t[. = 'S']) = 19", True),
+        ("count(//x:l[x:k = '1']/x:t[. = 'S' or . = 'Z']) = 20", True),
+        ("(//x:l[x:k = '1']/x:t[. = 'Z'])/@n = '7'", True),
+        ("count(//@n) = 20 and count(//x:l//@n) = 20 and count(x:l[1]//@n) = 1 and not(//@m)", True),
+        ("count(x:l/x:t/(.|..)//@n) = 20", True),
+    ],
+)
+def test_what_is_gathered_once_finds_what_a_walk_finds(tmp_path: Path, test: str, known: bool) -> None:
+    sheet = written(tmp_path, (Rule("/x:a", (Assert(test, "HOLDS", report=True), Assert(test, "AGAIN", report=True))),))
+    lines = [f"<l><k>1</k><t n='{number}'>{'Z' if number == 7 else 'S'}</t></l>" for number in range(20)]
+    document = f"<a xmlns='urn:x'>{''.join(lines)}<l><k>one</k></l></a>"
+    if known:
+        assert [each.id for each in _fired(sheet, document)] == ["HOLDS", "AGAIN"]
+    else:
+        with pytest.raises(DynamicError):
+            _fired(sheet, document)
+
+
+def test_documents_of_different_shapes_are_each_asked_what_they_hold(tmp_path: Path) -> None:
+    rules = (Rule("x:b", (Assert("not(x:c/x:d)", "D"), Assert("not(x:e)", "E"))), Rule("x:e", (Assert("x:f", "F"),)))
+    program = store.load(written(tmp_path, rules))
+    inside = {"": [], "<c/>": [], "<c><d/></c>": ["D"], "<e/>": ["E", "F"], "<e><f/></e><c><d/></c>": ["D", "E"]}
+    for content in [*inside, *reversed(inside)]:
+        document = tree.read(f"<a xmlns='urn:x'><b>{content}</b></a>".encode())
+        assert [each.id for each in program.judge(document)] == inside[content]
