@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from adapters import afnor, key_file, mail, remote_key, revocation, s3, timestamp, token_key, webhook, witness
+from adapters import afnor, folder, key_file, mail, remote_key, revocation, s3, timestamp, token_key, webhook, witness
 from adapters.http import allow_list
 from adapters.port import Courier, Custodian, Network, Networks, Problem, RevocationSource, TimestampAuthority
 from signing.keys import SigningKey
@@ -21,6 +21,8 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
         networks.append(afnor.Afnor(platform, now))
     if (server := mail.from_environment(environment, problems)) is not None:
         networks.append(mail.Mail(server, now))
+    if (folders := folder.from_environment(environment, problems)) is not None:
+        networks.append(folder.Folder(folders, now))
     return Networks(tuple(networks)), tuple(problems)
 
 

@@ -15,7 +15,7 @@ LOOK_AGAIN = timedelta(days=1)
 DECIDED = cdar.status_of("206").rank
 """An inbound invoice that is partly approved, or further, is decided on; what is disputed or suspended is not."""
 
-SILENT_NETWORKS = frozenset({"mail"})
+SILENT_NETWORKS = frozenset({"mail", "folder"})
 """Networks that bring no statuses."""
 
 

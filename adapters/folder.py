@@ -1,0 +1,351 @@
+"""A folder as a network: invoices are collected from one that others write into, and put into one that others read.
+
+Decisions, each against a failure seen in the field:
+
+- A file is taken when it is complete: not named as a draft, unchanged for a while by the clock of the machine, closed
+  by the end of its own form (`%%EOF`, the end of its root); one without that end is waited for much longer, and then
+  taken as it is.
+- It is moved to `done/` only after the gateway has stored what it brought. A crash between makes it come again under
+  the same id, which is its name and its hash: one document for ever.
+- What is no plain file, or too big, is never opened: it is moved to `refused/`, and the log tells. A link leads
+  nowhere.
+- A message (.eml) brings its attachments, each as an arrival of its own; one without any is an arrival itself, for a
+  person. Archives are not unpacked.
+- What is sent appears under its name at once and whole, and never over another file. That it was put there is written
+  down beside, so that a repetition after the reader took it away is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from uuid import uuid4
+
+from adapters.message import Attachment, NotTaken, attachments
+from adapters.port import (
+    Arrival,
+    ArrivalKind,
+    Collected,
+    Consignment,
+    ElectronicAddress,
+    Problem,
+    Receipt,
+    Refused,
+    Route,
+    Unreachable,
+)
+from schemas.finding import Finding, Severity
+
+log = logging.getLogger(__name__)
+
+FILE_LIMIT = 100_000_000
+"""Bytes of one file, at most; the standard's limit for one flow."""
+PAGE_FILES = 100
+"""Files of one page."""
+PAGE_BYTES = 256_000_000
+"""Bytes of one page, but for its last file."""
+QUIET = timedelta(seconds=2)
+"""A file that ends as its form does is complete when nobody wrote to it for so long."""
+PATIENCE = timedelta(minutes=10)
+"""The same for a file that does not."""
+DONE, REFUSED, SENT = "done", "refused", ".sent"
+"""Folders beside the files: taken, never taken, and what was put there."""
+
+_DRAFTS = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", "~")
+_TYPES = {".pdf": "application/pdf", ".xml": "application/xml", ".eml": "message/rfc822"}
+_TAIL = 1_024
+_ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which folders, and for whom."""
+
+    incoming: Path | None = None
+    """Others write into it; None: nothing is collected."""
+    outgoing: Path | None = None
+    """Others read from it; None: nothing is sent."""
+    schemes: frozenset[str] = frozenset()
+    """Schemes of electronic addresses (EAS) whose documents go into `outgoing`."""
+    recipient: str = ""
+    """SIREN of who receives invoices that do not tell for whom they are; empty: a person tells."""
+
+
+def from_environment(environment: Mapping[str, str], problems: list[Problem]) -> Settings | None:
+    """Settings from ESTAFETTE_FOLDER_*; None when none is set, or they cannot be used, as `problems` then tells."""
+    names = ("IN", "OUT", "SCHEMES", "RECIPIENT")
+    given = {name: environment.get(f"ESTAFETTE_FOLDER_{name}", "").strip() for name in names}
+    if not any(given.values()):
+        return None
+    recipient = given["RECIPIENT"]
+    schemes = frozenset(one.strip() for one in given["SCHEMES"].split(",") if one.strip())
+    found = [
+        Problem(f"ESTAFETTE_FOLDER_{name}", says)
+        for wrong, name, says in (
+            (not (given["IN"] or given["OUT"]), "IN", "or ESTAFETTE_FOLDER_OUT names a folder"),
+            (bool(given["OUT"]) != bool(schemes), "SCHEMES", "goes together with ESTAFETTE_FOLDER_OUT"),
+            (bool(recipient) and not _siren(recipient), "RECIPIENT", "must be a SIREN: nine digits"),
+            *((bool(given[name]) and not _usable(given[name]), name, "is no folder to write in") for name in names[:2]),
+        )
+        if wrong
+    ]
+    problems.extend(found)
+    if found:
+        return None
+    incoming, outgoing = (Path(given[name]) if given[name] else None for name in ("IN", "OUT"))
+    return Settings(incoming, outgoing, schemes, recipient)
+
+
+class Folder:
+    """Two folders, as a network."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._now = now
+        self._handed: tuple[str, tuple[str, ...]] | None = None
+
+    @property
+    def name(self) -> str:
+        """folder"""
+        return "folder"
+
+    async def find(self, address: ElectronicAddress) -> Route | None:
+        """The folder, for the schemes that the operator named."""
+        if self._settings.outgoing is None or address.scheme not in self._settings.schemes or not address.value:
+            return None
+        return Route(self.name, address, f"the operator puts documents for scheme {address.scheme} into a folder")
+
+    async def send(self, consignment: Consignment) -> Receipt:
+        """Put the document there, once. Raises Unreachable, Refused."""
+        try:
+            return await asyncio.to_thread(self._put, consignment)
+        except OSError as away:
+            raise Unreachable(f"the folder cannot be written to ({away.strerror})") from away
+
+    async def collect(self, cursor: str | None) -> Collected:
+        """What is complete, the oldest first; what the page before brought is moved away. Raises Unreachable."""
+        try:
+            return await asyncio.to_thread(self._page, cursor)
+        except OSError as away:
+            raise Unreachable(f"the folder cannot be read ({away.strerror})") from away
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    # Out -------------------------------------------------------------------------------------------------------------
+
+    def _put(self, consignment: Consignment) -> Receipt:
+        """A draft beside, linked under its name, and a note that it was: in this order, each on disk."""
+        folder = self._settings.outgoing
+        if folder is None:
+            raise Unreachable("no folder is configured to put documents into")
+        notes = folder / SENT
+        notes.mkdir(exist_ok=True)
+        name = f"{consignment.id}_{_plain(consignment.name)}"
+        note = notes / f"{consignment.id}.json"
+        if note.exists():
+            return self._there(note, consignment)
+        draft = notes / f"{consignment.id}.{uuid4().hex[:8]}"
+        try:
+            _write(draft, consignment.data)
+            again = self._link(draft, folder / name, consignment)
+        finally:
+            draft.unlink(missing_ok=True)
+        try:
+            _sync(folder)
+            told = {"file": name, "sha256": consignment.sha256, "at": self._now().astimezone(UTC).isoformat()}
+            _write(draft, json.dumps(told, sort_keys=True).encode())
+            draft.rename(note)
+            _sync(notes)
+        except OSError as full:
+            raise Unreachable(f"the folder may have it ({full.strerror})", unknown=True) from full
+        return Receipt(consignment.id, self._now(), note.read_bytes(), "application/json", again)
+
+    def _link(self, draft: Path, path: Path, consignment: Consignment) -> bool:
+        """Give a draft its name; True when it stands there already. Raises Refused when something else does."""
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            self._same(path, consignment)
+            return True
+        return False
+
+    def _there(self, note: Path, consignment: Consignment) -> Receipt:
+        """The receipt of an earlier attempt. Raises Refused when that put other bytes there."""
+        evidence = note.read_bytes()
+        told = json.loads(evidence)
+        if told["sha256"] != consignment.sha256:
+            raise _other_content(told["file"])
+        return Receipt(consignment.id, datetime.fromisoformat(told["at"]), evidence, "application/json", True)
+
+    def _same(self, path: Path, consignment: Consignment) -> None:
+        if sha256(path.read_bytes()).hexdigest() != consignment.sha256:
+            raise _other_content(path.name)
+
+    # In --------------------------------------------------------------------------------------------------------------
+
+    def _page(self, cursor: str | None) -> Collected:
+        folder = self._settings.incoming
+        if folder is None:
+            return Collected((), cursor or "", more=False)
+        self._confirm(cursor)
+        found: list[Arrival] = []
+        names: list[str] = []
+        size = 0
+        for name in self._complete(folder):
+            if len(names) >= PAGE_FILES or size > PAGE_BYTES:
+                break
+            data = self._read(folder, name)
+            if data is None:
+                continue
+            size += len(data)
+            names.append(name)
+            found += self._arrivals(folder / name, data)
+        if not names:
+            return Collected((), cursor or "", more=False)
+        mark = uuid4().hex
+        self._handed = (mark, tuple(names))
+        return Collected(sorted(found, key=lambda one: (one.at, one.network_id)), mark, more=True)
+
+    def _confirm(self, cursor: str | None) -> None:
+        """The gateway gave back the cursor of a page: it has stored what that page brought."""
+        handed, self._handed = self._handed, None
+        if handed is None or handed[0] != cursor:
+            return
+        assert self._settings.incoming is not None
+        for name in handed[1]:
+            _move(self._settings.incoming, name, f"{DONE}/{self._now():%Y-%m-%d}")
+
+    def _complete(self, folder: Path) -> list[str]:
+        """Names of the files that may be taken, the oldest first; what never will be is moved away."""
+        now = self._now().timestamp()
+        found: list[tuple[float, str]] = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name.lower().endswith(_DRAFTS):
+                    continue
+                told = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(told.st_mode):
+                    continue
+                if not stat.S_ISREG(told.st_mode) or told.st_nlink != 1:
+                    _refuse(folder, entry.name, "it is no plain file")
+                elif told.st_size > FILE_LIMIT:
+                    _refuse(folder, entry.name, f"it has more than {FILE_LIMIT} bytes")
+                elif now - told.st_ctime >= QUIET.total_seconds():
+                    found.append((told.st_ctime, entry.name))
+        return [name for _, name in sorted(found)]
+
+    def _read(self, folder: Path, name: str) -> bytes | None:
+        """The bytes of a file that nobody writes to any more; None for one that is not there or not complete."""
+        try:
+            handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            log.warning("a file cannot be opened")
+            return None
+        with os.fdopen(handle, "rb") as file:
+            before = os.fstat(handle)
+            if not stat.S_ISREG(before.st_mode):
+                return None
+            data = file.read(FILE_LIMIT + 1)
+            after = os.fstat(handle)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+            return None
+        waited = self._now().timestamp() - after.st_ctime >= PATIENCE.total_seconds()
+        return data if waited or _ended(name, data) else None
+
+    def _arrivals(self, path: Path, data: bytes) -> Iterator[Arrival]:
+        """What a file brings: itself, or the attachments of a message."""
+        at = min(datetime.fromtimestamp(path.lstat().st_mtime, UTC), self._now())
+        suffix, name = path.name[-4:].lower(), _told(path.name)
+        id, recipient = f"{name}#{sha256(data).hexdigest()}", self._settings.recipient
+        inside: tuple[Attachment, ...] = ()
+        if suffix == ".eml":
+            try:
+                inside = attachments(data)
+            except NotTaken as why:
+                log.warning("a message waits for a person: %s", why)
+        for number, one in enumerate(inside, 1):
+            yield Arrival(
+                f"{id}/{number}", ArrivalKind.INVOICE, at, one.media_type, one.data,
+                recipient=recipient, name=one.name or name,
+            )  # fmt: skip
+        if not inside:
+            media_type = _TYPES.get(suffix, "application/octet-stream")
+            yield Arrival(id, ArrivalKind.INVOICE, at, media_type, data, recipient=recipient, name=name)
+
+
+def _ended(name: str, data: bytes) -> bool:
+    """Whether a file is closed by the end of its own form; what has none is closed when it is not empty."""
+    suffix = name[-4:].lower()
+    if suffix == ".pdf":
+        return b"%%EOF" in data[-_TAIL:]
+    if suffix == ".xml":
+        root = _ROOT.search(data)
+        return root is not None and data[-_TAIL:].rstrip().endswith(b"</" + root[1] + b">")
+    return bool(data)
+
+
+def _refuse(folder: Path, name: str, why: str) -> None:
+    log.warning("a file in the folder is never taken: %s", why)
+    _move(folder, name, REFUSED)
+
+
+def _move(folder: Path, name: str, under: str) -> None:
+    """Move a file beside, over nothing; one that is gone meanwhile is gone."""
+    place = folder / under
+    place.mkdir(parents=True, exist_ok=True)
+    target = place / name
+    if target.is_symlink() or target.exists():
+        target = place / f"{uuid4().hex[:12]}_{name[-180:]}"
+    try:
+        (folder / name).rename(target)
+    except FileNotFoundError:
+        log.warning("a file was taken away from the folder")
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _told(name: str) -> str:
+    """A file name that can be shown and stored, whatever bytes it is made of."""
+    return "".join(sign if sign.isprintable() and not "\ud800" <= sign <= "\udfff" else "_" for sign in name)[:200]
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)[:100]
+
+
+def _other_content(name: str) -> Refused:
+    says = "The folder has other content under the id of this consignment."
+    return Refused("the folder has other content under this id", (
+        Finding("FOLDER-OTHER-CONTENT", Severity.FATAL, "network", says, found=_told(name)),
+    ))  # fmt: skip
+
+
+def _siren(text: str) -> bool:
+    return len(text) == 9 and text.isascii() and text.isdigit()
+
+
+def _usable(text: str) -> bool:
+    return Path(text).is_dir() and os.access(text, os.R_OK | os.W_OK | os.X_OK)
