@@ -17,7 +17,7 @@ from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound
 from gateway.lifecycle import Done, Halted, Kept, Later, Outcome, Role, Skipped, Stage
-from gateway.store import documents
+from gateway.store import documents, generations
 from gateway.store.accounts import Account
 from gateway.store.documents import Document, Payment, WaitingArrival
 from gateway.store.pool import Pool
@@ -100,6 +100,8 @@ class Work:
     """Ids of the payments the journal tells of already."""
     made: tuple[Kept, ...] = field(default=())
     """What earlier stages of this claim keep and is not committed yet."""
+    lost_sight: bool = False
+    """The database was put back or moved since the document was accepted, and this is not delivered yet: it may be."""
     known: dict[str, bytes] = field(default_factory=dict, repr=False)
     """Contents read under this claim, by their SHA-256."""
 
@@ -162,7 +164,9 @@ async def load(resources: Resources, account: Account, document_id: Any, attempt
         waiting = await documents.arrivals(connection, document_id) if late else ()
         paid = await documents.payments(connection, document_id) if late else ()
         told = await documents.payments_told(connection, document_id) if paid else frozenset()
-    return Work(document, account, attempts, waiting, paid, told)
+        to_send = document.stage is Stage.ROUTED and not document.inbound
+        lost_sight = to_send and await generations.lost_sight_of(connection, document_id)
+    return Work(document, account, attempts, waiting, paid, told, lost_sight=lost_sight)
 
 
 def digest(data: bytes) -> str:

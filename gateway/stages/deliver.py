@@ -2,7 +2,8 @@
 
 The consignment's id is derived from document and route and was committed before the first attempt, so that the other
 side, and we after a crash, can tell a repetition. An attempt whose outcome is unknown is recorded as such and is
-reconciled by that id before anything is sent again.
+reconciled by that id before anything is sent again. The outcome is unknown, too, of a document that was accepted before
+the database was put back to an older state: it may have been handed over since.
 
 What came for the account is delivered when somebody says that it was seen, or answers it: that it could be fetched is
 no proof that it was.
@@ -50,7 +51,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
     except Refused as refused:
         facts = {"consignment": consignment.id, "network": network.name}
         return Halted(f"{BY_NETWORK}: {refused.reason}", refused.findings, facts)
-    return _handed_over(consignment, receipt)
+    return _handed_over(work, consignment, receipt)
 
 
 async def _picked_up(work: Work, resources: Resources) -> Outcome:
@@ -80,7 +81,7 @@ async def _consign(work: Work, resources: Resources) -> Consignment:
         sha256=digest(data),
         organization=document.participant,
         subject=f"{kind} {document.number} de {work.account.name}",
-        repeated=work.attempts > 1,
+        repeated=work.attempts > 1 or work.lost_sight,
         profile=flow_profile(work.facts(Stage.PARSED).get("profile", "")),
     )
 
@@ -91,7 +92,7 @@ def flow_profile(specification: str) -> str:
     return PROFILES.get(profile, "") if profile is not None else ""
 
 
-def _handed_over(consignment: Consignment, receipt: Receipt) -> Done:
+def _handed_over(work: Work, consignment: Consignment, receipt: Receipt) -> Done:
     facts = {
         "consignment": consignment.id,
         "network": consignment.route.network,
@@ -100,7 +101,12 @@ def _handed_over(consignment: Consignment, receipt: Receipt) -> Done:
         "sha256": consignment.sha256,
         "already_there": receipt.already_there,
     }
-    return Done(facts, (Kept(Role.RECEIPT, receipt.evidence_type, receipt.evidence),))
+    news: tuple[News, ...] = ()
+    if work.lost_sight and receipt.already_there:
+        reason = "the database was put back since it was accepted; the network was asked, and had it"
+        unknown = {"attempt": work.attempts, "outcome": "unknown", "reason": reason, "consignment": consignment.id}
+        news = (News("attempt", unknown),)
+    return Done(facts, (Kept(Role.RECEIPT, receipt.evidence_type, receipt.evidence),), news)
 
 
 def _later(work: Work, consignment: Consignment, away: Unreachable) -> Outcome:

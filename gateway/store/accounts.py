@@ -217,9 +217,14 @@ async def open_with_token(pool: Pool, token: str, now: datetime) -> Caller:
     return Caller(account, row["public_id"], frozenset(Scope(scope) for scope in row["scopes"]))
 
 
+def pepper_check(pepper: bytes) -> bytes:
+    """What a database keeps of its pepper, to know it again."""
+    return _hmac(pepper, "estafette")
+
+
 async def check_pepper(pool: Pool, pepper: bytes, now: datetime) -> None:
     """All gateways of one database share one pepper. Raises Misconfigured when this one has another."""
-    check = _hmac(pepper, "estafette")
+    check = pepper_check(pepper)
     async with pool.credential("") as connection:
         await connection.execute(
             "insert into installation (pepper_check, created_at) values ($1, $2) on conflict do nothing", check, now

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -97,19 +98,24 @@ class Keyring:
             rows = await connection.fetch(
                 "select name from archive_key where destroyed_at is null order by since, name"
             )
-        complaints = []
-        for row in rows:
-            try:
-                await self.named(row["name"])
-            except Gone:
-                continue
-            except (Misconfigured, Corrupt) as wrong:
-                complaints.append(f"{self._path(row['name'])}: {wrong.detail}")
+        complaints = await self.unusable([row["name"] for row in rows])
         if complaints:
             raise Misconfigured(
                 "contents are locked under archive keys that cannot be used; put the folder of keys back:\n  "
                 + "\n  ".join(complaints)
             )
+
+    async def unusable(self, names: Sequence[str]) -> list[str]:
+        """The files of these keys that are missing or not what they should be, and why; a destroyed one is no fault."""
+        complaints = []
+        for name in names:
+            try:
+                await self.named(name)
+            except Gone:
+                continue
+            except (Misconfigured, Corrupt) as wrong:
+                complaints.append(f"{self._path(name)}: {wrong.detail}")
+        return complaints
 
     async def spent(self, pool: Pool, now: datetime) -> tuple[str, ...]:
         """Keys under which something was purged and others may still be locked; the present one is replaced first."""

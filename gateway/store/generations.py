@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from uuid import UUID
 
-from gateway.store.pool import Pool
+from gateway.store.pool import Connection, Pool
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,17 @@ async def present(pool: Pool, now: datetime) -> int:
             )
     log.warning("the database was restored or moved: the feed of events goes on in generation %s", opened)
     return opened
+
+
+async def lost_sight_of(connection: Connection, document_id: UUID) -> bool:
+    """Whether the database was put back or moved since a document of this account was accepted.
+
+    What became of the document meanwhile, in the database that was lost, nobody here knows.
+    """
+    older: bool | None = await connection.fetchval(
+        "select generation < present_generation() from event where document_id = $1 and seq = 1", document_id
+    )
+    return bool(older)
 
 
 _SAME = """
