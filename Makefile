@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-seal bench-archive serve lock docker-check clean
+.PHONY: conformance conformance-flows conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-seal bench-archive serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,12 +62,15 @@ bench-seal: $(READY)  ## Measure what seals cost by form, level and key, and the
 bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 	@$(BIN)/python -m tests.bench.kill --kills 1000
 
-conformance: $(READY)  ## Hold 200 made PDFs against veraPDF, Mustang and others (brings them by Maven; needs Java)
+conformance: $(READY) conformance-flows  ## Hold 200 made PDFs against veraPDF, Mustang and others (brings them by Maven; needs Java)
 	@$(BIN)/python -m tests.conformance
 	@$(BIN)/python -m tests.conformance.seals
 
 conformance-seals: $(READY)  ## Hold seals of every form, level and key against DSS, xmlsec1, pdfsig and veraPDF
 	@$(BIN)/python -m tests.conformance.seals
+
+conformance-flows: $(READY)  ## Hold the served Flow Service to its published OpenAPI file, 200 examples of each operation
+	@ESTAFETTE_FLOW_EXAMPLES=200 $(BIN)/python -m pytest tests/gateway/api/test_afnor_conformance.py
 
 conformance-rules: $(READY)  ## Hold our rules to SaxonC on the corpus, on mutants and on documents aimed at each rule
 	@$(BIN)/python -m tests.conformance.rules

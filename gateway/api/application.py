@@ -35,8 +35,8 @@ from gateway.api import (
     validations,
     webhooks,
 )
+from gateway.api.afnor import answers as national
 from gateway.api.afnor import flows
-from gateway.api.afnor.answers import faced
 from gateway.api.auth import Route, guarded
 from gateway.api.feed import FEED, Feed
 from gateway.api.keys import CLOSING, EXPORTING, PEPPER, PROVING, RESOURCES, RING, SETTINGS
@@ -103,10 +103,10 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/v1/account/branding", branding.remove, Scope.ADMIN),
     Route("POST", "/oauth2/token", oauth.token, OPEN),
     Route("POST", "/auth-service/{custId}/token", oauth.token, OPEN),
-    Route("POST", "/afnor-flow/v1/flows", flows.submit, Scope.SUBMIT, faced),
-    Route("POST", "/afnor-flow/v1/flows/search", flows.search, Scope.READ, faced),
-    Route("GET", "/afnor-flow/v1/flows/{flowId}", flows.read, Scope.READ, faced),
-    Route("GET", "/afnor-flow/v1/healthcheck", flows.healthcheck, OPEN, faced),
+    Route("POST", "/afnor-flow/v1/flows", flows.submit, Scope.SUBMIT),
+    Route("POST", "/afnor-flow/v1/flows/search", flows.search, Scope.READ),
+    Route("GET", "/afnor-flow/v1/flows/{flowId}", flows.read, Scope.READ),
+    Route("GET", "/afnor-flow/v1/healthcheck", flows.healthcheck, OPEN),
     Route("GET", "/health/live", health.live, OPEN),
     Route("GET", "/health/ready", health.ready, OPEN),
     Route("GET", "/metrics", metrics.metrics, OPEN),
@@ -135,7 +135,7 @@ _ENVELOPE = 1024 * 1024
 def create(resources: Resources, settings: Settings, *, ring: Callable[[], None], pepper: bytes) -> web.Application:
     """The application over open resources. `ring` tells the worker that something was admitted."""
     application = web.Application(
-        middlewares=[metrics.measured, problems.problems],
+        middlewares=[metrics.measured, problems.problems, national.answers],
         client_max_size=SIZE_LIMIT + _ENVELOPE,
         handler_args=_HTTP,
     )

@@ -7,7 +7,6 @@ that is known, within its rate, and holds the scope. Row-level security keeps th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -37,17 +36,10 @@ class Route:
     handler: Handler
     scope: Scope | None
     """What the credential must carry; None: open to everybody."""
-    face: Callable[[Handler], Handler] | None = None
-    """Gives its errors another shape than our problems; None: they are problems."""
 
 
 def guarded(route: Route) -> Handler:
-    """The handler of a route behind its guard, with the errors of both in the shape of its face."""
-    handler = _behind_guard(route)
-    return handler if route.face is None else route.face(handler)
-
-
-def _behind_guard(route: Route) -> Handler:
+    """The handler of a route behind its guard."""
     scope = route.scope
     if scope is None:
         return route.handler

@@ -34,6 +34,9 @@ from gateway.errors import (
 
 log = logging.getLogger(__name__)
 
+BASE = "/afnor-flow"
+"""Where the Flow Service stands; its own paths begin with /v1."""
+
 DETAILS_LIMIT = 20
 """Findings that an error names."""
 
@@ -61,29 +64,28 @@ class Wrong(Exception):
         self.members = members
 
 
-def faced(handler: Handler) -> Handler:
-    """The handler with its errors in the standard's shape."""
-
-    async def answered(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except Wrong as wrong:
-            return _error(request, wrong.status, wrong.code, wrong.says, wrong.members)
-        except (Corrupt, Misconfigured) as broken:
-            log.error("the gateway is not sound: %s", broken.detail, extra={"trace": request[TRACE]})
-            return _error(request, 500, "INTERNAL_ERROR", "the operator has been told", {})
-        except GatewayError as error:
-            return _of(request, error)
-        except Interrupted as interrupted:
-            log.warning("%s", interrupted, extra={"trace": request[TRACE]})
-            return _of(request, Busy("the work was interrupted; try again"))
-        except web.HTTPException as raised:
-            return _of_http(request, raised)
-        except Exception:
-            log.exception("a request failed", extra={"trace": request[TRACE]})
-            return _error(request, 500, "INTERNAL_ERROR", "the operator finds the detail under this trace", {})
-
-    return answered
+@web.middleware
+async def answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the errors of the Flow Service their shape; other addresses keep problems."""
+    if not request.path.startswith(f"{BASE}/"):
+        return await handler(request)
+    try:
+        return await handler(request)
+    except Wrong as wrong:
+        return _error(request, wrong.status, wrong.code, wrong.says, wrong.members)
+    except (Corrupt, Misconfigured) as broken:
+        log.error("the gateway is not sound: %s", broken.detail, extra={"trace": request[TRACE]})
+        return _error(request, 500, "INTERNAL_ERROR", "the operator has been told", {})
+    except GatewayError as error:
+        return _of(request, error)
+    except Interrupted as interrupted:
+        log.warning("%s", interrupted, extra={"trace": request[TRACE]})
+        return _of(request, Busy("the work was interrupted; try again"))
+    except web.HTTPException as raised:
+        return _of_http(request, raised)
+    except Exception:
+        log.exception("a request failed", extra={"trace": request[TRACE]})
+        return _error(request, 500, "INTERNAL_ERROR", "the operator finds the detail under this trace", {})
 
 
 def _of(request: web.Request, error: GatewayError) -> web.Response:
@@ -105,6 +107,11 @@ def _of(request: web.Request, error: GatewayError) -> web.Response:
 def _of_http(request: web.Request, raised: web.HTTPException) -> web.Response:
     if raised.status < HTTPStatus.BAD_REQUEST:
         raise raised
+    if isinstance(raised, web.HTTPMethodNotAllowed):
+        says = f"this address takes {', '.join(sorted(raised.allowed_methods))}"
+        return _error(request, 405, "METHOD_NOT_ALLOWED", says, {}, {"Allow": raised.headers["Allow"]})
+    if raised.status == HTTPStatus.NOT_FOUND:
+        return _of(request, NotFound("there is nothing at this address"))
     if raised.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _of(request, TooLarge("the body is larger than anything taken here"))
     if raised.status == HTTPStatus.REQUEST_TIMEOUT:

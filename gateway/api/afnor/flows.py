@@ -18,7 +18,7 @@ from aiohttp import web
 from gateway.api import access, bodies, contents, derive, documents, health
 from gateway.api import shapes as native
 from gateway.api.afnor import questions, shapes
-from gateway.api.afnor.answers import Wrong, told
+from gateway.api.afnor.answers import BASE, Wrong, told
 from gateway.api.afnor.checks import Examined, examine, hold
 from gateway.api.auth import CALLER, PARTICIPANT
 from gateway.api.keys import RESOURCES, RING
@@ -37,9 +37,6 @@ from gateway.store.flows import UNDEFINED, Flow, NewFlow
 from gateway.store.identifiers import new_id
 from schemas.catalogue import MESSAGES
 from schemas.xml import Unreadable
-
-BASE = "/afnor-flow"
-"""Where the Flow Service stands; its own paths begin with /v1."""
 
 _PARTS = {"flowInfo": bodies.SMALL, "file": SIZE_LIMIT}
 _ID = re.compile(r"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:-([1-9][0-9]{0,14}))?")

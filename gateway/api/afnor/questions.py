@@ -33,6 +33,9 @@ TYPES = (
 DIRECTIONS = ("In", "Out")
 ACKNOWLEDGEMENTS = ("Pending", "Ok", "Error")
 DOC_TYPES = ("Metadata", "Original", "Converted", "ReadableView")
+CRITERIA = (
+    "updatedAfter", "updatedBefore", "processingRule", "flowType", "flowDirection", "trackingId", "ackStatus",
+)  # fmt: skip
 
 FORMER_TYPES = ("StateInvoice",)
 """flowType values of editions before 1.3.0: nothing is of them, and who still asks for them is not refused."""
@@ -63,7 +66,7 @@ class Search:
     """Where the page before ended."""
     wanted: Wanted
     where: Mapping[str, Any]
-    """The criteria as given, to be told back."""
+    """The criteria that the standard knows, as given, to be told back."""
 
 
 def flow_info(body: Mapping[str, Any]) -> Asked:
@@ -104,7 +107,8 @@ def search(body: Mapping[str, Any]) -> Search:
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= PAGE_LIMIT:
         raise Wrong(400, "INVALID_FIELD", f"limit is a whole number from 1 to {PAGE_LIMIT}")
     cursor = _text(body, "cursor", 200)
-    return Search(limit, None if cursor is None else _place(cursor), wanted, where)
+    known = {name: where[name] for name in CRITERIA if name in where}
+    return Search(limit, None if cursor is None else _place(cursor), wanted, known)
 
 
 def cursor(at: datetime) -> str:

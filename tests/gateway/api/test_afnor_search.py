@@ -96,7 +96,7 @@ async def test_the_answer_tells_what_was_asked(api: Api) -> None:
     key = await api.key(account)
     await at_one_instant(api, account, 30)
     where = {"updatedAfter": EPOCH, "flowDirection": ["Out"]}
-    page = await search(api, key, where=where)
+    page = await search(api, key, where={**where, "unknown": [1.5, "\ud800"]})
     assert (page["limit"], page["filters"], len(page["results"])) == (25, where, 25)
     rest = await search(api, key, where=where, cursor=page["nextCursor"])
     assert len(rest["results"]) == 5

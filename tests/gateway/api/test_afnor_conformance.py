@@ -1,0 +1,92 @@
+"""The Flow Service as served, held against its published OpenAPI file by Schemathesis.
+
+A few examples here; `make conformance-flows` asks for 200 of each operation (ESTAFETTE_FLOW_EXAMPLES).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from adapters.port import Arrival, ArrivalKind
+from gateway.api import application
+from gateway.store import arrivals
+from gateway.store.arrivals import Owner
+from tests.conftest import STANDARDS
+from tests.gateway.api.conftest import Api, sample
+from tests.gateway.api.test_afnor_flows import CII, answered, hand_in
+
+PUBLISHED = STANDARDS / "xp-z12-013" / "flow-service-1.3.0.json"
+EXAMPLES = int(os.environ.get("ESTAFETTE_FLOW_EXAMPLES", "24"))
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason="no published OpenAPI file beside this checkout")
+async def test_every_answer_is_as_published(api: Api) -> None:
+    account = await api.account(original="facturx")
+    key = await api.key(account)
+    good = (await answered(await hand_in(api, key, trackingId="good", processingRule="B2B"), 202))["flowId"]
+    bad = CII.replace(b"<ram:TypeCode>380", b"<ram:TypeCode>999")
+    ended = (await answered(await hand_in(api, key, bad), 202))["flowId"]
+    shapeless = CII.replace(b"<ram:IssueDateTime>", b"<ram:Unknown/><ram:IssueDateTime>")
+    broken = (await answered(await hand_in(api, key, shapeless), 202))["flowId"]
+    await api.worker.drain()
+    now = api.resources.clock.now()
+    for name in ("approved", "no-code"):
+        arrival = Arrival(name, ArrivalKind.STATUS, now, "application/xml", sample(f"cdar/{name}.xml"))
+        await arrivals.keep(api.resources.pool, "folder", Owner(account.id, UUID(good)), arrival, now)
+    await api.worker.drain()
+    waits = (await answered(await hand_in(api, key, CII + b"\n"), 202))["flowId"]
+    known = {
+        "authorization": key["Authorization"],
+        "flows": [good, ended, broken, waits, f"{good}-{await _status_of(api, key)}"],
+        "where": [{}, {"ackStatus": "Error"}, {"flowDirection": ["In"]}, {"trackingId": "good"}],
+        "invoice": sample("cii/invoice-multi-vat.xml").decode().replace(_number(), "NUMBER"),
+    }
+    told = await _schemathesis(api, known)
+    for operation, codes in told.items():
+        assert any(code.startswith("2") for code in codes), (operation, codes)
+        assert sum(codes.values()) >= min(EXAMPLES // 2, 1), operation
+    assert {"200", "404"} <= set(told["GET /v1/flows/{flowId}"])
+    assert {"202", "400"} <= set(told["POST /v1/flows"])
+    print(json.dumps(told, indent=2))
+
+
+async def _status_of(api: Api, key: dict[str, str]) -> str:
+    asked = {"where": {"flowType": ["CustomerInvoiceLC"]}}
+    found = await answered(await api.client.post("/afnor-flow/v1/flows/search", json=asked, headers=key))
+    return str(found["results"][0]["flowId"]).rpartition("-")[2]
+
+
+def _number() -> str:
+    """The invoice number of the sample."""
+    text = sample("cii/invoice-multi-vat.xml").decode()
+    return text.partition("<rsm:ExchangedDocument>")[2].partition("<ram:ID>")[2].partition("</ram:ID>")[0]
+
+
+async def _schemathesis(api: Api, known: dict[str, object]) -> dict[str, dict[str, int]]:
+    """Run it in a process of its own against the served gateway; what it finds fails the test."""
+    url = str(api.client.make_url("/afnor-flow"))
+    served = {route.path for route in application.ROUTES}
+    without = [] if "/afnor-flow/v1/webhooks" in served else ["--without", "/v1/webhooks"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.conformance.flow_service", str(PUBLISHED), url, "--examples", str(EXAMPLES),
+        *without, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(60 + 2 * EXAMPLES):
+            out, err = await process.communicate(json.dumps(known).encode())
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode == 0, (out + err).decode()[-8000:]
+    told: dict[str, dict[str, int]] = json.loads(out)
+    return told
