@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check a proof of Estafette, offline and without Estafette: python verify.py ZIP_OR_FOLDER [--key LINE]
+"""Check a proof of Estafette, offline and without Estafette: python verify.py ZIP_OR_FOLDER [--key KEY]
 
 It needs Python 3.9 or later and the package `cryptography`. It tells what each check saw, and ends with 0 if all hold:
  1. container    the files are those that the index names, each with its SHA-256, and nothing is beside them
@@ -21,18 +21,14 @@ import hashlib
 import io
 import json
 import re
-import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, Iterator  # noqa: UP035
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 
 INDEX, EVENTS, CHECKPOINT, KEYS = "index.json", "events.json", "checkpoint.txt", "keys.txt"
 RECORD, SIGNATURE, FORM, LARGEST = "record.json", "signature.txt", "estafette-proof/2", 1_000_000_000
@@ -148,13 +144,21 @@ def signed(note: bytes, line: str) -> list[str]:
     signature = base64.b64decode(encoded)
     told = (name, signature[:4].hex(), base64.b64encode(signature).decode())
     need(told == (*known.groups()[:2], encoded), "the key has not signed it")
-    Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature[4:], text.encode())
+    ed25519.Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature[4:], text.encode())
     return [known[1], *text.splitlines()]
+
+
+def is_key(given: str, line: str) -> bool:
+    """Whether what you gave is this key: its line, its PEM, or the SHA-256 of its 32 bytes or of its DER."""
+    spki = bytes.fromhex("302a300506032b6570032100") + base64.b64decode(line.split("+", 2)[2])[1:]
+    told = {line, sha256(spki[12:]).hex(), sha256(spki).hex(), base64.b64encode(spki).decode()}
+    return bool(told & {one.strip() for one in given.split("-----")})
 
 
 def check_checkpoint(proof: Any) -> str:
     """The archive's key has signed it, and no event is later: instants are written in one form and sort as text."""
-    proof.line = (proof.given or proof.files[KEYS].decode()).strip()
+    proof.line = proof.files[KEYS].decode().strip()
+    need(not proof.given or is_key(proof.given, proof.line), "it is signed by another key than the one you gave")
     name, proof.origin, proof.size, proof.root, proof.at = signed(proof.files[CHECKPOINT], proof.line)
     need(proof.origin == name, f"it is of the archive {proof.origin}, and the key is that of {name}")
     late = ", ".join(f"event {one['seq']} says {one['at']}" for one in proof.events if one["at"] > proof.at)
@@ -171,15 +175,12 @@ def check_tree(proof: Any) -> str:
         index, last = event["leaf"], int(proof.size) - 1
         need(0 <= index <= last, f"event {event['seq']} is not covered by the checkpoint")
         for one in map(bytes.fromhex, event["path"]):
-            if index & 1 or index == last:
-                made = sha256(b"\x01" + one + made)
-                while not index & 1 and index:
-                    index, last = index >> 1, last >> 1
-            else:
-                made = sha256(b"\x01" + made + one)
+            right = index & 1 or index == last
+            made = sha256(b"\x01" + (one + made if right else made + one))
+            while right and not index & 1 and index:
+                index, last = index >> 1, last >> 1
             index, last = index >> 1, last >> 1
-        inside = last == 0 and made == base64.b64decode(proof.root)
-        need(inside, f"event {event['seq']} is not in the tree of the checkpoint")
+        need(last == 0 and made == base64.b64decode(proof.root), f"event {event['seq']} is not in the tree signed")
     return f"{len(proof.events)} leaves in a tree of {proof.size}"
 
 
@@ -246,17 +247,16 @@ def seals_of(pdf: bytes, seen: set[bytes]) -> Iterator[str]:
 
 def check_timestamps(proof: Any) -> str:
     """Each token is of the checkpoint's bytes."""
-    tokens = [one for one in sorted(proof.files) if one.startswith("timestamps/")]
-    told = [stamp_of(proof.files[one], proof.files[CHECKPOINT], proof.seen) for one in tokens]
+    note, tokens = proof.files[CHECKPOINT], (name for name in sorted(proof.files) if name.startswith("timestamps/"))
+    told = [stamp_of(proof.files[name], note, proof.seen) for name in tokens]
     return "; ".join(told) or "none: the time of the checkpoint is what its keeper says"
 
 
 def check_seals(proof: Any) -> str:
     """The sealed PDFs; and the certificates are those of the seals and timestamps."""
     sealed = [digest for one in proof.events if one["stage"] == "sealed" for _, digest in one["entries"]]
-    pdfs = [proof.files[f"contents/{one}.pdf"] for one in sealed if f"contents/{one}.pdf" in proof.files]
-    told = [said for pdf in pdfs for said in seals_of(pdf, proof.seen)]
-    need(bool(told) or not pdfs, "a PDF that was sealed bears no seal")
+    told = [said for one in sealed for said in seals_of(proof.files.get(f"contents/{one}.pdf", b""), proof.seen)]
+    need(bool(told) or not any(f"contents/{one}.pdf" in proof.files for one in sealed), "a sealed PDF bears no seal")
     kept = {f"certificates/{sha256(one).hex()}.cer" for one in proof.seen}
     for name in sorted(kept ^ {one for one in proof.files if one.startswith("certificates/")}):
         raise Wrong(f"{name} is missing, or is in no seal and no timestamp")
@@ -269,7 +269,7 @@ CHECKS = (check_container, check_events, check_contents, check_record, check_che
 
 def verify(path: Path, given: str | None = None) -> Iterator[tuple[str, str]]:
     """Run the checks in order; gives a line for each. The first that does not hold ends with Wrong."""
-    proof = SimpleNamespace(path=path, given=given, seen=set())
+    proof = argparse.Namespace(path=path, given=given, seen=set())
     for check in CHECKS:
         step = check.__name__.partition("_")[2]
         try:
@@ -284,7 +284,7 @@ def main() -> int:
     """Print what each check saw; 0 when all hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("proof", type=Path, help="the ZIP, or a folder with what was in it")
-    parser.add_argument("--key", help="the line of the key that you trust: name+id+base64")
+    parser.add_argument("--key", help="the key that you trust: its line name+id+base64, its PEM, or its SHA-256")
     options = parser.parse_args()
     try:
         for name, said in verify(options.proof, options.key):
@@ -297,4 +297,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

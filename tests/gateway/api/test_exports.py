@@ -22,7 +22,9 @@ from gateway.export import documents as exported
 from gateway.export.check import Wrong, check
 from gateway.export.packing import Packer, name_of
 from gateway.export.table import COLUMNS, FILE_COLUMNS, Look, row, safe
-from signing.verify import verify
+from signing import checkpoint
+from signing.chain import canonical, instant
+from signing.verify import verify, zipped
 from tests.gateway.api import test_orders
 from tests.gateway.api.conftest import Api, answered, problem, sample, small
 
@@ -233,6 +235,42 @@ async def test_a_document_beside_the_proof_of_another_is_found(api: Api, clock: 
         check(rewritten({**files, first: b"forged", second: files[second]}), verify)
     with pytest.raises(Wrong, match="proof of another document"):
         check(rewritten({**files, one: files[other], other: files[one]}), verify)
+
+
+async def test_every_proof_of_an_export_is_by_one_key(api: Api, clock: SettableClock, tmp_path: Path) -> None:
+    headers = await api.key(await api.account())
+    for number in ("F-1", "F-2"):
+        await kept(api, headers, number)
+    clock.advance(timedelta(seconds=1))
+    (tmp_path / "own.zip").write_bytes(await fetched(api, headers, "tax-audit.zip", **REASON))
+    line = api.resources.notary.signer.verifier.line()
+    assert check(tmp_path / "own.zip", verify).endswith(f"2 proofs hold by the key {line}")
+    assert check(tmp_path / "own.zip", verify, key=line).endswith("2 proofs hold by the key you gave")
+    stranger = checkpoint.signer("archive.example.org", checkpoint.generate())
+    with pytest.raises(Wrong, match=r"^proofs/.*: checkpoint: it is signed by another key than the one you gave"):
+        check(tmp_path / "own.zip", verify, key=stranger.verifier.line())
+    files = opened((tmp_path / "own.zip").read_bytes())
+    second = [name for name in files if name.startswith("proofs/")][1]
+    forged = opened(files[second])
+    told = checkpoint.read(forged["checkpoint.txt"].decode(), [api.resources.notary.signer.verifier])
+    forged["checkpoint.txt"] = stranger.sign(told).encode()
+    forged["keys.txt"] = f"{stranger.verifier.line()}\n".encode()
+    index = json.loads(forged["index.json"])
+    index["files"] |= {name: sha256(forged[name]).hexdigest() for name in ("checkpoint.txt", "keys.txt")}
+    forged["index.json"] = canonical(index)
+    text = f"archive.example.org proof\n{index['document']}\n{sha256(forged['index.json']).hexdigest()}\n"
+    forged["signature.txt"] = stranger.vouch(text + f"{instant(told.at)}\n").encode()
+    (tmp_path / "proof.zip").write_bytes(zipped(forged, list(forged)))
+    list(verify(tmp_path / "proof.zip"))  # it holds by itself
+    files[second] = (tmp_path / "proof.zip").read_bytes()
+    manifest = json.loads(files["manifest.json"])
+    manifest["files"][second]["sha256"] = sha256(files[second]).hexdigest()
+    files["manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(tmp_path / "forged.zip", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    with pytest.raises(Wrong, match="signed by another key"):
+        check(tmp_path / "forged.zip", verify)
 
 
 async def test_a_flipped_bit_in_an_export_is_found(api: Api, clock: SettableClock, tmp_path: Path) -> None:

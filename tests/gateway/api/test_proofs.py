@@ -18,6 +18,8 @@ from uuid import UUID
 
 import pypdf
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.store import payments
 from gateway.store.documents import Payment
@@ -60,8 +62,19 @@ async def test_a_stranger_checks_a_proof_without_us(api: Api, tmp_path: Path) ->
     shown = await answered(await api.client.get("/v1/checkpoint", headers=key), 200, "Checkpoint")
     assert [name for name, _ in verify(path, shown["key"])][-1] == "key"
     stranger = checkpoint.signer("archive.example.org", checkpoint.generate()).verifier.line()
-    with pytest.raises(Wrong, match=r"^checkpoint: the key has not signed it"):
+    with pytest.raises(Wrong, match=r"^checkpoint: it is signed by another key than the one you gave"):
         list(verify(path, stranger))
+    public = checkpoint.verifier(shown["key"]).public
+    found = Ed25519PublicKey.from_public_bytes(public)
+    forms = [found.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), sha256(public).hexdigest()]
+    forms.append(sha256(found.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest())
+    for form in (*forms, f"  {shown['key']}\n"):
+        assert dict(verify(path, form))["key"] == "the one you gave"
+    other = Ed25519PublicKey.from_public_bytes(checkpoint.verifier(stranger).public)
+    for form in (forms[1][:-1] + "g", shown["key"].partition("+")[2],
+                 other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()):  # fmt: skip
+        with pytest.raises(Wrong, match="another key"):
+            list(verify(path, form))
 
 
 def test_the_verifier_is_short_and_stands_alone() -> None:
