@@ -48,6 +48,8 @@ COMMANDS: Mapping[str, Command] = {
     "archive": Command("archive", "search the archive, see who read in it, make its index anew"),
     "export": Command("export", "export the archive: a table, the originals, or all that a tax audit asks for"),
     "audit": Command("audit", "recompute every chain and hash, reconcile what was accepted with what became of it"),
+    "backup": Command("backup", "write the embedded database into one file while everything runs"),
+    "restore": Command("restore", "put a backup onto an empty machine, compare and audit it"),
     "retention": Command("retention", "how long documents are kept: what ends, legal holds, purge, renewal"),
     "settings": Command("show_settings", "list every setting with its value, origin and meaning"),
 }

@@ -68,17 +68,28 @@ async def database(settings: Settings, *, attach: bool = False) -> AsyncIterator
     """
     keys = read_keys(settings)
     if settings.database_url:
-        password = read_secret(settings.database_password_file) if settings.database_password_file else None
-        pool = await connect(settings.database_url, keys=keys, password=password, max_size=settings.pool_size)
-        async with _closing(pool):
-            await _current(pool, keys)
+        async with opened(settings, settings.database_url) as pool:
             yield pool
         return
-    async with Cluster(settings.data, attach=attach, account=settings.database_account or None) as cluster:
-        pool = await connect(cluster, keys=keys, max_size=settings.pool_size)
-        async with _closing(pool):
-            await _current(pool, keys)
-            yield pool
+    async with embedded(settings, attach=attach) as cluster, opened(settings, cluster) as pool:
+        yield pool
+
+
+def embedded(settings: Settings, *, attach: bool = False) -> Cluster:
+    """The private cluster of the settings, to be started."""
+    return Cluster(settings.data, attach=attach, account=settings.database_account or None)
+
+
+@asynccontextmanager
+async def opened(settings: Settings, server: Cluster | str) -> AsyncIterator[Pool]:
+    """The database of a server that runs, migrated and checked. Raises Misconfigured."""
+    keys = read_keys(settings)
+    file = settings.database_password_file
+    password = read_secret(file) if isinstance(server, str) and file else None
+    pool = await connect(server, keys=keys, password=password, max_size=settings.pool_size)
+    async with _closing(pool):
+        await _current(pool, keys)
+        yield pool
 
 
 async def _current(pool: Pool, keys: Keyring | None) -> None:
@@ -132,7 +143,7 @@ async def open_gateway(
             stamps_required=required,
         )
         notary = replace(notary, former=read_verifiers(settings, notary)[1:])
-        await _check_notary(pool, settings, notary)
+        await check_notary(pool, settings, notary)
         trust = read_trust(settings)
         resources = Resources(
             pool, networks, SystemClock(), compute, notary, sealer, trust, settings.language, rules, courier
@@ -156,11 +167,17 @@ def read_keys(settings: Settings) -> Keyring | None:
 
 def read_pepper(settings: Settings) -> bytes:
     """The key under which secrets are hashed: the operator's file, or one made in the data folder at first start."""
-    path = settings.pepper_file or settings.data / "secrets" / "pepper"
+    path, _ = secret_files(settings)
     if settings.pepper_file is None and not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_once(path, secrets.token_hex(32))
     return read_secret(path).encode()
+
+def secret_files(settings: Settings) -> tuple[Path, Path]:
+    """What no backup holds and no restore does without, beside the archive keys: the pepper, the checkpoints' key."""
+    folder = settings.data / "secrets"
+    return settings.pepper_file or folder / "pepper", settings.checkpoint_key_file or folder / "checkpoint.pem"
+
 
 
 def read_notary(settings: Settings) -> Notary:
@@ -168,7 +185,7 @@ def read_notary(settings: Settings) -> Notary:
 
     Without a name of its own the archive is named after its key. Raises Misconfigured.
     """
-    path = settings.checkpoint_key_file or settings.data / "secrets" / "checkpoint.pem"
+    _, path = secret_files(settings)
     if settings.checkpoint_key_file is None and not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_once(path, checkpoint.generate().decode().rstrip("\n"))
@@ -215,7 +232,7 @@ def read_verifiers(settings: Settings, notary: Notary) -> tuple[Verifier, ...]:
     return tuple(known)
 
 
-async def _check_notary(pool: Pool, settings: Settings, notary: Notary) -> None:
+async def check_notary(pool: Pool, settings: Settings, notary: Notary) -> None:
     """All gateways of one archive sign with one key. Raises Misconfigured when the last signature is a stranger's."""
     async with pool.worker() as connection:
         latest = await tree.last(connection)

@@ -20,7 +20,7 @@ from gateway.api import archive_query
 from gateway.commands import criteria, files, terminal
 from gateway.commands.criteria import Reading
 from gateway.commands.files import STANDARD, Unusable
-from gateway.commands.terminal import Told
+from gateway.commands.terminal import Drawn, Told
 from gateway.errors import Unanswerable
 from gateway.export import check, documents, tax_audit
 from gateway.export.documents import Progress, What
@@ -131,7 +131,7 @@ def _parts(
 
 
 async def _write(path: Path, parts: AsyncGenerator[bytes, None], progress: Progress) -> None:
-    shown = _Shown()
+    shown = Drawn()
     if str(path) == STANDARD:
         async for part in parts:
             sys.stdout.buffer.write(part)
@@ -150,7 +150,7 @@ def _checked(kind: str, path: Path) -> str:
     """The file as it lies on the disk, read again and checked; what the checker says. Raises Unusable."""
     if kind == archive_reads.CSV:
         return ""
-    shown = _Shown()
+    shown = Drawn()
     try:
         return check.check(path, verify, lambda done, of: shown.show(f"checking {done}/{of}"))
     except check.Wrong as wrong:
@@ -194,24 +194,3 @@ def _tell(options: argparse.Namespace, made: _Made) -> None:
     for line in (made.checked, progress.goes_on):
         if line:
             print(f"  {line}")
-
-
-class _Shown:
-    """How far it is, on standard error, where a person is looking."""
-
-    def __init__(self) -> None:
-        self._last = 0.0
-        self._drawn = False
-
-    def show(self, text: str) -> None:
-        """At most ten times a second."""
-        now = time.monotonic()
-        if now - self._last >= 0.1 and sys.stderr.isatty():
-            self._last, self._drawn = now, True
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-            self._drawn = False

@@ -123,3 +123,24 @@ class Progress:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._drawn = False
+
+
+class Drawn:
+    """How far it is, in one line on standard error that is drawn anew, where a person is looking."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._drawn = False
+
+    def show(self, text: str, *, at_once: bool = False) -> None:
+        """At most ten times a second, unless it must be seen at once."""
+        now = time.monotonic()
+        if (at_once or now - self._last >= Progress.PAUSE) and sys.stderr.isatty():
+            self._last, self._drawn = now, True
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._drawn:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._drawn = False

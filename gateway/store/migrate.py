@@ -73,8 +73,7 @@ async def apply(pool: Pool, folder: Path = FOLDER) -> list[str]:
                 "create table if not exists public.migration (name text primary key, sha256 text not null, "
                 "applied_at timestamptz not null default now())"
             )
-            for role in ROLES:
-                await _role(connection, role)
+            await _roles(connection)
             waiting = await _waiting(connection, files(folder))
             for migration in waiting:
                 await _apply(connection, migration)
@@ -84,6 +83,17 @@ async def apply(pool: Pool, folder: Path = FOLDER) -> list[str]:
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # a lost connection has no lock
                 await connection.execute("select pg_advisory_unlock($1)", _LOCK)
         return [migration.name for migration in waiting]
+
+
+async def roles(pool: Pool) -> None:
+    """Make the roles that a dump of the database speaks of. Raises Misconfigured."""
+    async with pool.owner() as connection:
+        await _roles(connection)
+
+
+async def _roles(connection: Connection) -> None:
+    for role in ROLES:
+        await _role(connection, role)
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

@@ -188,24 +188,31 @@ def forget_socket(folder: Path, *, keep_folder: bool = False) -> None:
             folder.rmdir()
 
 
-def binaries(beside: Path, server: Identity) -> Path:
-    """The folder of initdb and postgres: the package's, or a copy of it where the server's account can reach it.
-
-    Raises Misconfigured when this platform has none.
-    """
+def package() -> Path:
+    """The folder of the package's programs; those that only speak to a server run there. Raises Misconfigured."""
     found = importlib.util.find_spec(_PACKAGE.replace("-", "_"))
     if found is None or found.origin is None:
         raise Misconfigured(f"the package {_PACKAGE} is missing; install it or set ESTAFETTE_DATABASE_URL")
     package = Path(found.origin).resolve().parent
     postgres = package / _POSTGRES
     if not postgres.exists():
+    return postgres.parent
+
+
+def binaries(beside: Path, server: Identity) -> Path:
+    """The folder of initdb and postgres: the package's, or a copy of it where the server's account can reach it.
+
+    Raises Misconfigured when this platform has none.
+    """
+    programs = package()
+    postgres, whole = programs / _POSTGRES.name, programs.parent.parent
         raise Misconfigured(f"{_PACKAGE} has no server for this platform; set ESTAFETTE_DATABASE_URL instead")
     if server.user is None or (passable(postgres, server) and postgres.stat().st_mode & 0o001):
         return postgres.parent
     copy = beside / f"postgres-binaries-{importlib.metadata.version(_PACKAGE)}"
     if not copy.exists():
-        _copy(package, copy)
-    return copy / package.name / _POSTGRES.parent
+        _copy(whole, copy)
+    return copy / whole.name / _POSTGRES.parent
 
 
 def _copy(package: Path, copy: Path) -> None:
