@@ -66,7 +66,6 @@ async def database(settings: Settings, *, attach: bool = False) -> AsyncIterator
 
     With `attach`, an embedded one that a gateway on this machine already runs is used as it runs.
     """
-    keys = read_keys(settings)
     if settings.database_url:
         async with opened(settings, settings.database_url) as pool:
             yield pool
@@ -173,11 +172,11 @@ def read_pepper(settings: Settings) -> bytes:
         _write_once(path, secrets.token_hex(32))
     return read_secret(path).encode()
 
+
 def secret_files(settings: Settings) -> tuple[Path, Path]:
     """What no backup holds and no restore does without, beside the archive keys: the pepper, the checkpoints' key."""
     folder = settings.data / "secrets"
     return settings.pepper_file or folder / "pepper", settings.checkpoint_key_file or folder / "checkpoint.pem"
-
 
 
 def read_notary(settings: Settings) -> Notary:

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass

@@ -193,9 +193,9 @@ def package() -> Path:
     found = importlib.util.find_spec(_PACKAGE.replace("-", "_"))
     if found is None or found.origin is None:
         raise Misconfigured(f"the package {_PACKAGE} is missing; install it or set ESTAFETTE_DATABASE_URL")
-    package = Path(found.origin).resolve().parent
-    postgres = package / _POSTGRES
+    postgres = Path(found.origin).resolve().parent / _POSTGRES
     if not postgres.exists():
+        raise Misconfigured(f"{_PACKAGE} has no server for this platform; set ESTAFETTE_DATABASE_URL instead")
     return postgres.parent
 
 
@@ -206,7 +206,6 @@ def binaries(beside: Path, server: Identity) -> Path:
     """
     programs = package()
     postgres, whole = programs / _POSTGRES.name, programs.parent.parent
-        raise Misconfigured(f"{_PACKAGE} has no server for this platform; set ESTAFETTE_DATABASE_URL instead")
     if server.user is None or (passable(postgres, server) and postgres.stat().st_mode & 0o001):
         return postgres.parent
     copy = beside / f"postgres-binaries-{importlib.metadata.version(_PACKAGE)}"
