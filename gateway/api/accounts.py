@@ -31,9 +31,22 @@ async def read(request: web.Request) -> web.Response:
         "rules": "fr" if account.french else "en16931",
         "original": account.original,
         "participants": list(account.participants),
+        "invalid_inbound": account.invalid_inbound,
         "scopes": sorted(caller.scopes),
     }
     return shapes.answer(members)
+
+
+async def answer_invalid(request: web.Request) -> web.Response:
+    """Set what is done about inbound documents that break rules."""
+    queries.only(request, ())
+    resources, account = request.app[RESOURCES], request[CALLER].account
+    fields = Fields(await bodies.read_json(request), ("invalid",))
+    how = fields.take("invalid", _how, expected=" or ".join(accounts.INVALID_INBOUND))
+    fields.check()
+    assert how is not None
+    await accounts.answer_invalid(resources.pool, account.id, how)
+    return shapes.answer({"invalid": how})
 
 
 async def add_participant(request: web.Request) -> web.Response:
@@ -102,3 +115,9 @@ def _scopes(value: Any) -> frozenset[Scope]:
     if not all(isinstance(one, str) for one in value) or len(set(value)) != len(value):
         raise ValueError
     return frozenset(Scope(one) for one in value)
+
+
+def _how(value: Any) -> str:
+    if not isinstance(value, str) or value not in accounts.INVALID_INBOUND:
+        raise ValueError
+    return value

@@ -98,6 +98,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/account/participants", accounts.add_participant, Scope.ADMIN),
     Route("POST", "/v1/account/credentials", accounts.issue_credential, Scope.ADMIN),
     Route("DELETE", "/v1/account/credentials/{public_id}", accounts.revoke_credential, Scope.ADMIN),
+    Route("PUT", "/v1/account/inbound", accounts.answer_invalid, Scope.ADMIN),
     Route("GET", "/v1/account/branding", branding.read, Scope.READ),
     Route("PUT", "/v1/account/branding", branding.write, Scope.ADMIN),
     Route("DELETE", "/v1/account/branding", branding.remove, Scope.ADMIN),

@@ -38,6 +38,13 @@ SEALS: Mapping[str, str] = {
 """What an account may ask of the seals on its originals."""
 
 
+INVALID_INBOUND: Mapping[str, str] = {
+    "propose": "its refusal is proposed with it, and a person sends it",
+    "send": "its refusal is sent at once, with the reason",
+}
+"""What an account may ask for where an inbound document breaks rules."""
+
+
 class Scope(StrEnum):
     """What a credential may do."""
 
@@ -70,7 +77,7 @@ class Account:
     seal_visible: bool = False
     """Put a mark that is seen on the first page of a PDF."""
     invalid_inbound: str = "propose"
-    """What is done about an inbound document that breaks rules: its refusal is proposed, or sent."""
+    """What is done about an inbound document that breaks rules, one of INVALID_INBOUND."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,16 @@ async def get(pool: Pool, account_id: UUID) -> Account:
     """One account. Raises NotFound."""
     async with pool.account(account_id) as connection:
         return await _account(connection, account_id)
+
+
+async def answer_invalid(pool: Pool, account_id: UUID, how: str) -> None:
+    """Set what is done about an inbound document that breaks rules, one of INVALID_INBOUND. Raises NotFound."""
+    async with pool.account(account_id) as connection:
+        known = await connection.fetchval(
+            "update account set invalid_inbound = $2 where account_id = $1 returning true", account_id, how
+        )
+    if not known:
+        raise NotFound("there is no such account")
 
 
 async def every_id(pool: Pool) -> list[UUID]:

@@ -44,6 +44,7 @@ create index document_unseen on document (account_id, created_at, document_id)
 -- What the account says to an inbound document that breaks rules.
 alter table account
     add column invalid_inbound text not null default 'propose' check (invalid_inbound in ('propose', 'send'));
+grant update (invalid_inbound) on account to estafette_app;
 
 -- The numbers of what comes are not those of what is issued: an account may invoice itself, from one entity to another.
 alter table invoice_number add column direction text not null default 'outbound'

@@ -101,3 +101,17 @@ async def test_only_what_came_in_can_be_seen_and_only_by_its_account(api: Api) -
     came = await brought(api, key, invoice("F-5"))
     await problem(await api.client.post(f"{came.headers['Location']}/seen", headers=other), 404, "not-found")
     assert await listed(api, other, "direction=inbound") == []
+
+
+async def test_an_account_says_what_is_done_about_what_breaks_rules(api: Api) -> None:
+    key = await api.key(await api.account())
+    assert (await answered(await api.client.get("/v1/account", headers=key), 200, "Account"))[
+        "invalid_inbound"
+    ] == "propose"
+    put = await api.client.put("/v1/account/inbound", json={"invalid": "send"}, headers=key)
+    assert await answered(put, 200) == {"invalid": "send"}
+    assert (await answered(await api.client.get("/v1/account", headers=key), 200, "Account"))[
+        "invalid_inbound"
+    ] == "send"
+    for wrong in ({"invalid": "maybe"}, {}, {"invalid": 1}):
+        await problem(await api.client.put("/v1/account/inbound", json=wrong, headers=key), 400, "malformed")
