@@ -522,7 +522,7 @@ def _parts(consignment: Consignment) -> tuple[http.Part, ...]:
         "trackingId": consignment.id,
         "name": consignment.name[:255],
         "flowSyntax": consignment.syntax,
-        "processingRule": "B2B",
+        "processingRule": consignment.rule,
         "sha256": consignment.sha256,
     } | ({"flowProfile": consignment.profile} if consignment.profile else {})
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in consignment.name)[:255]

@@ -59,6 +59,8 @@ class Consignment:
     """An earlier attempt may have arrived: ask before sending again."""
     profile: str = ""
     """Basic, CIUS or Extended-CTC-FR, in the words of XP Z12-013; empty when it is not said."""
+    rule: str = "B2B"
+    """Its processing rule, in the words of XP Z12-013: as the account said, else between businesses in France."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ async def _consign(work: Work, resources: Resources) -> Consignment:
         subject=f"{kind} {document.number} de {work.account.name}",
         repeated=work.attempts > 1 or work.lost_sight,
         profile=flow_profile(work.facts(Stage.PARSED).get("profile", "")),
+        rule=work.facts(Stage.RECEIVED).get("processing_rule", "B2B"),
     )
 
 

@@ -79,6 +79,8 @@ class Flow:
     """A flow as it stands."""
 
     document_id: UUID
+    participant: str
+    """SIREN of the legal entity it is for."""
     seq: int
     """Of the status event; 0: the document itself."""
     submitted_at: datetime
@@ -117,6 +119,8 @@ class Wanted:
     directions: tuple[str, ...] = ()
     tracking_id: str | None = None
     ack: str | None = None
+    participant: str | None = None
+    """SIREN of the legal entity; not a criterion of the standard, but its header Organization-Id."""
 
 
 def verdict(stage: Stage, halted: str | None) -> str:
@@ -185,7 +189,7 @@ def _submission(new: NewFlow, digest: bytes) -> Submission:
         at=new.at,
         key=None,
         fingerprint=digest,
-        origin={"processing_rule": new.info.rule} if new.info.rule else {},
+        origin={"processing_rule": new.info.rule} if new.info.rule not in (None, UNDEFINED) else {},
     )
 
 
@@ -197,8 +201,8 @@ async def _alone(connection: Connection, what: str) -> None:
 # Reading -------------------------------------------------------------------------------------------------------------
 
 _FLOWS = """
-    select d.document_id, d.direction, d.format, d.stage, d.halted, d.number, d.type_code, d.buyer, d.created_at,
-        d.updated_at as document_updated_at, d.facts->'parsed' as parsed, d.facts->'built' as built,
+    select d.document_id, d.participant, d.direction, d.format, d.stage, d.halted, d.number, d.type_code, d.buyer,
+        d.created_at, d.updated_at as document_updated_at, d.facts->'parsed' as parsed, d.facts->'built' as built,
         f.seq, f.updated_at, f.submitted_at, f.type, f.rule, f.ack,
         i.tracking_id, i.name, i.syntax, i.rule as given, i.profile,
         e.at, e.outcome, e.facts->>'code' as code, e.facts->>'status' as status, e.facts->>'message' as message,
@@ -227,7 +231,8 @@ async def search(pool: Pool, account_id: UUID, wanted: Wanted, after: datetime |
               and ($3::text[] = '{{}}' or f.rule = any($3)) and ($4::text[] = '{{}}' or f.type = any($4))
               and ($5::text[] = '{{}}' or f.direction = any($5))
               and ($6::text is null or f.tracking_id = $6) and ($7::text is null or f.ack = $7)
-            order by f.updated_at limit $8
+              and ($8::text is null or d.participant = $8)
+            order by f.updated_at limit $9
             """,
             max(bounds, default=None),
             wanted.before,
@@ -236,6 +241,7 @@ async def search(pool: Pool, account_id: UUID, wanted: Wanted, after: datetime |
             wanted.directions,
             wanted.tracking_id,
             wanted.ack,
+            wanted.participant,
             limit,
         )
     return [_flow(row, row["seq"], row["ack"]) for row in rows]
@@ -265,6 +271,7 @@ def _flow(row: Mapping[str, Any], seq: int, ack: str) -> Flow:
     named = row["name"] is not None and not seq
     return Flow(
         document_id=row["document_id"],
+        participant=row["participant"],
         seq=seq,
         submitted_at=row["at"] if seq else row["created_at"],
         updated_at=row["updated_at"] if placed else (row["at"] if seq else row["document_updated_at"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -63,7 +64,8 @@ async def search(request: web.Request) -> web.Response:
     """Flows by criteria, oldest change first."""
     asked = questions.search(bodies.members_of(await bodies.read(request, bodies.SMALL), "the body"))
     resources, account = request.app[RESOURCES], request[CALLER].account
-    found = await flows.search(resources.pool, account.id, asked.wanted, asked.after, asked.limit + 1)
+    wanted = replace(asked.wanted, participant=_organization(request))
+    found = await flows.search(resources.pool, account.id, wanted, asked.after, asked.limit + 1)
     page = found[: asked.limit]
     shape: dict[str, Any] = {
         "limit": asked.limit,
@@ -83,6 +85,8 @@ async def read(request: web.Request) -> web.StreamResponse:
     resources, account = request.app[RESOURCES], request[CALLER].account
     document_id, seq = _parse_id(request.match_info["flowId"])
     flow = await flows.get(resources.pool, account.id, document_id, seq)
+    if _organization(request) not in (None, flow.participant):
+        raise NotFound("there is no such flow of this organization")
     if wanted == "Metadata":
         return native.answer(shapes.whole(flow, await _report(resources, account, flow)))
     document = await documents.find(resources, account, document_id)
@@ -160,6 +164,11 @@ def _untaken(format_: str) -> str:
     if format_ == "flux10":
         return "e-reporting (FRR, flux 10) is not taken here; taken are CII, UBL and Factur-X"
     return "status messages are not taken here yet; taken are CII, UBL and Factur-X"
+
+
+def _organization(request: web.Request) -> str | None:
+    """The legal entity named in Organization-Id; without it a search shows the flows of all of the account's."""
+    return request[PARTICIPANT] if "Organization-Id" in request.headers else None
 
 
 # Reading -------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from adapters.port import Arrival, ArrivalKind
+from adapters.port import Arrival, ArrivalKind, Consignment, Receipt
 from gateway.compute import Compute
 from gateway.store import accounts, arrivals
 from gateway.store.accounts import Scope
@@ -346,3 +346,39 @@ async def test_a_file_that_is_too_large_is_refused_by_its_length(api: Api) -> No
     key = await api.key(await api.account())
     headers = {**key, "Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(200 * 1024 * 1024)}
     await refused(await api.client.post(FLOWS, data=b"", headers=headers), 413, "FileSizeExceeded")
+
+
+async def test_an_organization_sees_its_own_flows(api: Api) -> None:
+    account = await api.account()
+    now = api.resources.clock.now()
+    await accounts.add_participant(api.resources.pool, account.id, siren="732829320", name="Other", now=now)
+    key = await api.key(account)
+    one, other = ({**key, "Organization-Id": siren} for siren in ("404833048", "732829320"))
+    first = (await answered(await hand_in(api, one), 202))["flowId"]
+    second = (await answered(await hand_in(api, other, CII + b"\n"), 202))["flowId"]
+    where = {"where": {"flowDirection": ["Out"]}}
+    for headers, seen in ((key, [first, second]), (one, [first]), (other, [second])):
+        found = await answered(await api.client.post(f"{FLOWS}/search", json=where, headers=headers))
+        assert [flow["flowId"] for flow in found["results"]] == seen
+    for wanted in ("Metadata", "Original"):
+        answer = await api.client.get(f"{FLOWS}/{first}?docType={wanted}", headers=other)
+        await refused(answer, 404, "MISSING_RESOURCE")
+        assert (await api.client.get(f"{FLOWS}/{first}?docType={wanted}", headers=one)).status == 200
+
+
+async def test_a_processing_rule_goes_with_the_document(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[str] = []
+    network = api.resources.networks.all[0]
+    send = network.send
+
+    async def noted(consignment: Consignment) -> Receipt:
+        handed.append(consignment.rule)
+        return await send(consignment)
+
+    monkeypatch.setattr(network, "send", noted)
+    key = await api.key(await api.account())
+    await answered(await hand_in(api, key, processingRule="OutOfScope"), 202)
+    await api.worker.drain()
+    await answered(await hand_in(api, key, sample("cii/invoice-multi-vat.xml"), processingRule="Undefined"), 202)
+    await api.worker.drain()
+    assert handed == ["OutOfScope", "B2B"]
