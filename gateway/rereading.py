@@ -27,6 +27,7 @@ from gateway.store import contents, shown
 from gateway.store.contents import BYTES
 from gateway.store.pool import Pool
 from gateway.store.shown import SealedEvent, Shown
+from schemas.formats import cdar
 from schemas.xml import Unreadable
 from signing import pdf_verdict, xml_verdict
 from signing.borne import verified
@@ -233,6 +234,8 @@ def _read(given: Given, told: Told) -> list[str]:
         if data is None:
             return [*complaints, "what was submitted cannot be read"]
         told.read = True
+        if one.format == cdar.FORMAT.name:
+            return complaints + _said(one, data)
         try:
             parsed = parse(data)
         except Unreadable:
@@ -247,6 +250,14 @@ def _read(given: Given, told: Told) -> list[str]:
         sought = parsed.sought if parsed is not None and one.parsed == "done" else None
         complaints += _indexed(one, says, sought or Sought())
     return complaints
+
+
+def _said(one: Shown, data: bytes) -> list[str]:
+    """A status message has nothing of an invoice, and goes to whom its bytes say."""
+    to = next((party for party in cdar.read(data).recipients if party.address), None)
+    says = {"buyer_scheme": to.address_scheme, "buyer_address": to.address} if to else {}
+    differ = [name for name in _ROW if one.row[name] != says.get(name)]
+    return [f"its row shows another {', '.join(differ)} than its bytes say"] if differ else []
 
 
 def _indexed(one: Shown, says: Mapping[str, Any], sought: Sought) -> list[str]:

@@ -39,6 +39,8 @@ class Shown:
     """Of `archive_index`, with how many of its terms it is found by; None: it is not found."""
     parsed: str | None = None
     """How reading it ended, by its event: done or halted; None: not read yet."""
+    format: str = ""
+    """What it was read as, by the same event."""
     purged: bool = False
     """An event says that its contents were destroyed."""
     sealed: list[SealedEvent] = field(default_factory=list)
@@ -98,7 +100,7 @@ async def _page(connection: Connection, after: UUID) -> dict[UUID, Shown]:
         if row["outcome"] == "purged":
             shown.purged = True
         elif row["stage"] == "parsed":
-            shown.parsed = row["outcome"]
+            shown.parsed, shown.format = row["outcome"], str(row["facts"].get("format", ""))
         else:
             shown.sealed.append(SealedEvent(row["seq"], row["at"], row["facts"]))
     for row in await connection.fetch(

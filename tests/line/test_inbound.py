@@ -12,9 +12,10 @@ from uuid import UUID
 
 import pytest
 
-from gateway.audit import audit_account
+from gateway.audit import Complaints, audit_account
 from gateway.chores import collect
 from gateway.lifecycle import Role, Stage
+from gateway.rereading import By, reread
 from gateway.store import documents, seen
 from gateway.store.documents import Document, Filter
 from tests.line.conftest import PACE, Line, open_line, running_platform
@@ -118,3 +119,6 @@ async def test_what_one_gateway_sends_comes_in_at_the_other(sides: Sides, syntax
     for line in sides.seller, sides.buyer:
         checked = await audit_account(line.pool, line.account.id)
         assert checked.clean, checked.complaints
+        complaints = Complaints()
+        found = await reread(line.pool, line.account.id, By(), complaints.add, lambda _done: None)
+        assert (found.documents, complaints.told()) == (1, ())
