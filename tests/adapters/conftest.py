@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -66,11 +66,20 @@ class Running:
     runner: web.AppRunner
     clients: list[Afnor] = field(default_factory=list)
 
-    def client(self) -> Afnor:
-        """A new client, closed with the platform."""
-        made = Afnor(self.settings, now)
+    def client(self, company: str = "", **changes: object) -> Afnor:
+        """A new client, closed with the platform; `company`: SIREN of whom it is."""
+        settings = self._settings_of(company) if company else self.settings
+        made = Afnor(replace(settings, **changes), now)  # type: ignore[arg-type]
         self.clients.append(made)
         return made
+
+    def _settings_of(self, company: str) -> Settings:
+        known = json.loads((self.folder / f"company-{company}.json").read_text(encoding="utf-8"))
+        secret = self.folder.parent / f"{self.folder.name}-{company}"
+        if not secret.exists():
+            secret.touch(mode=0o600)
+            secret.write_text(known["client_secret"], encoding="utf-8")
+        return replace(self.settings, client_id=known["client_id"], secret_file=secret)
 
     async def deliveries(self) -> list[dict[str, object]]:
         """What the platform received."""
@@ -87,9 +96,12 @@ class Running:
         await self.runner.cleanup()
 
 
-async def start(folder: Path, manners: server.Manners, *, seconds: float = 5.0) -> Running:
+async def start(
+    folder: Path, manners: server.Manners, *, seconds: float = 5.0, companies: Sequence[str] = ()
+) -> Running:
     """Start a platform on a free port of loopback."""
-    runner = web.AppRunner(server.create(folder, manners), access_log=None, shutdown_timeout=0.1)
+    application = server.create(folder, manners, companies=companies)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
@@ -114,9 +126,11 @@ async def start_platform(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitabl
     """Starts platforms (keyword arguments are Manners, and `seconds` the client's patience); ends them afterwards."""
     async with AsyncExitStack() as stack:
 
-        async def begin(*, folder: str = "platform", seconds: float = 5.0, **manners: object) -> Running:
-            turned = {"pace": 0.0, "silence": 1.0, "retry_after": 7, **manners}
-            running = await start(tmp_path / folder, server.Manners(**turned), seconds=seconds)  # type: ignore[arg-type]
+        async def begin(
+            *, folder: str = "platform", seconds: float = 5.0, companies: Sequence[str] = (), **manners: object
+        ) -> Running:
+            turned = server.Manners(**{"pace": 0.0, "silence": 1.0, "retry_after": 7, **manners})  # type: ignore[arg-type]
+            running = await start(tmp_path / folder, turned, seconds=seconds, companies=companies)
             stack.push_async_callback(running.stop)
             return running
 
