@@ -413,8 +413,13 @@ async def test_what_concerns_others_is_left_alone(scripted: tuple[Scripted, Afno
         SEARCH,
         {
             "results": [
-                flow("a", NOON, flowType="SupplierInvoice", flowSyntax="CII"),
-                flow("b", NOON, flowType="SupplierInvoiceLC"),
+                flow("a", NOON, flowType="MultiFlowReport", flowSyntax="FRR"),
+                flow("b", NOON, flowType="StateCustomerInvoiceLC"),
+                flow("f", NOON, flowType="SupplierInvoice", flowSyntax="CDAR"),
+                flow("g", NOON, flowType="SupplierInvoice", flowSyntax="CII", flowDirection="Out"),
+                flow("h", NOON, flowType="SupplierInvoice", flowSyntax="CII", acknowledgement={"status": "Error"}),
+                flow("i", NOON, flowType="SupplierInvoice", flowSyntax="CII", acknowledgement={"status": "Pending"}),
+                flow("j\u0000", NOON, flowType="SupplierInvoice", flowSyntax="CII"),
                 flow("c", NOON, acknowledgement={"status": "Pending"}),
                 flow("d", NOON, flowDirection="Out"),
                 flow("", NOON),
@@ -425,6 +430,52 @@ async def test_what_concerns_others_is_left_alone(scripted: tuple[Scripted, Afno
     )
     page = await client.collect(None)
     assert (page.arrivals, page.more) == ([], False)
+    assert not [call for call, _, _ in script.asked if call.startswith("GET")]
+
+
+async def test_an_invoice_comes_in_whatever_its_platform_calls_it(scripted: tuple[Scripted, Afnor]) -> None:
+    script, client = scripted
+    script.will(
+        SEARCH,
+        {
+            "results": [
+                flow("a", NOON, flowType="SupplierInvoice", flowSyntax="Factur-X", name="f\n.pdf"),
+                flow("b", NOON, flowType="CustomerInvoice", flowSyntax="UBL"),
+                flow("c", NOON, flowType="Undefined", flowSyntax="CII", acknowledgement=None),
+                flow("d", NOON, flowType="SupplierInvoiceLC"),
+            ]
+        },
+    )
+    script.will("GET /v1/flows/a", {}, status=404)  # the original is absent, a converted one is there
+    for name in "aabcd":
+        script.will(f"GET /v1/flows/{name}", f"<{name}/>".encode())
+    found = {one.network_id: one for one in (await client.collect(None)).arrivals}
+    assert {name: (one.kind, one.media_type, one.data) for name, one in found.items()} == {
+        "a": (ArrivalKind.INVOICE, "application/pdf", b"<a/>"),
+        "b": (ArrivalKind.INVOICE, "application/xml", b"<b/>"),
+        "c": (ArrivalKind.INVOICE, "application/xml", b"<c/>"),
+        "d": (ArrivalKind.STATUS, "application/xml", b"<d/>"),
+    }
+    assert found["a"].name == "f.pdf"
+    assert [call for call, _, _ in script.asked if "/a?" in call] == [
+        "GET /v1/flows/a?docType=Original",
+        "GET /v1/flows/a?docType=Converted",
+    ]
+
+
+async def test_an_old_invoice_is_not_given_up_because_it_is_old(scripted: tuple[Scripted, Afnor]) -> None:
+    script, client = scripted
+    days = [timedelta(0)]
+    client._now = lambda: afternoon() + days[0]  # the only clock it has
+    old = flow("a", "2026-10-01T12:00:00Z", flowType="SupplierInvoice", flowSyntax="CII")
+    script.will(SEARCH, *[{"results": [old]}] * 3)
+    for passed in (timedelta(0), timedelta(days=2)):
+        days[0] = passed
+        assert (await client.collect(None)).arrivals == []
+    days[0] = timedelta(days=3)
+    (bare,) = (await client.collect(None)).arrivals
+    assert (bare.kind, bare.network_id) == (ArrivalKind.INVOICE, "a#without-content")
+    assert json.loads(bare.data)["flowId"] == "a"
 
 
 async def test_an_error_without_details_still_refuses(scripted: tuple[Scripted, Afnor]) -> None:
