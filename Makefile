@@ -33,7 +33,7 @@ lint: $(READY)  ## Format, lint, types, import contracts, clean tree
 check: $(READY)  ## Format, lint, types, import contracts, tests with coverage, clean tree
 	@$(BIN)/python -m tests.house.check
 
-bench: bench-syntaxes bench-documents bench-line  ## Run the benchmarks
+bench: bench-syntaxes bench-documents bench-rules bench-line  ## Run the benchmarks
 
 bench-syntaxes: $(READY)  ## Measure reading and writing CII against factur-x and, where it is, drafthorse
 	@$(BIN)/python -m tests.bench.syntaxes
@@ -50,8 +50,9 @@ bench-tree: $(READY)  ## Measure publishing and auditing a hash tree of a millio
 bench-tamper: $(READY)  ## Flip ten thousand bits of an archive and change its rows; the audit must find and name each
 	@$(BIN)/python -m tests.bench.tamper
 
-bench-rules: $(READY)  ## Measure the official rules against SaxonC, in one run
-	@$(BIN)/python -m tests.bench.rules
+bench-rules: $(READY)  ## Measure the official rules against SaxonC, in one run, draw the curve, and measure a worker's start
+	@$(BIN)/python -m tests.bench.rules --plot tests/bench/rules.svg
+	@$(BIN)/python -m tests.bench.rules_start
 
 bench-archive: $(READY)  ## Measure the search of the archive over a million documents
 	@$(BIN)/python -m tests.bench.archive

@@ -22,6 +22,7 @@ import importlib.util
 import os
 import re
 import tomllib
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -78,11 +79,17 @@ class Loaded:
     path: str
     edition: str
     """Publisher, edition and the first twelve digits of its SHA-256."""
-    rules: bytes = field(default=b"", repr=False, compare=False)
-    """Of a Schematron the bytes that were hashed, which are the ones to be compiled; an XSD is read with its parts."""
+    packed: bytes = field(default=b"", repr=False, compare=False)
+    """Of a Schematron the bytes that were hashed, which are the ones to be compiled, packed by zlib: a worker keeps
+    those of every edition. An XSD is read with its parts."""
     sha256: str = ""
     origin: str = ""
     """Where it lies, in words: the package with its version, or the operator's folder."""
+
+    @property
+    def rules(self) -> bytes:
+        """Of a Schematron the bytes that were hashed; empty for an XSD."""
+        return zlib.decompress(self.packed) if self.packed else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +205,8 @@ def _find(artefact: Artefact, folder: str | None) -> Loaded:
             raise Missing(f"{artefact.file} cannot be read: {error.strerror}") from error
         if not package and not artefact.package and artefact.sha256 and artefact.sha256 != hashed:
             raise Missing(f"{artefact.file} is not what {MANIFEST} says: its SHA-256 begins with {hashed[:12]}")
-        rules = data if artefact.kind is Kind.SCHEMATRON else b""
-        return Loaded(str(path), _told(artefact, package, hashed), rules, hashed, _origin(package))
+        packed = zlib.compress(data, 1) if artefact.kind is Kind.SCHEMATRON else b""
+        return Loaded(str(path), _told(artefact, package, hashed), packed, hashed, _origin(package))
     where = f"in the package {DISTRIBUTIONS[artefact.package]} nor " if artefact.package else ""
     raise Missing(f"{artefact.file} is {'neither ' if where else 'not '}{where}in the operator's folder")
 

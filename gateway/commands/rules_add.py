@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,7 +171,7 @@ def _checked(one: Found, there: Sequence[Artefact], wish: Wish) -> Added:
     if same and artefact.since < same[-1].since:
         return Added(artefact, path, f"it would not come in force: the other is in force from {same[-1].since}")
     data = path.read_bytes()
-    loaded = Loaded(str(path), "", data if artefact.kind is Kind.SCHEMATRON else b"")
+    loaded = Loaded(str(path), "", zlib.compress(data) if artefact.kind is Kind.SCHEMATRON else b"")
     return Added(artefact, path, rulebook.fault(artefact, loaded))
 
 

@@ -94,7 +94,8 @@ class Program:
         space["CODES"] = runtime.Codes()
         space.update({name: document.root for name, document in documents.items()})
         exec(code, space)  # noqa: S102  # made by schemas.schematron.compile, see `store` for where it comes from
-        self._assertions: tuple[tuple[str, str, str, str | None], ...] = space["ASSERTIONS"]
+        assertions: tuple[tuple[str, str, str, str | None], ...] = space.pop("ASSERTIONS")
+        self._assertions = tuple(map(_shared, assertions))
         self._patterns: tuple[tuple[Entry, ...], ...] = space["PATTERNS"]
         self._starts: tuple[int, ...] = space["STARTS"]
         self._plans: dict[Shape, _Plan] = {}
@@ -192,6 +193,12 @@ def _follow(plan: _Plan, document: Tree, run: Run) -> None:
                         for body in bodies:
                             body(node, run)
                         break
+
+
+def _shared(assertion: tuple[str, str, str, str | None]) -> tuple[str, str, str, str | None]:
+    """An assertion whose texts are kept once: the artefacts of one publisher repeat each other's."""
+    id_, flag, role, text = assertion
+    return intern(id_), intern(flag), intern(role), None if text is None else intern(text)
 
 
 def _awake(asked: Asked | None, place: Place) -> tuple[Body, ...]:
