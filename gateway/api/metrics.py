@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from adapters.port import ArrivalKind
 from gateway.api.keys import RESOURCES
 from gateway.api.problems import TRACE, Handler
 from gateway.lifecycle import Stage
@@ -59,7 +60,12 @@ class Metrics:
             "How long the longest overdue task has been due; 0 when none is.",
             registry=self.registry,
         )
-
+        self.strays = Gauge(
+            "estafette_strays",
+            "What networks brought that is nobody's, by kind; an invoice waits for a person (estafette inbound).",
+            ("kind",),
+            registry=self.registry,
+        )
         self.failing = Gauge(
             "estafette_outside_failing_seconds",
             "How long a keeper of checkpoints or a timestamp authority has been failing; without a line: it works.",
@@ -84,6 +90,11 @@ class Metrics:
         self.audit_at.set(run.ended_at.timestamp() if run else 0)
         self.audit_clean.set(1 if run and run.state is State.CLEAN else 0)
         self.audit_complaints.set(run.complaints if run else 0)
+
+    def stray(self, strays: Mapping[ArrivalKind, int]) -> None:
+        """Tell of what is nobody's."""
+        for kind, count in strays.items():
+            self.strays.labels(kind).set(count)
 
     def render(self, backlog: figures.Backlog, failing: Mapping[str, float]) -> bytes:
         """The exposition text, with what the database says now."""
@@ -130,5 +141,6 @@ async def metrics(request: web.Request) -> web.Response:
         audited = await audits.last(connection)
     failing = {one.name: max(0.0, (now - one.since).total_seconds()) for one in troubles}
     request.app[METRICS].audited(audited)
+    request.app[METRICS].stray(await figures.strays(resources.pool))
     body = request.app[METRICS].render(backlog, failing)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from adapters.port import Arrival, ArrivalKind
 from gateway.api import application
 from gateway.clock import SettableClock
 from gateway.compute import Compute
+from gateway.store import arrivals
 from gateway.store.pool import Pool
 from tests.gateway.api.conftest import Api, answered, numbered, problem, serving, small
 
@@ -59,6 +61,8 @@ async def test_metrics_tell_of_use_and_backlog_and_of_no_account(api: Api, clock
     await api.submit(key, small("a"))
     await api.client.get(f"/v1/documents/{document['id']}", headers=key)
     await api.client.get("/an/address/of/nobody")
+    stray = Arrival("flow-1", ArrivalKind.INVOICE, clock.now(), "application/xml", b"<a/>")
+    await arrivals.keep_stray(api.resources.pool, "afnor", stray, clock.now())
     clock.advance(timedelta(seconds=90))
     answer = await api.client.get("/metrics")
     text = await answer.text()
@@ -70,6 +74,8 @@ async def test_metrics_tell_of_use_and_backlog_and_of_no_account(api: Api, clock
     }
     assert found["estafette_tasks_due", (("stage", "parsed"),)] == 2
     assert found["estafette_task_oldest_due_seconds", ()] == 90
+    assert found["estafette_strays", (("kind", "invoice"),)] == 1
+    assert found["estafette_strays", (("kind", "status"),)] == 0
     assert found["estafette_submissions_total", (("answer", "admitted"),)] == 2
     assert found["estafette_submissions_total", (("answer", "replayed"),)] == 1
     assert found["estafette_submissions_total", (("answer", "malformed"),)] == 1
