@@ -1,8 +1,10 @@
 """A backup of the embedded database in one file, and what makes it believed when it is put back.
 
-The file is a ZIP: PostgreSQL's dump of one moment, and a manifest with its SHA-256, the state of the tree, and a
-thousand questions with their answers of the same moment (`store.questions`). Keys are not in it, on purpose: whoever
-gets hold of a backup reads no invoice, and what was purged by destroying its key does not come back with it.
+The file is a ZIP: PostgreSQL's dump of one moment, a manifest with its SHA-256, the state of the tree and a thousand
+questions with their answers of the same moment (`store.questions`), and the manifest's signature. Keys are not in it,
+on purpose: whoever gets hold of a backup reads no invoice, and what was purged with its key does not come back.
+
+A dump is a program that the database runs as its superuser: only one that the key of the checkpoints signed is run.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -25,10 +27,12 @@ from gateway.store.dumping import CHUNK, Moment
 from gateway.store.embedded import Cluster
 from gateway.store.pool import Pool
 from gateway.store.questions import Question
+from signing import checkpoint
 from signing.chain import instant
+from signing.checkpoint import Signer, Verifier
 
 FORM = "estafette-backup/1"
-DUMP, MANIFEST = "database.dump", "manifest.json"
+DUMP, MANIFEST, SIGNATURE = "database.dump", "manifest.json", "manifest.sig"
 MANIFEST_LIMIT = 64 * 1024 * 1024
 """Bytes of a manifest, at most."""
 
@@ -68,6 +72,14 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Notary:
+    """Who says that a backup is of this archive, and when it was made."""
+
+    signer: Signer
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Who is told how far it is."""
 
@@ -75,14 +87,16 @@ class Progress:
     questions: Callable[[int], None] = field(default=lambda _done: None)
 
 
-async def make(cluster: Cluster, pool: Pool, path: Path, now: Callable[[], datetime], told: Progress) -> Manifest:
-    """Write a backup of this moment, to the disk. Raises Misconfigured, OSError."""
+async def make(cluster: Cluster, pool: Pool, path: Path, notary: Notary, told: Progress) -> Manifest:
+    """Write a backup of this moment, signed, to the disk. Raises Misconfigured, OSError."""
     async with dumping.moment(pool) as moment:
-        about = await _about(moment, now(), told)
+        about = await _about(moment, notary.now(), told)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
             size, digest = await _dump(cluster, moment, archive, told)
             manifest = _manifest({**about, "database": {"file": DUMP, "size": size, "sha256": digest}})
-            archive.writestr(MANIFEST, json.dumps(_members(manifest), ensure_ascii=False, indent=1))
+            written = json.dumps(_members(manifest), ensure_ascii=False, indent=1).encode()
+            archive.writestr(MANIFEST, written)
+            archive.writestr(SIGNATURE, notary.signer.vouch(_signed(written)))
     await asyncio.to_thread(_sync, path)
     return manifest
 
@@ -91,6 +105,8 @@ def check(path: Path, told: Callable[[int], None]) -> Manifest:
     """Read a backup from its first byte to its last; what it says of itself. Raises Damaged, OSError."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if sorted(archive.namelist()) != [DUMP, MANIFEST, SIGNATURE]:
+                raise Damaged(f"it is no backup of ours, which holds {DUMP}, {MANIFEST}, {SIGNATURE} and no more")
             manifest = _read_manifest(archive)
             digest, size = sha256(), 0
             with archive.open(DUMP) as dump:
@@ -103,6 +119,24 @@ def check(path: Path, told: Callable[[int], None]) -> Manifest:
     if (size, digest.hexdigest()) != (manifest.size, manifest.sha256):
         raise Damaged(f"{DUMP} is not what the manifest says: it was changed or cut")
     return manifest
+
+
+def believe(path: Path, keys: Iterable[Verifier]) -> None:
+    """See that one of these keys has signed a backup that was checked. Raises Damaged, OSError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            written, note = archive.read(MANIFEST), archive.read(SIGNATURE).decode()
+        if checkpoint.vouched(note, keys) != _signed(written):
+            raise Damaged(f"{MANIFEST} is not what was signed: it was changed")
+    except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as wrong:
+        raise Damaged(f"its signature cannot be read: {wrong}") from wrong
+    except checkpoint.NotProved as wrong:
+        raise Damaged(f"it was not made by this archive, or was changed: {wrong}") from wrong
+
+
+def _signed(manifest: bytes) -> str:
+    """The lines under the signature; no checkpoint, whose second line is a number."""
+    return f"{FORM}\nsha256 {sha256(manifest).hexdigest()}\n"
 
 
 async def put_back(cluster: Cluster, path: Path, told: Callable[[int], None]) -> None:

@@ -188,11 +188,29 @@ def cosigned(note: str, line: str, key: Witness) -> datetime:
 
 def read(note: str, keys: Iterable[Verifier]) -> Checkpoint:
     """The checkpoint of a note that one of the keys has signed. Raises NotProved."""
+    text, signatures = _parts(note)
+    checkpoint = _parsed(text)
+    _check(text, signatures, keys)
+    return checkpoint
+
+
+def vouched(note: str, keys: Iterable[Verifier]) -> str:
+    """The lines of a note that one of the keys has signed with `Signer.vouch`. Raises NotProved."""
+    text, signatures = _parts(note)
+    _check(text, signatures, keys)
+    return text
+
+
+def _parts(note: str) -> tuple[str, str]:
+    """The lines that are signed, and those of the signatures. Raises NotProved."""
     text, empty, signatures = note.partition("\n\n")
-    text += "\n"
     if not empty or not signatures.endswith("\n"):
         raise NotProved("it is no signed note: the empty line before the signatures, or the last line end, is missing")
-    checkpoint = _parsed(text)
+    return text + "\n", signatures
+
+
+def _check(text: str, signatures: str, keys: Iterable[Verifier]) -> None:
+    """See that one of the keys has signed the text. Raises NotProved."""
     known = list(keys)
     for line in signatures.removesuffix("\n").split("\n"):
         found = _SIGNATURE.fullmatch(line)
@@ -200,7 +218,7 @@ def read(note: str, keys: Iterable[Verifier]) -> Checkpoint:
             raise NotProved("a line after the empty one is no signature")
         for key in known:
             if key.name == found[1] and _holds(key, found[2], text):
-                return checkpoint
+                return
     raise NotProved("none of the known keys has signed it")
 
 

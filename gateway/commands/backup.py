@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from gateway import backup
-from gateway.backup import Damaged, Manifest, Progress
+from gateway.backup import Damaged, Manifest, Notary, Progress
 from gateway.clock import SystemClock
 from gateway.commands import files, terminal
 from gateway.commands.files import Unusable
 from gateway.commands.terminal import Drawn, Told
-from gateway.main import embedded, opened, secret_files
+from gateway.main import embedded, opened, read_notary, read_verifiers, secret_files
 from gateway.settings import Settings
 from signing.chain import instant
 
@@ -57,12 +57,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.check:
         try:
             manifest = backup.check(Path(options.file), lambda done: drawn.show(f"{done >> 20} MiB"))
+            signed = _signed(Path(options.file), settings)
         except Damaged as damaged:
             drawn.clear()
             print(f"{terminal.shown(options.file)}: {terminal.printable(str(damaged))}")
             return 1
         drawn.clear()
-        _tell(options, manifest, settings)
+        _tell(options, manifest, settings, signed=signed)
         return 0
     if settings.database_url:
         raise Unusable(
@@ -75,18 +76,37 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         )
     with files.written(options.file, force=options.force) as beside:
         manifest = asyncio.run(_make(settings, beside, drawn))
+    _settle(Path(options.file).parent)
     drawn.clear()
-    _tell(options, manifest, settings)
+    _tell(options, manifest, settings, signed=True)
     return 0
+
+
+def _settle(folder: Path) -> None:
+    """The name too is on the disk before it is said that there is a backup."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _signed(path: Path, settings: Settings) -> bool:
+    """Whether a key of this archive signed the backup; False where there is no key here. Raises Damaged."""
+    if not secret_files(settings)[1].exists():
+        return False
+    backup.believe(path, read_verifiers(settings, read_notary(settings)))
+    return True
 
 
 async def _make(settings: Settings, path: Path, drawn: Drawn) -> Manifest:
     told = Progress(lambda done: drawn.show(f"{done >> 20} MiB"), lambda done: drawn.show(f"{done} questions asked"))
     async with embedded(settings, attach=True) as cluster, opened(settings, cluster) as pool:
-        return await backup.make(cluster, pool, path, SystemClock().now, told)
+        notary = Notary(read_notary(settings).signer, SystemClock().now)
+        return await backup.make(cluster, pool, path, notary, told)
 
 
-def _tell(options: argparse.Namespace, manifest: Manifest, settings: Settings) -> None:
+def _tell(options: argparse.Namespace, manifest: Manifest, settings: Settings, *, signed: bool) -> None:
     keys = settings.archive_keys or settings.data / "secrets" / "archive"
     apart = [*map(str, secret_files(settings)), *(f"{keys / name}.key" for name in manifest.archive_keys)]
     if options.format == "json":
@@ -99,6 +119,7 @@ def _tell(options: argparse.Namespace, manifest: Manifest, settings: Settings) -
             "sha256": manifest.sha256,
             "questions": len(manifest.asked),
             "tables": len(manifest.tables),
+            "signature_checked": signed,
             "not_in_it": apart,
         }
         terminal.print_json(members)
@@ -109,12 +130,16 @@ def _tell(options: argparse.Namespace, manifest: Manifest, settings: Settings) -
             f"{name} : {manifest.documents} documents au {instant(manifest.taken_at)}, {manifest.size >> 20} Mio, "
             f"{asked} questions avec leurs réponses"
         )
+        if not signed:
+            print("Signature non vérifiée : la clé des points de contrôle n'est pas ici.")
         print("Les clés n'y sont pas ; à conserver à part :")
     else:
         print(
             f"{name}: {manifest.documents} documents as of {instant(manifest.taken_at)}, {manifest.size >> 20} MiB, "
             f"{asked} questions with their answers"
         )
+        if not signed:
+            print("Its signature was not checked: the key of the checkpoints is not here.")
         print("The keys are not in it; keep apart:")
     for one in apart:
         print(f"  {terminal.shown(one)}")

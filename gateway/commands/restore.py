@@ -99,6 +99,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     finally:
         drawn.clear()
     _fits(settings, manifest)
+    try:
+        backup.believe(Path(options.file), read_verifiers(settings, read_notary(settings)))
+    except Damaged as damaged:
+        says = f"{terminal.shown(options.file)}: {damaged}"
+        raise Unusable(Told(says, f"{terminal.shown(options.file)} : {damaged}")) from damaged
     outcome = asyncio.run(_restore(settings, Path(options.file), manifest, drawn))
     drawn.clear()
     _tell(options, outcome)

@@ -20,6 +20,12 @@ from gateway.store.pool import Connection, Pool
 log = logging.getLogger(__name__)
 
 CHUNK = 1024 * 1024
+STALL = 600.0
+"""Seconds without a byte after which a program of PostgreSQL's is given up."""
+LONGEST = 6 * 3600.0
+"""Seconds that making the indices of what was put back may take."""
+LOCKED = "60s"
+"""How long a dump waits for a table that somebody changes, as a migration does."""
 DATABASE = "postgres"
 _FULL = ("No space left on device", "Disk quota exceeded")
 
@@ -43,15 +49,17 @@ async def moment(pool: Pool) -> AsyncIterator[Moment]:
 
 async def dump(cluster: Cluster, at: Moment) -> AsyncIterator[bytes]:
     """The database as of that moment, in PostgreSQL's custom form, in pieces. Raises Misconfigured with its words."""
-    arguments = ("--format=custom", "--compress=gzip:1", f"--snapshot={at.snapshot}", *_place(cluster), DATABASE)
-    process = await _start("pg_dump", *arguments, given=asyncio.subprocess.DEVNULL)
+    arguments = ("--format=custom", "--compress=gzip:1", f"--lock-wait-timeout={LOCKED}", f"--snapshot={at.snapshot}")
+    process = await _start("pg_dump", *arguments, *_place(cluster), DATABASE, given=asyncio.subprocess.DEVNULL)
     said = asyncio.create_task(_said(process))
     try:
         assert process.stdout is not None
-        while piece := await process.stdout.read(CHUNK):
+        while piece := await asyncio.wait_for(process.stdout.read(CHUNK), STALL):
             yield piece
-        if await process.wait() != 0:
+        if await asyncio.wait_for(process.wait(), STALL) != 0:
             raise Misconfigured(f"the database cannot be dumped: {await said}")
+    except TimeoutError as stalled:
+        raise Misconfigured(f"the database cannot be dumped: nothing came for {STALL:.0f} seconds") from stalled
     finally:
         await _end(process, said)
 
@@ -67,13 +75,15 @@ async def restore(cluster: Cluster, pieces: Iterator[bytes], told: Callable[[int
         with suppress(BrokenPipeError, ConnectionResetError):  # it ended early, and says why
             while piece := await asyncio.to_thread(next, pieces, b""):
                 process.stdin.write(piece)
-                await process.stdin.drain()
+                await asyncio.wait_for(process.stdin.drain(), STALL)
                 done += len(piece)
                 told(done)
             process.stdin.close()
             await process.stdin.wait_closed()
-        if await process.wait() != 0:
+        if await asyncio.wait_for(process.wait(), LONGEST) != 0:
             raise Misconfigured(f"the backup cannot be put back: {await said}")
+    except TimeoutError as stalled:
+        raise Misconfigured("the backup cannot be put back: the database does not go on") from stalled
     finally:
         await _end(process, said)
 
