@@ -27,7 +27,8 @@ class DocumentClass(StrEnum):
     """What a document is to the law of retention."""
 
     INVOICE = "invoice"
-    """An invoice or credit note that left, or may leave; with its events, receipts, statuses and reports."""
+    """An invoice or credit note that left, or may leave, or came; with its events, receipts, statuses and reports. What
+    came stays one whatever is wrong with it: only its seller can say that it is none."""
     REFUSED = "refused"
     """A submission that was refused before anything of it left."""
 

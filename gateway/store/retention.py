@@ -68,7 +68,8 @@ async def candidates(
             select d.document_id, d.number, d.issue_date, d.created_at, d.purge_on,
                    exists (select from task t where t.document_id = d.document_id) as under_way,
                    exists (select from hold h where h.released_at is null and hold_meets(h, d)) as held,
-                   d.halted is not null and d.stage not in ('delivered', 'acknowledged', 'settled')
+                   d.halted is not null and d.direction = 'outbound'
+                       and d.stage not in ('delivered', 'acknowledged', 'settled')
                        and not exists (select from event e where e.document_id = d.document_id
                                        and e.stage = 'delivered') as refused
             from document d

@@ -31,9 +31,10 @@ from gateway.store import retention as store
 from gateway.store.archive_keys import Keyring, check_unlocked
 from gateway.store.holds import Hold, Scope
 from gateway.store.identifiers import new_id
-from gateway.store.journal import Step, commit
+from gateway.store.inbound import Came
+from gateway.store.journal import Step, admit, commit
 from gateway.store.pool import Pool, connect
-from tests.gateway.ground import NOON, NOTARY, admitted, open_account, parsed, the_claim
+from tests.gateway.ground import NOON, NOTARY, admitted, open_account, parsed, submission, the_claim
 
 BACKUPS = timedelta(days=35)
 SECRET = b"Facture de Madame Martin, 12 rue des Lilas"
@@ -404,6 +405,20 @@ async def test_a_refused_submission_goes_after_a_year(ground: Ground) -> None:
     assert (await ground.run()).announced == 1
     ground.clock.advance(timedelta(days=31))
     assert (await ground.run()).purged == 1
+    assert await ground.complaints() == ()
+
+
+async def test_what_came_in_is_kept_as_an_invoice_even_when_it_breaks_rules(ground: Ground) -> None:
+    from gateway.lifecycle import Halted
+
+    origin = {"network": "folder", "network_id": "f-1"}
+    came = replace(submission(ground.account.id, SECRET), came=Came("folder", "f-1"), origin=origin)
+    document_id = (await admit(ground.pool, came)).document_id
+    halted = [Step(Stage.PARSED, parsed(), NOON), Step(Stage.VALIDATED, Halted("the document breaks rules"), NOON)]
+    await commit(ground.pool, await the_claim(ground.pool, document_id), halted, go_on=False)
+    ground.clock.advance(timedelta(days=365 * 9))
+    assert (await ground.run()).announced == 0
+    await ground.purged()
     assert await ground.complaints() == ()
 
 
