@@ -211,9 +211,14 @@ _FLOWS = """
          order by n.seq desc limit 1) as report
 """
 _BESIDE = """
-    left join flow_info i on i.document_id = d.document_id
-    left join event e on e.document_id = d.document_id and e.seq = {seq} and e.outcome = 'status'
+    left join lateral (
+        select tracking_id, name, syntax, rule, profile from flow_info where document_id = {id} limit 1
+    ) i on true
+    left join lateral (
+        select at, outcome, facts from event where document_id = {id} and seq = {seq} and outcome = 'status' limit 1
+    ) e on true
 """
+"""By their keys, for each flow of a page, whatever the planner thinks of how many there are."""
 
 
 async def search(pool: Pool, account_id: UUID, wanted: Wanted, after: datetime | None, limit: int) -> list[Flow]:
@@ -226,14 +231,18 @@ async def search(pool: Pool, account_id: UUID, wanted: Wanted, after: datetime |
         rows = await connection.fetch(
             f"""
             {_FLOWS}
-            from flow f join document d on d.document_id = f.document_id {_BESIDE.format(seq="f.seq")}
-            where ($1::timestamptz is null or f.updated_at > $1) and ($2::timestamptz is null or f.updated_at < $2)
-              and ($3::text[] = '{{}}' or f.rule = any($3)) and ($4::text[] = '{{}}' or f.type = any($4))
-              and ($5::text[] = '{{}}' or f.direction = any($5))
-              and ($6::text is null or f.tracking_id = $6) and ($7::text is null or f.ack = $7)
-              and ($8::text is null or d.participant = $8)
-            order by f.updated_at limit $9
-            """,
+            from (
+                select * from flow
+                where updated_at > coalesce($1::timestamptz, '-infinity')
+                  and updated_at < coalesce($2::timestamptz, 'infinity')
+                  and ($3::text[] = '{{}}' or rule = any($3)) and ($4::text[] = '{{}}' or type = any($4))
+                  and ($5::text[] = '{{}}' or direction = any($5))
+                  and ($6::text is null or tracking_id = $6) and ($7::text is null or ack = $7)
+                  and ($8::text is null or participant = $8)
+                order by updated_at limit $9
+            ) f join document d on d.document_id = f.document_id {_BESIDE.format(id="f.document_id", seq="f.seq")}
+            order by f.updated_at
+            """,  # noqa: S608 - only our own texts are put in
             max(bounds, default=None),
             wanted.before,
             wanted.rules,
@@ -255,7 +264,7 @@ async def get(pool: Pool, account_id: UUID, document_id: UUID, seq: int) -> Flow
             f"""
             {_FLOWS}
             from document d left join flow f on f.document_id = d.document_id and f.seq = $2
-            {_BESIDE.format(seq="$2")} where d.document_id = $1
+            {_BESIDE.format(id="$1", seq="$2")} where d.document_id = $1
             """,
             document_id,
             seq,
@@ -330,7 +339,7 @@ _NEW = """
     select e.document_id, e.seq, e.at, e.stage, e.outcome, e.facts->>'code' as code, e.facts->>'status' as status,
         e.facts->>'message' as message, e.facts->>'reason' as reason,
         e.generation, e.transaction::text::bigint as transaction, e.position,
-        d.direction, d.format, d.type_code, d.buyer, d.created_at, i.rule, i.tracking_id
+        d.participant, d.direction, d.format, d.type_code, d.buyer, d.created_at, i.rule, i.tracking_id
     from (
         select * from event
         where (generation, transaction, position) > ($1, $2::bigint::text::xid8, $3)
@@ -376,6 +385,7 @@ async def _place(connection: Connection) -> tuple[int, int, int]:
 class _Placed:
     document_id: UUID
     seq: int
+    participant: str
     updated_at: datetime
     submitted_at: datetime
     direction: str
@@ -396,6 +406,7 @@ def _placed(rows: Iterable[Mapping[str, Any]], last: datetime) -> Iterable[_Plac
         yield _Placed(
             document_id=row["document_id"],
             seq=seq,
+            participant=row["participant"],
             updated_at=last,
             submitted_at=row["at"] if seq else row["created_at"],
             direction=_direction(row["direction"], seq),
@@ -425,17 +436,13 @@ async def _write(connection: Connection, account_id: UUID, placed: Sequence[_Pla
     latest = {(one.document_id, one.seq): one for one in placed}.values()
     await connection.execute(
         """
-        insert into flow (account_id, document_id, seq, updated_at, submitted_at, direction, type, rule, ack,
-                          tracking_id)
-        select $1, * from unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[],
-                                 $8::text[], $9::text[], $10::text[])
+        insert into flow (account_id, document_id, seq, participant, updated_at, submitted_at, direction, type, rule,
+                          ack, tracking_id)
+        select $1, * from unnest($2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+                                 $8::text[], $9::text[], $10::text[], $11::text[])
         on conflict (account_id, document_id, seq) do update set updated_at = excluded.updated_at,
             type = excluded.type, rule = excluded.rule, ack = excluded.ack
         """,
         account_id,
-        *(
-            [getattr(one, name) for one in latest]
-            for name in ("document_id", "seq", "updated_at", "submitted_at", "direction", "type", "rule", "ack")
-        ),
-        [one.tracking_id for one in latest],
+        *([getattr(one, name) for one in latest] for name in _Placed.__slots__),
     )

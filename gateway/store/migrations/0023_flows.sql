@@ -23,6 +23,7 @@ create table flow (
     account_id    uuid not null,
     document_id   uuid not null,
     seq           bigint not null,              -- of the status event; 0: the document itself
+    participant   text not null,
     updated_at    timestamptz not null,
     submitted_at  timestamptz not null,
     direction     text not null check (direction in ('In', 'Out')),
