@@ -70,8 +70,7 @@ def files_of(path: Path) -> dict[str, bytes]:
     """Name and bytes of every file of a ZIP or a folder."""
     if path.is_dir():
         return {one.relative_to(path).as_posix(): one.read_bytes() for one in sorted(path.rglob("*")) if one.is_file()}
-    data = path.read_bytes()
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with zipfile.ZipFile(io.BytesIO(data := path.read_bytes())) as archive:
         need(sum(one.file_size for one in archive.infolist()) <= LARGEST, "the ZIP is larger than a proof can be")
         found = {name: archive.read(name) for name in archive.namelist()}
         need(zipped(found, archive.namelist()) == data, "the ZIP holds more than its files, or is not of Estafette")
@@ -92,7 +91,8 @@ def zipped(files: dict[str, bytes], order: list[str]) -> bytes:
 def check_container(proof: Any) -> str:
     """Every file is as the index says, and none is beside them."""
     proof.files = files = files_of(proof.path)
-    need({INDEX, SIGNATURE} <= set(files), f"{INDEX} or {SIGNATURE} is missing")
+    pair = sha256(files.get(INDEX, b"")).hex().encode() in files.get(SIGNATURE, b"")
+    need(pair, f"{INDEX} or {SIGNATURE} is missing, or the one is not of the other")
     index = strict_json(INDEX, files[INDEX])
     need(index["form"] == FORM and len(index) == 3, f"{INDEX} is not that of a proof in the form {FORM}")
     for name in sorted(set(index["files"]) ^ (set(files) - {INDEX, SIGNATURE})):
@@ -134,16 +134,16 @@ def check_record(proof: Any) -> str:
     return f"{len(payments)} payments"
 
 
-def signed(note: bytes, line: str) -> list[str]:
+def signed(proof: Any, file: str) -> list[str]:
     """The lines of a signed note, after the name of the key name+id+base64 that is found to have signed them."""
-    known = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+(\S+)", line)
+    known, proof.reading = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+(\S+)", proof.line), file
     public = base64.b64decode(known[3]) if known else b""
     if not known or public[:1] != b"\x01" or sha256(f"{known[1]}\n".encode() + public)[:4].hex() != known[2]:
-        raise Wrong(f"no key in the line {line!r}, or one that does not hold together")
-    text, name, encoded = re.findall("(?s)^(.*\n)\n\u2014 (\\S+) (\\S+)\n$", note.decode())[0]
+        raise Wrong(f"no key in the line {proof.line!r}, or one that does not hold together")
+    text, name, encoded = re.findall("(?s)^(.*\n)\n\u2014 (\\S+) (\\S+)\n$", proof.files[file].decode())[0]
     signature = base64.b64decode(encoded)
     told = (name, signature[:4].hex(), base64.b64encode(signature).decode())
-    need(told == (*known.groups()[:2], encoded), "the key has not signed it")
+    need(told == (*known.groups()[:2], encoded), f"the key has not signed {file}")
     ed25519.Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature[4:], text.encode())
     return [known[1], *text.splitlines()]
 
@@ -159,12 +159,12 @@ def check_checkpoint(proof: Any) -> str:
     """The archive's key has signed it, and no event is later: instants are written in one form and sort as text."""
     proof.line = proof.files[KEYS].decode().strip()
     need(not proof.given or is_key(proof.given, proof.line), "it is signed by another key than the one you gave")
-    name, proof.origin, proof.size, proof.root, proof.at = signed(proof.files[CHECKPOINT], proof.line)
+    name, proof.origin, proof.size, proof.root, proof.at = signed(proof, CHECKPOINT)
     need(proof.origin == name, f"it is of the archive {proof.origin}, and the key is that of {name}")
     late = ", ".join(f"event {one['seq']} says {one['at']}" for one in proof.events if one["at"] > proof.at)
     need(not late, f"{late}, which is after the checkpoint ({proof.at})")
     index = [name, f"{name} proof", proof.document, sha256(proof.files[INDEX]).hex(), proof.at]
-    need(signed(proof.files[SIGNATURE], proof.line) == index, f"{SIGNATURE} is not of {INDEX}")
+    need(signed(proof, SIGNATURE) == index, f"{SIGNATURE} is not of {INDEX}")
     return f"signed by {name}, as is the index: all of it was there on {proof.at}"
 
 
@@ -271,12 +271,12 @@ def verify(path: Path, given: str | None = None) -> Iterator[tuple[str, str]]:
     """Run the checks in order; gives a line for each. The first that does not hold ends with Wrong."""
     proof = argparse.Namespace(path=path, given=given, seen=set())
     for check in CHECKS:
-        step = check.__name__.partition("_")[2]
+        step, proof.reading = check.__name__.partition("_")[2], "it"
         try:
             yield step, check(proof)
         except Exception as error:
-            says = {Wrong: str(error), InvalidSignature: "the key has not signed it"}.get(type(error))
-            raise Wrong(f"{step}: {says or f'it is not as a proof is: {type(error).__name__}: {error}'}") from error
+            says = {Wrong: str(error), InvalidSignature: f"the key has not signed {proof.reading}"}.get(type(error))
+            raise Wrong(f"{step}: {says or f'{proof.reading} is odd: {type(error).__name__}: {error}'}") from error
     yield "key", "the one you gave" if given else f"the one in the proof; compare it: {proof.line}"
 
 
