@@ -16,6 +16,7 @@ import os
 import secrets
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -161,6 +162,26 @@ async def compare(pool: Pool, manifest: Manifest, told: Callable[[int], None]) -
         if found.get(one.about) != one.answer:
             differ.append(f"table {one.about}: {one.answer} then, {found.get(one.about, 'not there')} now")
     return differ
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the copies of checkpoints outside know that is not in a backup."""
+
+    names: tuple[str, ...] = ()
+    """Of the files that tell of more leaves."""
+    leaves: int = 0
+    """How many more, by the newest of them."""
+
+
+def lost(copies: Path | None, keys: Iterable[Verifier], leaves: int) -> Known:
+    """Which copies outside tell of more leaves than a tree has that was put back; what is no copy tells nothing."""
+    known, believed = {}, tuple(keys)
+    for path in sorted(copies.glob("*.txt")) if copies is not None else ():
+        with suppress(checkpoint.NotProved, OSError, UnicodeDecodeError):
+            known[path.name] = checkpoint.read(path.read_text(encoding="utf-8"), believed).size
+    more = {name: size - leaves for name, size in known.items() if size > leaves}
+    return Known(tuple(more), max(more.values(), default=0))
 
 
 def newer(manifest: Manifest) -> list[str]:

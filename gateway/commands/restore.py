@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gateway import backup, nightly
-from gateway.backup import Damaged, Manifest
+from gateway.backup import Damaged, Known, Manifest
 from gateway.clock import SystemClock
 from gateway.commands import terminal
 from gateway.commands.files import Unusable
@@ -47,7 +47,7 @@ backup of a later release. Then it asks the thousand questions of the backup aga
 What came after the backup is not in it. Documents that were under way at that moment may have been delivered since:
 each is looked for at its platform before it is handed over again, and one that had to be sealed anew is set aside for
 a person to look. Pollers of the feed are told where to go on (409 `restored`). Copies of checkpoints that were kept
-outside show what is lost: they know more leaves than the archive does now.
+outside show how much is lost: they know more leaves than the archive does now.
 Exit code 0: all answers are the same and the audit is clean. 1: they are not. 2: it could not be done.
 """
 
@@ -60,6 +60,9 @@ class Outcome:
     differ: tuple[str, ...]
     """Answers that are not those of the backup, by their names."""
     audit: Whole
+    lost: Known
+    under_way: int
+    """Documents that were not handed over yet."""
 
     @property
     def sound(self) -> bool:
@@ -150,12 +153,20 @@ async def _restore(settings: Settings, path: Path, manifest: Manifest, drawn: Dr
             compute = Compute(processes, settings.compute_seconds)
             try:
                 keys = read_verifiers(settings, notary)
-                # Copies outside know more than an older state does: that is the loss, which is told, and no fault.
-                believed = Believed(keys, read_trust(settings), now, None, compute, processes)
+                believed = Believed(keys, read_trust(settings), now, settings.checkpoint_copies, compute, processes)
                 found = await nightly.everything(pool, believed)
             finally:
                 compute.close()
-    return Outcome(manifest, tuple(differ), found)
+            known = backup.lost(settings.checkpoint_copies, keys, found.tree.leaves)
+            under_way = await dumping.under_way(pool)
+    return Outcome(manifest, tuple(differ), _but_for(found, known), known, under_way)
+
+
+def _but_for(found: Whole, known: Known) -> Whole:
+    """The audit without what copies outside tell of events that came after the backup: that is the loss, and told."""
+    told = tuple(f"the copy {name} tells of " for name in known.names)
+    complaints = tuple(one for one in found.tree.complaints if not one.startswith(told))
+    return replace(found, tree=replace(found.tree, complaints=complaints))
 
 
 def _tell(options: argparse.Namespace, outcome: Outcome) -> None:
@@ -169,6 +180,8 @@ def _tell(options: argparse.Namespace, outcome: Outcome) -> None:
             "questions": len(manifest.asked),
             "tables": len(manifest.tables),
             "differ": list(outcome.differ),
+            "under_way": outcome.under_way,
+            "lost": {"events": outcome.lost.leaves, "copies": list(outcome.lost.names)},
             "audit": {"clean": audit.clean, "leaves": audit.tree.leaves, "complaints": list(audit.complaints)},
         }
         terminal.print_json(members)
@@ -183,8 +196,35 @@ def _tell(options: argparse.Namespace, outcome: Outcome) -> None:
         print(f"audit: {'clean' if audit.clean else 'NOT CLEAN'}, {audit.tree.leaves} leaves")
     for one in (*outcome.differ, *audit.complaints):
         print(f"  {terminal.printable(one)}")
-    print(
-        f"Ce qui a été accepté après {at} n'y est pas ; ce qui était en route est recherché avant d'être remis."
-        if french
-        else f"What was accepted after {at} is not in it; what was under way is looked for before it is handed over."
-    )
+    for line in _advice(outcome, french=french):
+        print(line)
+
+
+def _advice(outcome: Outcome, *, french: bool) -> list[str]:
+    """What is not in it, and what to do about that."""
+    at, lost, under_way = instant(outcome.manifest.taken_at), outcome.lost, outcome.under_way
+    if french:
+        says = [
+            f"Ce qui a été accepté ou dit après {at} n'y est pas. Avant « estafette serve », reposez les gels posés "
+            "depuis ; les émetteurs renvoient leurs documents.",
+            f"{under_way} documents étaient en route : chacun est recherché auprès de sa plateforme avant d'être remis "
+            "(par courriel il repart sous le même Message-ID).",
+        ]
+        if lost.names:
+            says.append(
+                f"{len(lost.names)} copies de points de contrôle en savent plus : {lost.leaves} événements perdus. "
+                "Rangez-les dans un dossier à part, elles en sont la preuve ; sinon chaque audit les nommera :"
+            )
+    else:
+        says = [
+            f"What was accepted or said after {at} is not in it. Before `estafette serve`, set again the legal holds "
+            "that were set since; senders send their documents again.",
+            f"{under_way} documents were under way: each is looked for at its platform before it is handed over; by "
+            "e-mail it goes again under the same Message-ID.",
+        ]
+        if lost.names:
+            says.append(
+                f"{len(lost.names)} copies of checkpoints know more: {lost.leaves} events are lost. Put them into a "
+                "folder of their own, they are the evidence of it; until then each audit names them:"
+            )
+    return [*says, *(f"  {terminal.printable(name)}" for name in lost.names)]
