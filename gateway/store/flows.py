@@ -203,6 +203,7 @@ async def _alone(connection: Connection, what: str) -> None:
 _FLOWS = """
     select d.document_id, d.participant, d.direction, d.format, d.stage, d.halted, d.number, d.type_code, d.buyer,
         d.created_at, d.updated_at as document_updated_at, d.facts->'parsed' as parsed, d.facts->'built' as built,
+        a.direction as about_direction, a.type_code as about_type_code,
         f.seq, f.updated_at, f.submitted_at, f.type, f.rule, f.ack,
         i.tracking_id, i.name, i.syntax, i.rule as given, i.profile,
         e.at, e.outcome, e.facts->>'code' as code, e.facts->>'status' as status, e.facts->>'message' as message,
@@ -212,13 +213,17 @@ _FLOWS = """
 """
 _BESIDE = """
     left join lateral (
+        select direction, type_code from document
+        where document_id = (d.facts->'received'->>'about')::uuid limit 1
+    ) a on true
+    left join lateral (
         select tracking_id, name, syntax, rule, profile from flow_info where document_id = {id} limit 1
     ) i on true
     left join lateral (
         select at, outcome, facts from event where document_id = {id} and seq = {seq} and outcome = 'status' limit 1
     ) e on true
 """
-"""By their keys, for each flow of a page, whatever the planner thinks of how many there are."""
+"""What is beside a document, and what its message speaks of: by key, however many the planner thinks there are."""
 
 
 async def search(pool: Pool, account_id: UUID, wanted: Wanted, after: datetime | None, limit: int) -> list[Flow]:
@@ -316,12 +321,13 @@ def _direction(direction: str, seq: int) -> str:
 
 def _type(row: Mapping[str, Any], seq: int, ack: str) -> str:
     """flowType: a customer's invoice goes out, a supplier's comes in; the other way round when the buyer makes it."""
-    code = row["type_code"]
-    if row["format"] == STATUS_MESSAGE or (code is None and not seq):
+    message = row["format"] == STATUS_MESSAGE
+    direction, code = (row[f"about_{name}" if message else name] for name in ("direction", "type_code"))
+    if direction is None or (code is None and not (seq or message)):
         return UNDEFINED
-    customer = (row["direction"] == "outbound") != (code in SELF_BILLED)
-    if seq:
-        return ("CustomerInvoiceLC" if customer else "SupplierInvoiceLC") if ack == OK else UNDEFINED
+    customer = (direction == "outbound") != (code in SELF_BILLED)
+    if seq or message:
+        return ("CustomerInvoiceLC" if customer else "SupplierInvoiceLC") if message or ack == OK else UNDEFINED
     return "CustomerInvoice" if customer else "SupplierInvoice"
 
 
@@ -339,13 +345,18 @@ _NEW = """
     select e.document_id, e.seq, e.at, e.stage, e.outcome, e.facts->>'code' as code, e.facts->>'status' as status,
         e.facts->>'message' as message, e.facts->>'reason' as reason,
         e.generation, e.transaction::text::bigint as transaction, e.position,
-        d.participant, d.direction, d.format, d.type_code, d.buyer, d.created_at, i.rule, i.tracking_id
+        d.participant, d.direction, d.format, d.type_code, d.buyer, d.created_at, i.rule, i.tracking_id,
+        a.direction as about_direction, a.type_code as about_type_code
     from (
         select * from event
         where (generation, transaction, position) > ($1, $2::bigint::text::xid8, $3)
           and (generation < present_generation() or transaction < pg_snapshot_xmin(pg_current_snapshot()))
         order by generation, transaction, position limit $4
     ) e join document d using (account_id, document_id) left join flow_info i using (account_id, document_id)
+    left join lateral (
+        select direction, type_code from document
+        where document_id = (d.facts->'received'->>'about')::uuid limit 1
+    ) a on true
     order by e.generation, e.transaction, e.position
 """
 

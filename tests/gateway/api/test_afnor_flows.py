@@ -382,3 +382,23 @@ async def test_a_processing_rule_goes_with_the_document(api: Api, monkeypatch: p
     await answered(await hand_in(api, key, sample("cii/invoice-multi-vat.xml"), processingRule="Undefined"), 202)
     await api.worker.drain()
     assert handed == ["OutOfScope", "B2B"]
+
+
+async def test_what_came_in_is_a_flow_too(api: Api) -> None:
+    account = await api.account(number=1)
+    key = await api.key(account)
+    for data in (CII, CII.replace(b"<ram:TypeCode>380", b"<ram:TypeCode>999")):
+        headers = {**key, "Content-Type": "application/xml"}
+        assert (await api.client.post("/v1/inbound", data=data, headers=headers)).status == 202
+    await api.worker.drain()
+    asked = {"where": {"flowDirection": ["In"], "flowType": ["SupplierInvoice"]}}
+    found = await answered(await api.client.post(f"{FLOWS}/search", json=asked, headers=key))
+    flows = {flow["acknowledgement"]["status"]: flow for flow in found["results"]}
+    assert set(flows) == {"Ok", "Error"}
+    assert flows["Error"]["acknowledgement"]["details"]
+    original = await api.client.get(f"{FLOWS}/{flows['Ok']['flowId']}?docType=Original", headers=key)
+    assert await original.read() == CII
+    page = await api.client.get(f"{FLOWS}/{flows['Ok']['flowId']}?docType=ReadableView", headers=key)
+    assert (await page.read()).startswith(b"%PDF-")
+    # the same bytes may be issued by the account itself: what came in is no flow of its own
+    assert (await hand_in(api, key, processingRule="B2B")).status == 202
