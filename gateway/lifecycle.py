@@ -7,7 +7,7 @@ ended; a *status* is what a party or a platform says about the document (200 dep
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from gateway.sought import Sought
 from schemas.finding import Finding
+from schemas.formats.cdar.vocabulary import further
 from signing.chain import instant
 
 Facts = Mapping[str, Any]
@@ -91,6 +92,18 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
+class Emitted:
+    """A status message that the gateway says by itself about the document; becomes a document of its own."""
+
+    id: UUID
+    """Of that document; new, sorts by time."""
+    cause: str
+    """Why it is said; each cause says one message for ever."""
+    data: bytes
+    """CDAR."""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The stage is reached."""
 
@@ -101,6 +114,7 @@ class Done:
     """What the document's row shows besides: parties, dates and amounts; not part of the journal."""
     sought: Sought | None = None
     """How the document is found in the archive; not part of the journal either."""
+    emitted: tuple[Emitted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,7 @@ class Later:
     after: timedelta
     reason: str
     news: tuple[News, ...] = ()
+    emitted: tuple[Emitted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +145,26 @@ class Halted:
     facts: Facts = field(default_factory=dict)
     keep: tuple[Kept, ...] = ()
     news: tuple[News, ...] = ()
+    emitted: tuple[Emitted, ...] = ()
 
 
 Outcome = Done | Skipped | Later | Halted
+
+
+def caught_up(outcome: Outcome, status: str | None) -> tuple[Outcome, str | None]:
+    """An outcome whose news tell the status that counts, and that status, beginning from the one the document has now.
+
+    Somebody may have said one since the stage began, and a document never walks back.
+    """
+    if isinstance(outcome, Skipped):
+        return outcome, status
+    news = []
+    for item in outcome.news:
+        said = further(status, str(item.facts.get("status", ""))) if item.kind == "status" else None
+        status = said or status
+        news.append(item if said is None else replace(item, facts={**item.facts, "furthest": said}))
+    return replace(outcome, news=tuple(news)), status
+
 
 BY_NETWORK, BY_PLATFORM, BY_OTHER_SIDE = "refused by the network", "refused by the platform", "by the other side"
 """Reasons of a halt that are somebody's answer: the first begins with these words, the last ends with them."""

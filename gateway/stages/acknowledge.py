@@ -28,11 +28,20 @@ async def run(work: Work, resources: Resources) -> Outcome:
     heard = await hear(work, resources)
     if heard.ended:
         return Halted(heard.ended, heard.findings, news=heard.news)
+    if work.document.about is not None:
+        return _taken(heard)
     if inbound:
         return _answered(heard)
     if heard.furthest is not None and cdar.reached_buyer(heard.furthest):
         return Done({"status": heard.furthest}, news=heard.news)
     return Later(LOOK_AGAIN, "the recipient's platform has not made it available yet", heard.news)
+
+
+def _taken(heard: Heard) -> Outcome:
+    """Whether the network says that it took a status message; what the other side thinks of it is no affair of ours."""
+    if any(item.facts.get("status") == "admitted" for item in heard.news):
+        return Done({"status": "admitted"}, news=heard.news)
+    return Later(LOOK_AGAIN, "the network has not said yet that it took the message", heard.news)
 
 
 def _answered(heard: Heard) -> Outcome:

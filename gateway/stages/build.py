@@ -72,9 +72,11 @@ class Order:
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
-    """Make the original in a worker process; what somebody else issued is its own original."""
+    """Make the original in a worker process; what somebody else issued, and a status message, is its own original."""
     if work.document.inbound:
-        return await _as_it_came(work, resources)
+        return await _as_it_is(work, resources, "what is received is never rewritten")
+    if work.document.about is not None:
+        return await _as_it_is(work, resources, "a status message is its own original")
     parsed = work.facts(Stage.PARSED)
     order = Order(
         submission=await work.read(Role.SUBMISSION, resources),
@@ -109,11 +111,11 @@ async def run(work: Work, resources: Resources) -> Outcome:
     return Done(facts, (Kept(Role.ORIGINAL, built.media_type, built.data),))
 
 
-async def _as_it_came(work: Work, resources: Resources) -> Skipped:
+async def _as_it_is(work: Work, resources: Resources, why: str) -> Skipped:
     data = await work.read(Role.SUBMISSION, resources)
     media_type = "application/pdf" if data.startswith(b"%PDF-") else "application/xml"
     facts = {"format": work.document.format, "sha256": digest(data), "size": len(data)}
-    return Skipped("what is received is never rewritten", facts, (Kept(Role.ORIGINAL, media_type, data),))
+    return Skipped(why, facts, (Kept(Role.ORIGINAL, media_type, data),))
 
 
 def build(order: Order) -> Built:

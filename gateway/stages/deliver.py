@@ -24,7 +24,8 @@ from signing.chain import instant
 LOOK_AGAIN = timedelta(days=1)
 """Whoever says that it was seen wakes the document at once; this is only how long it sleeps otherwise."""
 
-SYNTAXES = {"facturx": "Factur-X", "cii": "CII", "ubl-invoice": "UBL", "ubl-creditnote": "UBL"}
+SYNTAXES = {"facturx": "Factur-X", "cii": "CII", "ubl-invoice": "UBL", "ubl-creditnote": "UBL",
+            "cdar": "CDAR"}  # fmt: skip
 """Our format names in the words of XP Z12-013."""
 PROFILES = {
     Profile.BASIC_WL: "Basic",
@@ -70,17 +71,22 @@ async def _consign(work: Work, resources: Resources) -> Consignment:
     data = await work.read(Role.ORIGINAL, resources)
     suffix = "pdf" if built["format"] == "facturx" else "xml"
     address = ElectronicAddress(routed["scheme"], document.buyer_address or "")
-    kind = "Avoir" if document.type_code in CREDIT_NOTE_TYPES else "Facture"
+    if document.about is None:
+        named = document.number or str(document.id)
+        subject = f"{'Avoir' if document.type_code in CREDIT_NOTE_TYPES else 'Facture'} {document.number}"
+    else:
+        parsed = work.facts(Stage.PARSED)
+        named, subject = parsed["message"] or str(document.id), f"Statut {parsed['code']}"
     return Consignment(
         id=routed["consignment"],
         route=Route(routed["network"], address, routed["reason"]),
-        name=f"{_file_name(document.number or str(document.id))}.{suffix}",
+        name=f"{_file_name(named)}.{suffix}",
         syntax=SYNTAXES[built["format"]],
         media_type="application/pdf" if suffix == "pdf" else "application/xml",
         data=data,
         sha256=digest(data),
         organization=document.participant,
-        subject=f"{kind} {document.number} de {work.account.name}",
+        subject=f"{subject} de {work.account.name}",
         repeated=work.attempts > 1 or work.lost_sight,
         profile=flow_profile(work.facts(Stage.PARSED).get("profile", "")),
         rule=work.facts(Stage.RECEIVED).get("processing_rule", "B2B"),

@@ -16,6 +16,7 @@ from gateway.sought import Sought, sought
 from schemas import json_form
 from schemas.catalogue import FORMATS, recognise
 from schemas.finding import Finding, Severity
+from schemas.formats import cdar
 from schemas.invoice import Invoice, Party
 from schemas.xml import Unreadable
 
@@ -69,7 +70,9 @@ class Parsed:
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
-    """Read the submission, or the data that came beside a PDF."""
+    """Read the submission, or the data that came beside a PDF; of a status message, what it says and to whom."""
+    if work.document.about is not None:
+        return await _message(work, resources)
     data = await work.read(work.submitted, resources)
     try:
         parsed = await resources.compute(parse, data)
@@ -87,6 +90,17 @@ async def run(work: Work, resources: Resources) -> Outcome:
         facts["xml"] = digest(parsed.xml)
         keep = (Kept(Role.XML, "application/xml", parsed.xml),)
     return Done(facts, keep, columns=parsed.columns, sought=parsed.sought)
+
+
+async def _message(work: Work, resources: Resources) -> Outcome:
+    try:
+        message = await resources.compute(cdar.read, await work.read(Role.SUBMISSION, resources))
+    except Unreadable as unreadable:
+        return Halted("the submission cannot be read", unreadable.findings)
+    facts = {"format": cdar.FORMAT.name, "profile": message.guideline, "code": message.code, "message": message.id}
+    to = next((party for party in message.recipients if party.address), None)
+    address = {"buyer_scheme": to.address_scheme or "0225", "buyer_address": to.address} if to else {}
+    return Done(facts, columns=address)
 
 
 def parse(data: bytes) -> Parsed:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from adapters.port import ElectronicAddress, Route, Unreachable
 from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped, wait_before
 from gateway.resources import Resources, Work
+from gateway.store import answers, documents
 from schemas.finding import Finding, Severity
 
+UNSENT = timedelta(minutes=10)
+"""Between looks whether the document that a status message speaks of was handed over."""
 AGAIN = timedelta(seconds=30)
 """When a network does not say how long to wait."""
 
@@ -19,6 +22,8 @@ async def run(work: Work, resources: Resources) -> Outcome:
     document = work.document
     if document.inbound:
         return Skipped("it is for the account itself")
+    if document.about is not None and (decided := await _back(work, document.about, resources)) is not None:
+        return decided
     if not document.buyer_address or not document.buyer_scheme:
         return _no_way(None, "the invoice names no electronic address of the buyer")
     address = ElectronicAddress(document.buyer_scheme, document.buyer_address)
@@ -38,6 +43,22 @@ async def run(work: Work, resources: Resources) -> Outcome:
             return Later(wait, f"the directory cannot be asked: {away.reason}", (attempt,))
     served = ", ".join(network.name for network in resources.networks.all) or "none is configured"
     return _no_way(address, f"no network serves scheme {address.scheme} (networks: {served})")
+
+
+async def _back(work: Work, about: UUID, resources: Resources) -> Outcome | None:
+    """The network of the document that a status message speaks of; None where that has none: its address tells."""
+    async with resources.pool.account(work.account.id) as connection:
+        network = await answers.network_of(connection, about)
+        halted = None if network is not None else (await documents.get(connection, about)).halted
+    document = work.document
+    if network is None and halted is not None:
+        return Halted(f"what it speaks of never left: {halted}")
+    if network is None:
+        return Later(UNSENT, "what it speaks of has not been handed over yet")
+    if network == answers.API:
+        return None
+    address = ElectronicAddress(document.buyer_scheme or "", document.buyer_address or "")
+    return _decided(work, Route(network, address, f"the document it speaks of went by {network}"))
 
 
 def _decided(work: Work, route: Route) -> Done:

@@ -25,6 +25,8 @@ async def run(work: Work, resources: Resources) -> Outcome:
     if heard.ended:
         return Halted(heard.ended, heard.findings, news=heard.news)
     document = work.document
+    if document.about is not None:
+        return Done({"owed": False}, news=heard.news) if heard.news else Skipped("a status message owes nothing")
     news = (*heard.news, *_payment_news(work))
     if document.type_code in CREDIT_NOTE_TYPES:
         return (

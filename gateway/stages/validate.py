@@ -62,6 +62,8 @@ def _asked(work: Work, page: bool) -> tuple[bool, bool]:
     What came is judged as it is; the French rules bind French sellers, and what a French platform brings.
     """
     account, document = work.account, work.document
+    if document.about is not None:
+        return False, False
     if not document.inbound:
         return account.french, page or account.original == "facturx"
     platform = work.facts(Stage.RECEIVED).get("network") == FRENCH_NETWORK

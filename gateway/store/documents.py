@@ -95,6 +95,8 @@ class Document:
     """When somebody said that the account has seen it, for an inbound document; None: nobody did yet."""
     seen_by: str | None = None
     """Who said so: public id of the credential, or operator."""
+    about: UUID | None = None
+    """The document that a status message of ours speaks of; None: it is an invoice."""
     contents: tuple[ContentReference, ...] = ()
 
     @property
@@ -152,7 +154,7 @@ class FeedPage:
 COLUMNS = (
     "account_id, document_id, participant, direction, format, stage, halted, waits_for, status, number, type_code, "
     "issue_date, seller, buyer, buyer_scheme, buyer_address, currency, total, amount_due, due_date, facts, "
-    "created_at, updated_at, version, purge_on, purged_at, seen_at, seen_by"
+    "created_at, updated_at, version, purge_on, purged_at, seen_at, seen_by, about"
 )
 
 

@@ -17,7 +17,8 @@ from uuid import UUID
 
 from gateway.errors import NotFound
 from gateway.lifecycle import BY_OTHER_SIDE, Kept, Stage
-from gateway.store.journal import Submission, enter, never_left
+from gateway.store.journal import Submission, enter
+from gateway.store.numbers import never_left
 from gateway.store.pool import Connection, Pool
 
 PENDING, OK, ERROR = "Pending", "Ok", "Error"

@@ -19,23 +19,27 @@ from asyncpg import UniqueViolationError
 from gateway.errors import KeyReused, NotFound
 from gateway.lifecycle import (
     Done,
+    Emitted,
     Facts,
     Halted,
     Kept,
     Later,
     Outcome,
+    Role,
     Said,
     Skipped,
     Stage,
+    caught_up,
     event_body,
 )
-from gateway.store import archive_index, contents, inbound, tree
+from gateway.store import archive_index, contents, inbound, numbers, tree
 from gateway.store.documents import WaitingArrival
 from gateway.store.inbound import Came
 from gateway.store.pool import Connection, Pool
 from gateway.store.reports import named, refusing, reported
 from gateway.store.tasks import Claim
 from schemas.finding import Finding, Severity
+from schemas.formats import cdar
 from signing.chain import GENESIS, link
 
 DUPLICATE_RULE = "HOUSE-NUMBER-USED"
@@ -62,6 +66,8 @@ class Submission:
     """What it comes from, as its first event tells it: an order and its delivery, a network."""
     came: Came | None = None
     """An inbound document: where it came from; None: it is outbound."""
+    about: UUID | None = None
+    """A status message: the document it speaks of; None: it is an invoice."""
 
     @property
     def direction(self) -> str:
@@ -176,7 +182,8 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
     async with pool.account(claim.account_id) as connection:
         row = await connection.fetchrow(
             """
-            select d.version, d.head, d.seller, d.number, d.type_code, d.issue_date, d.stage, d.direction
+            select d.version, d.head, d.seller, d.number, d.type_code, d.issue_date, d.stage, d.direction,
+                d.status, d.about, d.participant
             from task t join document d using (account_id, document_id)
             where t.document_id = $1 and t.lease = $2 for no key update
             """,
@@ -185,7 +192,7 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
         )
         if row is None:
             raise LostClaim(str(claim.document_id))
-        steps = await _claim_number(connection, claim, steps, row)
+        steps = await _claim_number(connection, claim, _caught_up(steps, row["status"]), row)
         events = _chain(
             bytes(row["head"]), row["version"], document_id=claim.document_id, said=[e for s in steps for e in _said(s)]
         )
@@ -195,6 +202,7 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
         await _index(connection, claim, steps)
         await _deliveries(connection, claim, steps, row)
         await _take(connection, steps, events)
+        await _emit(connection, claim, steps, row["participant"])
         following = await _next(connection, claim, steps[-1], stage, halted, go_on=go_on)
     return Committed(stage, following, halted)
 
@@ -232,8 +240,8 @@ async def _insert_document(connection: Connection, submission: Submission, first
     await connection.execute(
         """
         insert into document (account_id, document_id, participant, direction, format, stage, facts,
-                              created_at, updated_at, version, head)
-        values ($1, $2, $3, $8, $4, 'received', $5, $6, $6, 1, $7)
+                              created_at, updated_at, version, head, about)
+        values ($1, $2, $3, $8, $4, 'received', $5, $6, $6, 1, $7, $9)
         """,
         submission.account_id,
         submission.document_id,
@@ -243,6 +251,7 @@ async def _insert_document(connection: Connection, submission: Submission, first
         submission.at,
         first.hash,
         submission.direction,
+        submission.about,
     )
     claim = Claim(submission.account_id, submission.document_id, Stage.PARSED, 0, 0)
     await _append(connection, claim, [first])
@@ -349,32 +358,28 @@ async def _append(connection: Connection, claim: Claim, events: Sequence[_Event]
         )
 
 
+def _caught_up(steps: Sequence[Step], status: str | None) -> Sequence[Step]:
+    """The steps with the status that counts, beginning from the one in the row."""
+    found = []
+    for step in steps:
+        outcome, status = caught_up(step.outcome, status)
+        found.append(replace(step, outcome=outcome))
+    return found
+
+
 async def _claim_number(
     connection: Connection, claim: Claim, steps: Sequence[Step], row: Mapping[str, Any]
 ) -> Sequence[Step]:
     """A valid invoice takes its number for good; if another document has it, the step becomes a refusal."""
     place = next((i for i, s in enumerate(steps) if s.stage is Stage.VALIDATED and isinstance(s.outcome, Done)), None)
-    if place is None:
+    if place is None or row["about"] is not None:
         return steps
     columns = _columns(steps[:place])
     seller, number, type_code, issued = (
         columns.get(name, row[name]) for name in ("seller", "number", "type_code", "issue_date")
     )
     key, came_in = (row["direction"], seller, number, type_code, issued.year), row["direction"] == "inbound"
-    first = await _holder(connection, key)
-    if first is None or (not came_in and first != claim.document_id and await never_left(connection, first)):
-        await connection.execute(
-            """
-            insert into invoice_number (account_id, direction, seller, number, type_code, issue_year, take, document_id)
-            select $1, $2, $3, $4, $5, $6, coalesce(max(take), 0) + 1, $7 from invoice_number
-            where direction = $2 and seller = $3 and number = $4 and type_code = $5 and issue_year = $6
-            on conflict do nothing
-            """,
-            claim.account_id,
-            *key,
-            claim.document_id,
-        )
-        first = await _holder(connection, key)
+    first = await numbers.take(connection, claim.account_id, claim.document_id, key)
     if first == claim.document_id:
         return steps
     done = steps[place].outcome
@@ -405,33 +410,6 @@ def _received_twice(done: Done, first: UUID | None) -> Halted:
     finding = inbound.received_twice(str(first))
     facts = {**done.facts, "first": str(first)}
     return Halted(inbound.RECEIVED_TWICE, (finding,), facts=facts, keep=refusing(done.keep, finding))
-
-
-async def _holder(connection: Connection, key: tuple[str, str, str, str, int]) -> UUID | None:
-    """The document that holds an invoice number now, among those of its direction."""
-    holder: UUID | None = await connection.fetchval(
-        """
-        select document_id from invoice_number
-        where direction = $1 and seller = $2 and number = $3 and type_code = $4 and issue_year = $5
-        order by take desc limit 1
-        """,
-        *key,
-    )
-    return holder
-
-
-async def never_left(connection: Connection, document_id: UUID) -> bool:
-    """Whether a document ended before anything of it was handed to a network: its number may serve its correction."""
-    return bool(
-        await connection.fetchval(
-            """
-            select halted is not null and stage not in ('delivered', 'acknowledged', 'settled')
-                and not exists (select from event e where e.document_id = d.document_id and e.stage = 'delivered')
-            from document d where document_id = $1
-            """,
-            document_id,
-        )
-    )
 
 
 def _columns(steps: Sequence[Step]) -> dict[str, Any]:
@@ -497,6 +475,33 @@ async def _index(connection: Connection, claim: Claim, steps: Sequence[Step]) ->
         if step.stage is Stage.PARSED and isinstance(step.outcome, Done | Halted):
             sought = step.outcome.sought if isinstance(step.outcome, Done) else None
             await archive_index.enter(connection, claim.document_id, sought or archive_index.NOTHING)
+
+
+async def _emit(connection: Connection, claim: Claim, steps: Sequence[Step], participant: str) -> None:
+    """What the gateway says by itself about the document becomes documents of their own, once for each cause."""
+    for step in steps:
+        for one in () if isinstance(step.outcome, Skipped) else step.outcome.emitted:
+            await enter(connection, status_message(claim, participant, one, step.at))
+            await connection.execute(
+                "insert into emission (account_id, document_id, cause, message_id) values ($1, $2, $3, $4)",
+                *(claim.account_id, claim.document_id, one.cause, one.id),
+            )
+
+
+def status_message(claim: Claim, participant: str, one: Emitted, at: datetime) -> Submission:
+    """A status message that the gateway says by itself, on its way into the line."""
+    return Submission(
+        account_id=claim.account_id,
+        document_id=one.id,
+        participant=participant,
+        format=cdar.FORMAT.name,
+        kept=(Kept(Role.SUBMISSION, "application/xml", one.data),),
+        at=at,
+        key=None,
+        fingerprint=sha256(one.data).digest(),
+        origin={"about": str(claim.document_id), "source": "gateway", "cause": one.cause},
+        about=claim.document_id,
+    )
 
 
 async def _deliveries(connection: Connection, claim: Claim, steps: Sequence[Step], row: Mapping[str, Any]) -> None:

@@ -22,7 +22,8 @@ from asyncpg import UniqueViolationError
 from gateway.errors import Conflict, KeyReused, Malformed, NotFound
 from gateway.lifecycle import Kept, Role, Stage, answered_no
 from gateway.store import contents
-from gateway.store.journal import Submission, enter, known, never_left
+from gateway.store.journal import Submission, enter, known
+from gateway.store.numbers import never_left
 from gateway.store.pool import Connection, Pool
 from schemas.invoicing import numbered
 

@@ -6,7 +6,7 @@ import pytest
 
 APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
                "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read",
-               "generation", "audit_run")  # fmt: skip
+               "generation", "audit_run", "emission")  # fmt: skip
 SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint", "archive_key",
           "custody", "stamp", "trouble", "renewal", "renewed", "vouched", "generation", "audit_run"}  # fmt: skip
 """Tables that belong to nobody's account."""

@@ -14,6 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.formats.cdar.reasons import ALLOWED
+
+
+class Speaker(StrEnum):
+    """Who says a status (DGFiP external specifications, tables 8 to 10; XP Z12-014 annex A)."""
+
+    SELLER = "seller"
+    BUYER = "buyer"
+    ISSUING_PLATFORM = "issuing_platform"
+    RECEIVING_PLATFORM = "receiving_platform"
+    PORTAL = "portal"
+    THIRD = "third"
+    """A main contractor, a project manager, a factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,44 @@ class Status:
     """MDT-88 as the published examples pair it with the code; empty where none does, and then it is not written."""
     needs_reason: bool = False
     """MDT-113 is required (BR-FR-CDV-15)."""
+
+    @property
+    def speakers(self) -> tuple[Speaker, ...]:
+        """Who may say it; empty for a code that we do not know."""
+        return SPEAKERS.get(self.code, ())
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons it may bear (BR-FR-CDV-CL-09); empty: any of the list, or none."""
+        return ALLOWED.get(self.code, ())
+
+    @property
+    def needs_comment(self) -> bool:
+        """A comment (MDT-126) goes with it (G7.25)."""
+        return self.code in ("208", "210")
+
+    @property
+    def phase(self) -> str:
+        """MDT-77: 305 transmission, 23 processing."""
+        return "305" if self.transmission else "23"
+
+
+_SELLER, _BUYER = (Speaker.SELLER,), (Speaker.BUYER,)
+_ISSUING, _RECEIVING, _PORTAL = (Speaker.ISSUING_PLATFORM,), (Speaker.RECEIVING_PLATFORM,), (Speaker.PORTAL,)
+SPEAKERS: Mapping[str, tuple[Speaker, ...]] = {
+    **dict.fromkeys(("200", "201"), _ISSUING),
+    **dict.fromkeys(("202", "203", "221"), _RECEIVING),
+    "213": (*_ISSUING, *_RECEIVING),
+    **dict.fromkeys(("204", "205", "206", "207", "208", "210"), _BUYER),
+    "211": (*_BUYER, *_SELLER),
+    "220": (*_SELLER, *_BUYER),
+    **dict.fromkeys(("209", "212", "227"), _SELLER),
+    "214": (Speaker.THIRD,),
+    **dict.fromkeys(("224", "225", "226", "228"), (*_SELLER, Speaker.THIRD)),
+    **dict.fromkeys(("250", "251", "300", "301", "400", "401", "500", "601"), _PORTAL),
+    "501": (*_PORTAL, *_ISSUING, *_RECEIVING),
+}
+"""Who may say what. 211 is the seller's when it refunds; 220 the buyer's when a corrective invoice replaces it."""
 
 
 UNKNOWN = "unknown"
