@@ -165,12 +165,15 @@ def families() -> tuple[Explanation, ...]:
 
 
 def terms_of(rule: str, text: str = "") -> tuple[str, ...]:
-    """The business terms a rule concerns: from its text, else from its id, else from our table; each once, in order."""
+    """The business terms a rule concerns: from its text, else from its id, else from our table; each once, in order.
+
+    A text that has no term in common with our table has a slip (BR-FR-05 of UBL says BG-3, of notes): the table counts.
+    """
     named = _named(rule, text)
-    if named:
-        return named
     found = _alone(rule)
-    return found.terms if found else ()
+    if found is None or not found.terms or (named and set(named) & set(found.terms)) or (named and found.family):
+        return named
+    return found.terms if not named or _texts().get(_keys(rule)[0]) is found else named
 
 
 def fix_of(rule: str, says: str = "") -> str | None:

@@ -61,6 +61,8 @@ class Finding:
     """Where: an XPath into the submitted XML, or a JSON pointer into the submitted JSON."""
     line: int | None = None
     """Line in the submitted bytes, from 1; None where there is none."""
+    place: str = ""
+    """Where in the JSON form of the invoice, as a JSON pointer; empty for the document as a whole."""
     found: str | None = None
     expected: str | None = None
     fix: str | None = None
@@ -75,6 +77,7 @@ class Finding:
             "terms": list(self.terms),
             "path": self.path,
             "line": self.line,
+            "place": self.place,
             "found": self.found,
             "expected": self.expected,
             "says": self.says,
@@ -93,6 +96,7 @@ class Finding:
             terms=tuple(members.get("terms", ())),
             path=members.get("path", ""),
             line=members.get("line"),
+            place=members.get("place", ""),
             found=members.get("found"),
             expected=members.get("expected"),
             fix=members.get("fix"),

@@ -36,10 +36,11 @@ from schemas.formats.facturx.page_text import Legible
 from schemas.invoice import Invoice
 from schemas.likeness import compare
 from schemas.loss import losses
+from schemas.place import place
 from schemas.rulebook import ENGINE, Case, Rules
 from schemas.rulebooks import house
 from schemas.schematron.tree import Unparsable, of, uncollected
-from schemas.xml import Unreadable, parse, serialise
+from schemas.xml import Twins, Unreadable, parse, serialise
 
 _WRAPPINGS = {JSON: "json", FACTURX: "pdf"}
 
@@ -131,7 +132,7 @@ def _judged(
         names = [*(rules.layer for rules in others), *((house.NAME,) if is_invoice else ())]
         layers.extend(Layer(name, "", LayerVerdict.SKIPPED, _after(layer)) for name in names)
     # 3.
-    told = _told(findings, recognised, invoice)
+    told = _placed(_told(findings, recognised, invoice), tree)
     if recognised.format == JSON:
         told = [replace(finding, line=None) for finding in told]
     return _report(recognised, layers, told)
@@ -209,6 +210,7 @@ def _unreadable(findings: tuple[Finding, ...], recognised: Recognised) -> Report
         Layer(name, "", LayerVerdict.FAILED),
         Layer("xsd", "", LayerVerdict.SKIPPED, f"the layer {name} failed"),
     )
+    findings = tuple(replace(one, place=one.path) if one.layer == JSON else one for one in findings)
     return _report(recognised, layers, _told(findings, recognised, None))
 
 
@@ -250,6 +252,12 @@ def _told(findings: Iterable[Finding], recognised: Recognised, invoice: Invoice 
             )
         )
     return told
+
+
+def _placed(findings: list[Finding], tree: etree._ElementTree) -> list[Finding]:
+    """The findings with their places in our model."""
+    twins = Twins()
+    return [replace(one, place=one.place or place(tree, one.path, one.terms, twins)) for one in findings]
 
 
 def _read(recognised: Recognised) -> tuple[Invoice | None, tuple[Finding, ...]]:

@@ -15,6 +15,7 @@ It refuses with findings (`Unreadable`), never half-reads, and swallows no other
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -172,6 +173,34 @@ def path_of(element: etree._Element, attribute: str = "", twins: Twins | None = 
         steps.append(_step(at, counted.place(at)))
         at = at.getparent()
     return "/" + "/".join(reversed(steps)) + (f"/@{attribute}" if attribute else "")
+
+
+_STEP = re.compile(r"(?:(?:[^:/]+):)?([^:/\[\]]+)(?:\[([0-9]+)\])?")
+
+
+def element_at(tree: etree._ElementTree, path: str) -> etree._Element | None:
+    """The element that a path of ours, or of lxml's with stars, names: an attribute's is its element's; where the path
+    goes on to what is not there, the last that is. None where it is no such path.
+    """
+    at: etree._Element | None = None
+    for step in path.removeprefix("/").split("/"):
+        if step.startswith("@"):
+            break
+        parts = _STEP.fullmatch(step)
+        if parts is None:
+            return at
+        name, place = parts[1], int(parts[2] or 1)
+        if at is None:
+            at = tree.getroot()
+            if name not in ("*", name_of(at)[1]):
+                return None
+            continue
+        same = (child for child in at.iterchildren("*") if name == "*" or name_of(child)[1] == name)
+        below = next(itertools.islice(same, place - 1, None), None)
+        if below is None:
+            break
+        at = below
+    return at
 
 
 def _step(element: etree._Element, place: int | None) -> str:

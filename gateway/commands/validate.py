@@ -25,8 +25,8 @@ examples:
   estafette validate --format json invoices/ | jq -r 'select(.verdict != "valid") | .path'
 
 With --format json one object a line: path, format, profile, verdict (valid, invalid, unjudged), layers (name, edition,
-verdict, reason) and findings (rule, severity, layer, terms, path, line, found, expected, says, fix). Every member is
-always there.
+verdict, reason) and findings (rule, severity, layer, terms, path, line, found, expected, says, fix, place: where in the
+JSON form, as a pointer). Every member is always there.
 
 A layer is judged by the edition of its rules in force on the day of the document, which `edition` names; where none is,
 `reason` says which was taken. `estafette rules list` shows the editions, `estafette explain RULE` what a rule means.
@@ -51,7 +51,7 @@ _OF_OURS = ("xsd", "xml", "json", "pdf", "format", "file", "house")
 _LAYER = {"name": "", "edition": "", "verdict": "", "reason": ""}
 _FINDING: dict[str, Any] = {
     "rule": "", "severity": "", "layer": "", "terms": [], "path": "", "line": None, "found": None, "expected": None,
-    "says": "", "fix": None,
+    "says": "", "fix": None, "place": "",
 }  # fmt: skip
 """The members of each shape in their order, with what stands where there is nothing to say."""
 
@@ -199,6 +199,8 @@ def _tell_finding(finding: Mapping[str, Any], language: str) -> None:
     print(printable(f"  {severity:<7} {finding['rule']}{terms}{line}: {says}"))
     if finding["path"]:
         print(printable(f"          {'où' if language == 'fr' else 'at'} {finding['path']}"))
+    if finding["place"] and finding["place"] != finding["path"]:
+        print(printable(f"          {'en JSON' if language == 'fr' else 'in JSON'} {finding['place']}"))
     if finding["found"] is not None or finding["expected"] is not None:
         names = ("trouvé", "attendu") if language == "fr" else ("found", "expected")
         print(printable(f"          {names[0]} {finding['found'] or '-'}, {names[1]} {finding['expected'] or '-'}"))

@@ -18,7 +18,7 @@ from tests.gateway.console import ROOT, SAMPLES, command, environment, estafette
 
 MEMBERS = ["path", "format", "profile", "verdict", "layers", "findings"]
 LAYER = ["name", "edition", "verdict", "reason"]
-FINDING = ["rule", "severity", "layer", "terms", "path", "line", "found", "expected", "says", "fix"]
+FINDING = ["rule", "severity", "layer", "terms", "path", "line", "found", "expected", "says", "fix", "place"]
 
 
 def objects(out: bytes) -> list[dict[str, Any]]:

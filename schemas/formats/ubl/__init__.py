@@ -1,6 +1,6 @@
 """OASIS UBL 2.1 invoice and credit note: the table of EN 16931-3-2, and the two formats made of it.
 
-The two documents differ in a few names and in the order of some elements; `_table` builds both. Tag names and order
+The two documents differ in a few names and in the order of some elements; `table` builds both. Tag names and order
 are the schema's; field names are those of `schemas.invoice`. Terms of EXTENDED-CTC-FR stand where its rules look for
 them, those of Factur-X EXTENDED where UBL has an element that means the same; what then has no place is told by
 `schemas.format.unheld`, and a test lists it. Where the document is cut differently from the model, the functions of
@@ -331,7 +331,7 @@ _TOTALS = Group(
 )
 
 
-def _table(credit: bool) -> tuple[Node, ...]:
+def table(credit: bool) -> tuple[Node, ...]:
     """The table of a credit note or of an invoice, in the order of its schema."""
     tax_point, notes = (
         Leaf("cbc:TaxPointDate", "tax_point_date"),
@@ -378,8 +378,8 @@ def _table(credit: bool) -> tuple[Node, ...]:
     )
 
 
-_INVOICE = Binding(syntax("Invoice"), "Invoice", _table(credit=False))
-_CREDIT_NOTE = Binding(syntax("CreditNote"), "CreditNote", _table(credit=True))
+_INVOICE = Binding(syntax("Invoice"), "Invoice", table(credit=False))
+_CREDIT_NOTE = Binding(syntax("CreditNote"), "CreditNote", table(credit=True))
 
 INVOICE = Format(
     name="ubl-invoice",
