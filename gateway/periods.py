@@ -82,6 +82,13 @@ def kept_until(kind: DocumentClass, issued: date | None, received: date, policy:
     return _month_end(year + period.years, policy.year_ends)
 
 
+def readings_until(today: date, policy: Policy) -> date:
+    """The last day whose readings of the archive go: of what could be read then, every document's period has ended."""
+    year = today.year - law(DocumentClass.INVOICE, policy).years
+    ends = (_month_end(one, policy.year_ends) for one in (year, year - 1))
+    return next(day for day in ends if kept_until(DocumentClass.INVOICE, None, day, policy) < today)
+
+
 def active_until(ended: datetime, policy: Policy) -> datetime:
     """Until when a document whose line ended then is read without a reason."""
     return ended + timedelta(days=policy.active_days)

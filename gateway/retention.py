@@ -18,9 +18,9 @@ from uuid import UUID
 
 from gateway.errors import Conflict, Corrupt, Gone, Misconfigured
 from gateway.lifecycle import Said, Stage
-from gateway.periods import ANNOUNCED_DAYS, DocumentClass, Policy, kept_until, law
+from gateway.periods import ANNOUNCED_DAYS, DocumentClass, Policy, kept_until, law, readings_until
 from gateway.resources import Resources
-from gateway.store import accounts, archive_keys, contents, holds, retention
+from gateway.store import accounts, archive_keys, archive_reads, contents, holds, retention
 from gateway.store.pool import Pool
 from gateway.store.retention import Candidate
 
@@ -56,6 +56,8 @@ class Ran:
     """Documents past their period that something keeps."""
     destroyed: int = 0
     """Archive keys."""
+    readings: int = 0
+    """Who read in the archive, when all that could be read then is past its period."""
     troubles: list[str] = field(default_factory=list)
 
 
@@ -88,6 +90,7 @@ async def run(resources: Resources, backup_life: timedelta) -> Ran:
         try:
             ran.locked += await contents.lock_old(resources.pool, account_id)
             await _account(resources.pool, account_id, now, ran)
+            ran.readings += await _readings(resources.pool, account_id, now)
         except (Corrupt, Gone, Misconfigured) as wrong:
             ran.troubles.append(f"account {account_id}: {wrong.detail}")
     await _keys(resources.pool, now, backup_life, ran)
@@ -126,6 +129,17 @@ async def _account(pool: Pool, account_id: UUID, now: datetime, ran: Ran) -> Non
             except Conflict as kept:
                 log.info("not purged: %s", kept.detail, extra={"document": str(one.document.id)})
                 ran.kept += 1
+
+
+async def _readings(pool: Pool, account_id: UUID, now: datetime) -> int:
+    """End the readings of the archive; while any hold is in force they stay, as they may be what it is about."""
+    async with pool.account(account_id) as connection:
+        policy, held = await retention.policy(connection), await holds.listed(connection, in_force=True)
+    if held:
+        return 0
+    day = readings_until(now.date(), policy)
+    until = datetime.fromisoformat(f"{day.isoformat()}T23:59:59.999999+00:00")
+    return await archive_reads.end(pool, account_id, until, law(DocumentClass.INVOICE, policy).act, now)
 
 
 async def _announce(pool: Pool, one: Due, now: datetime) -> None:

@@ -1,4 +1,8 @@
-"""Who read in the archive: when, what was asked for, how much was shown, and why. Append-only."""
+"""Who read in the archive: when, what was asked for, how much was shown, and why. Append-only.
+
+A reading is evidence of access, and says who looked: it is kept as long as the documents that could be read then, and
+deleted with a trace of it.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,14 @@ from typing import Any
 from uuid import UUID
 
 from gateway.errors import Malformed
-from gateway.store.pool import Connection
+from gateway.store.pool import Connection, Pool
 
 SEARCH, CSV, ZIP, TAX_AUDIT, DOCUMENT = "search", "csv", "zip", "tax_audit", "document"
 """What may be read: a page of a search, an export in one of three forms, one document."""
 
 PAGE_LIMIT = 200
+_AT_ONCE = 5_000
+"""Readings that are deleted in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,31 @@ async def page(connection: Connection, after: str | None, limit: int) -> tuple[t
     )
     found = tuple(Read(**dict(row)) for row in rows[:limit])
     return found, _cursor(found[-1].id) if len(rows) > limit else None
+
+
+async def end(pool: Pool, account_id: UUID, until: datetime, law: str, now: datetime) -> int:
+    """Delete the account's readings up to an instant, some at a time; how many went. That they did is written down."""
+    async with pool.account(account_id) as connection:
+        oldest = await connection.fetchval("select at from archive_read order by read_id limit 1")
+        if oldest is None or oldest > until:
+            return 0
+        await connection.execute(
+            "insert into archive_read_ended (account_id, until_at, ended_at, law) values ($1, $2, $3, $4) "
+            "on conflict do nothing",
+            *(account_id, until, now, law),
+        )
+    gone = 0
+    while True:
+        async with pool.account(account_id) as connection:
+            await connection.execute("select set_config('role', 'estafette_keeper', true)")
+            told: str = await connection.execute(
+                "delete from archive_read where read_id in (select read_id from archive_read where at <= $1 "
+                "order by read_id limit $2)",
+                *(until, _AT_ONCE),
+            )
+        gone += (some := int(told.rpartition(" ")[2]))
+        if some < _AT_ONCE:
+            return gone
 
 
 def _cursor(identifier: UUID) -> str:

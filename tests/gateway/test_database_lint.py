@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
-               "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read",
+               "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read", "archive_read_ended",
                "generation", "audit_run", "emission")  # fmt: skip
 SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint", "archive_key",
           "custody", "stamp", "trouble", "renewal", "renewed", "vouched", "generation", "audit_run"}  # fmt: skip
 """Tables that belong to nobody's account."""
+KEPT = ("content", "content_data", "entry", "event", "archive_read", "archive_read_ended")
+"""Tables of which the keeper sees the rows of one account."""
 
 
 @pytest.fixture
@@ -67,7 +69,10 @@ async def test_only_the_policies_we_know_look_past_the_account(connection):
         ("leaf", "any_account", "ALL", "estafette_worker"),
         ("webhook", "any_account", "SELECT", "estafette_worker"),
         ("webhook_message", "any_account", "ALL", "estafette_worker"),
-        *((table, "kept", "ALL", "estafette_keeper") for table in ("content", "content_data", "entry", "event")),
+        *(
+            (table, "kept", "ALL", "estafette_keeper")
+            for table in ("content", "content_data", "entry", "event", "archive_read", "archive_read_ended")
+        ),
     }
 
 
@@ -151,6 +156,7 @@ async def test_append_only_by_right(connection, table, right, role):
         "renewed",
         "vouched",
         "archive_read",
+        "archive_read_ended",
     ],
 )
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
@@ -181,7 +187,8 @@ async def test_the_keeper_changes_nothing_but_what_it_is_for(connection):
             for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
             if await connection.fetchval("select has_table_privilege('estafette_keeper', $1, $2)", table, right)
         }
-        assert may == {"content_data": {"DELETE"}, "archive_key": {"INSERT", "UPDATE"}}.get(table, set()), table
+        allowed = {"content_data": {"DELETE"}, "archive_read": {"DELETE"}, "archive_key": {"INSERT", "UPDATE"}}
+        assert may == allowed.get(table, set()), table
     rows = await connection.fetch(
         "select table_name, column_name from information_schema.column_privileges "
         "where grantee = 'estafette_keeper' and privilege_type = 'UPDATE' and table_name <> 'archive_key'"

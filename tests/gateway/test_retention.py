@@ -22,13 +22,14 @@ from gateway import audit, retention
 from gateway.clock import SettableClock
 from gateway.errors import Conflict, Corrupt, Forbidden, Gone, Malformed, Misconfigured
 from gateway.lifecycle import Done, Kept, Role, Stage
-from gateway.periods import DocumentClass, Policy, kept_until, law
+from gateway.periods import DocumentClass, Policy, kept_until, law, readings_until
 from gateway.publish import publish
 from gateway.resources import Resources, digest
 from gateway.sought import Sought
-from gateway.store import contents, documents, holds
+from gateway.store import archive_reads, contents, documents, holds
 from gateway.store import retention as store
 from gateway.store.archive_keys import Keyring, check_unlocked
+from gateway.store.archive_reads import Read
 from gateway.store.holds import Hold, Scope
 from gateway.store.identifiers import new_id
 from gateway.store.inbound import Came
@@ -420,6 +421,54 @@ async def test_what_came_in_is_kept_as_an_invoice_even_when_it_breaks_rules(grou
     assert (await ground.run()).announced == 0
     await ground.purged()
     assert await ground.complaints() == ()
+
+
+@pytest.mark.parametrize(
+    ("today", "policy", "until"),
+    [
+        (date(2037, 1, 1), Policy(), date(2026, 12, 31)),
+        (date(2036, 12, 31), Policy(), date(2025, 12, 31)),
+        (date(2037, 7, 1), Policy(year_ends=6), date(2027, 6, 30)),
+        (date(2037, 6, 30), Policy(year_ends=6), date(2026, 6, 30)),
+        (date(2057, 1, 1), Policy(invoice_years=30), date(2026, 12, 31)),
+    ],
+)
+def test_readings_go_with_the_last_document_that_could_be_read_then(today: date, policy: Policy, until: date) -> None:
+    assert readings_until(today, policy) == until
+    assert kept_until(DocumentClass.INVOICE, None, until, policy) < today
+    assert kept_until(DocumentClass.INVOICE, None, until + timedelta(days=1), policy) >= today
+
+
+async def test_who_read_is_kept_as_long_as_what_could_be_read(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.store.archive_reads._AT_ONCE", 2)
+
+    async def look_in(days: int) -> None:
+        at = NOON + timedelta(days=days)
+        one = Read(new_id(at), at, "estk_1", archive_reads.SEARCH, {}, 1, True, "")
+        async with ground.pool.account(ground.account.id) as connection:
+            await archive_reads.record(connection, ground.account.id, one)
+
+    async def kept() -> int:
+        async with ground.pool.account(ground.account.id) as connection:
+            return len((await archive_reads.page(connection, None, 100))[0])
+
+    for days in (0, 1, 2, 3, 4, 365):
+        await look_in(days)
+    async with ground.pool.owner() as connection:
+        with pytest.raises(RestrictViolationError, match="period of a reading has not ended"):
+            await connection.execute("delete from archive_read")
+    ground.clock.advance(timedelta(days=365 * 10))
+    assert (await ground.run()).readings == 0
+    hold = await _hold(ground, Scope(party="100000306"))
+    ground.clock.advance(timedelta(days=60))
+    assert (await ground.run()).readings == 0, "a hold keeps them"
+    await holds.release(ground.pool, ground.account.id, hold, by="estk_2", at=ground.clock.now())
+    assert ((await ground.run()).readings, await kept()) == (5, 1)
+    assert (await ground.run()).readings == 0
+    async with ground.pool.account(ground.account.id) as connection:
+        (trace,) = await connection.fetch("select until_at, law from archive_read_ended")
+    assert trace["until_at"].date() == date(2026, 12, 31)
+    assert "L. 123-22" in trace["law"]
 
 
 async def test_a_purge_by_hand_needs_two_persons(ground: Ground) -> None:

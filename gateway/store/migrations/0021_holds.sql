@@ -37,3 +37,50 @@ create policy own on hold_telling to estafette_app
     using (account_id = nullif(current_setting('estafette.account', true), '')::uuid)
     with check (account_id = nullif(current_setting('estafette.account', true), '')::uuid);
 grant select, insert, update on hold_telling to estafette_app;
+
+-- Who read in the archive is kept as long as the documents that could be read then, and goes with the last of them.
+
+-- Readings whose period ended: up to when, and by which law. Append-only; the trace of what was deleted.
+create table archive_read_ended (
+    account_id  uuid not null references account,
+    until_at    timestamptz not null,           -- readings up to this instant
+    ended_at    timestamptz not null,
+    law         text not null,
+    primary key (account_id, until_at),
+    check (ended_at > until_at + interval '5 years')    -- no law known here asks for less
+);
+create trigger archive_read_ended_append_only before update or delete on archive_read_ended
+    for each row execute function refuse_change();
+create trigger archive_read_ended_no_truncate before truncate on archive_read_ended
+    for each statement execute function refuse_change();
+alter table archive_read_ended enable row level security;
+alter table archive_read_ended force row level security;
+create policy own on archive_read_ended to estafette_app
+    using (account_id = nullif(current_setting('estafette.account', true), '')::uuid)
+    with check (account_id = nullif(current_setting('estafette.account', true), '')::uuid);
+grant select, insert on archive_read_ended to estafette_app;
+
+create function archive_read_kept() returns trigger language plpgsql as $$
+begin
+    if not exists (select from archive_read_ended e where e.account_id = old.account_id and e.until_at >= old.at) then
+        raise exception 'table archive_read is append-only: the period of a reading has not ended'
+            using errcode = 'restrict_violation';
+    end if;
+    return old;
+end $$;
+drop trigger archive_read_append_only on archive_read;
+create trigger archive_read_append_only before update on archive_read for each row execute function refuse_change();
+create trigger archive_read_kept before delete on archive_read for each row execute function archive_read_kept();
+
+-- The keeper deletes them, for the account of the transaction as everybody else.
+do $$
+declare name text;
+begin
+    foreach name in array array['archive_read', 'archive_read_ended'] loop
+        execute format('create policy kept on %I to estafette_keeper '
+                       'using (account_id = nullif(current_setting(''estafette.account'', true), '''')::uuid) '
+                       'with check (account_id = nullif(current_setting(''estafette.account'', true), '''')::uuid)', name);
+    end loop;
+end $$;
+grant select (account_id, read_id, at), delete on archive_read to estafette_keeper;
+grant select on archive_read_ended to estafette_keeper;
