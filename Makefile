@@ -21,7 +21,7 @@ $(READY): tests/requirements.lock pyproject.toml
 
 setup: $(READY)  ## Make the environment in .venv
 
-demo: $(READY)  ## Run the main job: four invoices through a gateway and a simulated platform
+demo: $(READY)  ## Run the main job: five invoices, two gateways and a simulated platform
 	@$(BIN)/estafette demo
 
 test: $(READY)  ## Run the tests

@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, Command] = {
     "serve": Command("serve", "run the gateway: API, workers and chores"),
     "work": Command("work", "run workers and chores only, on the same database as the gateways"),
     "account": Command("account", "open an account; its secrets are shown once"),
-    "demo": Command("demo", "show the main job: four invoices through a gateway and a simulated platform"),
+    "demo": Command("demo", "show the main job: invoices through a simulated platform to buyers and another gateway"),
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
     "inbound": Command("inbound", "invoices that came for nobody known: list, look, assign to an account, or drop"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
@@ -64,7 +64,7 @@ delivers it once, proves it, and follows it until it is paid.
                   estafette explain BR-CO-15                 what a rule means
                   estafette rules list                       which editions of the official rules judge
                   estafette inspect invoice.pdf              what it is, and whether page and XML agree
-  the gateway     estafette demo                     four invoices through a gateway and a simulated platform
+  the gateway     estafette demo                     five invoices, two gateways and a simulated platform
                   estafette serve                    the gateway, with its own PostgreSQL in ./estafette-data
                   estafette account create NAME --siren 123456782
                                                      a client_id and a client_secret, shown once

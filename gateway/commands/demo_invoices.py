@@ -1,4 +1,5 @@
-"""The four invoices of the demo: one seller, three buyers that the simulated platform plays, and one that is broken.
+"""The five invoices of the demo: one seller, three buyers that the simulated platform plays, one that has a gateway
+of its own, and one invoice that is broken.
 
 They are written once, as JSON; the CII and the UBL are made from it by the same writers that serve the conversions.
 """
@@ -16,6 +17,10 @@ from schemas.catalogue import FORMATS
 SELLER = "Atelier du Levant SAS"
 SELLER_SIREN = "100000108"
 """Valid by its check digit, in a range that holds no company."""
+
+PARTNER = "Ateliers du Ponant SAS"
+PARTNER_SIREN = "100000389"
+"""A buyer that has a gateway of its own."""
 
 GOAL = "payment_sent"
 """The status in which the demo's buyers leave an invoice: they accept it and announce their payment."""
@@ -55,6 +60,13 @@ def broken() -> Sample:
     del wrong["buyer"]["endpoint"]
     wrong["lines"][0]["vat"]["rate"] = "17"
     return Sample("invoice 4, broken", wrong["number"], "application/json", _bytes(wrong))
+
+
+def to_partner() -> Sample:
+    """The invoice that goes from one gateway to another."""
+    buyer = _buyer(PARTNER, PARTNER_SIREN, "4 quai du Commerce", "29200 Brest")
+    members = invoice(f"FA-{_today().year}-0105", buyer)
+    return Sample("invoice 5, to a company with a gateway", members["number"], "application/json", _bytes(members))
 
 
 def buyer_that_accepts() -> dict[str, Any]:
