@@ -178,7 +178,13 @@ def _wanted(one: Shown) -> set[str]:
 async def _given(pool: Pool, account_id: UUID, portion: Sequence[Shown]) -> list[Given]:
     wanted = {one.id: _wanted(one) for one in portion}
     data = await contents.several(pool, account_id, set().union(*wanted.values()))
-    return [Given(one, {name: data[name] for name in wanted[one.id] if name in data}) for one in portion]
+    lacking = [one.id for one in portion if not wanted[one.id] <= data.keys()]
+    gone = await shown.purged(pool, account_id, lacking) if lacking else set()  # since its page was read
+    return [
+        Given(one, {name: data[name] for name in wanted[one.id] if name in data})
+        for one in portion
+        if one.id not in gone
+    ]
 
 
 async def _judged(given: Sequence[Given], by: By) -> list[Told]:

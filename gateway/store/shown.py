@@ -6,7 +6,7 @@ copies of what its bytes say; only the bytes are vouched for by the events.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -66,6 +66,15 @@ async def documents(pool: Pool, account_id: UUID) -> AsyncIterator[list[Shown]]:
             return
         yield list(page.values())
         after = max(page)
+
+
+async def purged(pool: Pool, account_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the documents that are purged by now."""
+    async with pool.account(account_id) as connection:
+        rows = await connection.fetch(
+            "select distinct document_id from event where document_id = any($1) and outcome = 'purged'", ids
+        )
+    return {row["document_id"] for row in rows}
 
 
 async def _page(connection: Connection, after: UUID) -> dict[UUID, Shown]:

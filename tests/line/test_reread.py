@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -21,6 +22,7 @@ from gateway.publish import publish
 from gateway.rereading import By, Given, Reread, Told
 from gateway.resources import Sealer
 from gateway.store import contents, shown
+from gateway.store.pool import Pool
 from gateway.worker import Worker
 from signing.trust import Trust
 from tests.gateway.ground import NOTARY, open_account
@@ -116,6 +118,25 @@ async def test_what_is_purged_is_a_tombstone_and_no_error(line: Line) -> None:
         (told,) = rereading.judged([Given(kept, {})], TRUST, None)
         assert len(told.complaints) == 1
         assert told.complaints[0].startswith(f"document {document.id}: it was purged, and ")
+
+
+async def test_a_purge_that_runs_beside_is_no_complaint(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = await line.until(await line.invoice("S-1"), Stage.DELIVERED)
+    several = contents.several
+
+    async def purging(pool: Pool, account_id: UUID, digests: Set[str]) -> dict[str, bytes]:
+        """The purge comes between the page and its bytes."""
+        await as_superuser(line, "delete from content_data")
+        await as_superuser(
+            line,
+            "insert into event (account_id, document_id, seq, at, stage, outcome, facts, prior, hash) "
+            "select account_id, document_id, 99, now(), stage, 'purged', '{}', hash, hash from event where seq = 1",
+        )
+        return await several(pool, account_id, digests)
+
+    monkeypatch.setattr(contents, "several", purging)
+    found, complaints = await read(line)
+    assert (found.documents, complaints) == (0, ()), document.id
 
 
 async def test_bytes_that_are_not_there_are_told_and_not_passed_over(line: Line) -> None:
