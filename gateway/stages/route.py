@@ -62,7 +62,8 @@ async def _back(work: Work, about: UUID, resources: Resources) -> Outcome | None
 
 
 def _decided(work: Work, route: Route) -> Done:
-    name = f"estafette:{work.document.id}:{route.network}:{work.original}"
+    # Not of the bytes: made anew after the database was put back they may differ, and the network must know it again.
+    name = f"estafette:{work.document.id}:{route.network}"
     facts = {
         "network": route.network,
         "scheme": route.address.scheme,
