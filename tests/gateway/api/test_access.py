@@ -29,6 +29,8 @@ SHOWN = [f"{method} {route.path}" for method, route in GUARDED]
 
 OPEN = {
     "/oauth2/token",
+    "/auth-service/{custId}/token",
+    "/afnor-flow/v1/healthcheck",
     "/health/live",
     "/health/ready",
     "/metrics",
