@@ -99,6 +99,8 @@ def empty(expression: Expression, lets: Lets) -> Paths | None:
     match expression:
         case Step():
             return _path((expression,))
+        case Path((Binary("|", left, right), *rest)):
+            return _both(*(empty(_then(start, rest), lets) for start in (left, right)))
         case Path(steps):
             return _path(steps) if isinstance(steps[0], Step | Context) else empty(steps[0], lets)
         case Filter(base, _):
@@ -122,6 +124,11 @@ def empty(expression: Expression, lets: Lets) -> Paths | None:
 
 _KEEP_NOTHING = frozenset({"round", "abs", "distinct-values"})
 """Functions that give nothing for nothing."""
+
+
+def _then(start: Expression, steps: list[Expression]) -> Expression:
+    """A path that goes on from an expression."""
+    return Path((*(start.steps if isinstance(start, Path) else (start,)), *steps))
 
 
 def _path(steps: tuple[Expression, ...]) -> Paths | None:
