@@ -234,12 +234,16 @@ _FITS = """
      and ($17::text[] is null or i.terms && $17) and ($18::text[] is null or i.terms && $18)
      and ($19::text[] is null or i.terms && $19) and ($20::text[] is null or i.terms && $20)
      and ($21::text[] is null or i.terms && $21) and ($22::text[] is null or i.terms && $22)
-     and (($23::text is null and $24::text is null and $25::boolean is null) or exists (
-         select from document d where d.account_id = i.account_id and d.document_id = i.document_id
-            and ($23 is null or d.stage = $23) and ($24 is null or d.status = $24)
-            and ($25 is null or (d.halted is not null) = $25))))
+     and (($23::text is null and $24::text is null and $25::boolean is null) or (
+         select ($23 is null or d.stage = $23) and ($24 is null or d.status = $24)
+            and ($25 is null or (d.halted is not null) = $25)
+         from document d where d.account_id = i.account_id and d.document_id = i.document_id)))
     is true"""
-"""Whether a row of the index meets all criteria; the same parameters stand in every search."""
+"""Whether a row of the index meets all criteria; the same parameters stand in every search.
+
+The document's own row is asked for a value, not whether it exists: of "exists" PostgreSQL may make one pass over all
+documents of that state and keep them hashed (measured: 168 ms for the first 400 of 240,000), of a value it cannot.
+"""
 
 _AFTER = {
     Order(Sort.ISSUED, descending=True): (

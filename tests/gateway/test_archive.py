@@ -378,6 +378,26 @@ PLANS = [
 @pytest.mark.parametrize(("wanted", "order", "index"), PLANS)
 async def test_each_search_uses_its_index(pool: Pool, wanted: Wanted, order: Order, index: str) -> None:
     """The plans of all that a search asks, as the application's role has them: no scan of a whole table."""
+    plans = await planned(pool, wanted, order)
+    assert any(index in plan for plan in plans), plans
+
+
+@pytest.mark.parametrize(
+    "wanted", [Wanted(status="refused"), Wanted(stage=Stage.PARSED), Wanted(halted=False), Wanted(halted=True)]
+)
+async def test_a_state_of_many_is_asked_of_each_document_alone(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, wanted: Wanted
+) -> None:
+    """And never of all documents of that state, to be kept hashed: that grows with the archive."""
+    monkeypatch.setattr(archive, "FEW", 0)
+    plans = await planned(pool, wanted, EVERY[0])
+    (along,) = [plan for plan in plans if "WindowAgg" in plan]
+    assert "hashed" not in along, along
+    assert "document_pkey" in along, along
+
+
+async def planned(pool: Pool, wanted: Wanted, order: Order) -> list[str]:
+    """The plans of all that one search asks."""
     account = await open_account(pool)
     await filled(pool, account, 60)
     async with pool.owner() as connection:
@@ -398,8 +418,8 @@ async def test_each_search_uses_its_index(pool: Pool, wanted: Wanted, order: Ord
 
         found = await archive.search(Explained(), account.id, wanted, order, None, 5)
     assert found.documents
-    assert any(index in plan for plan in plans), plans
     assert not any("Seq Scan" in plan for plan in plans), plans
+    return plans
 
 
 async def test_the_application_never_changes_who_read(pool: Pool) -> None:
