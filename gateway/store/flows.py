@@ -100,9 +100,8 @@ class Flow:
     halted: str | None
     """Why its document ended."""
     report: str | None
-    """SHA-256 of the newest report on its document."""
+    """SHA-256 of the newest report on its document; None where there is none, or no finding in it to tell."""
     parsed: Mapping[str, Any]
-    built: Mapping[str, Any]
     info: FlowInfo | None
     """None: it was not handed in as a flow."""
 
@@ -203,7 +202,8 @@ async def _alone(connection: Connection, what: str) -> None:
 
 _FLOWS = """
     select d.document_id, d.participant, d.direction, d.format, d.stage, d.halted, d.number, d.type_code, d.buyer,
-        d.created_at, d.updated_at as document_updated_at, d.facts->'parsed' as parsed, d.facts->'built' as built,
+        d.created_at, d.updated_at as document_updated_at, d.facts->'parsed' as parsed,
+        coalesce((d.facts->'validated'->>'warnings')::bigint, 0) as warnings,
         a.direction as about_direction, a.type_code as about_type_code,
         f.seq, f.updated_at, f.submitted_at, f.type, f.rule, f.ack,
         i.tracking_id, i.name, i.syntax, i.rule as given, i.profile,
@@ -299,9 +299,8 @@ def _flow(row: Mapping[str, Any], seq: int, ack: str) -> Flow:
         code=row["code"],
         broken=tuple(row["broken"] or ()),
         halted=row["halted"],
-        report=row["report"],
+        report=row["report"] if not seq and (ack == ERROR or (ack == OK and row["warnings"])) else None,
         parsed=row["parsed"] or {},
-        built=row["built"] or {},
         info=FlowInfo(row["name"], row["syntax"], row["tracking_id"], row["given"], row["profile"]) if named else None,
     )
 

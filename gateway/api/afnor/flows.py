@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -67,10 +69,11 @@ async def search(request: web.Request) -> web.Response:
     wanted = replace(asked.wanted, participant=_organization(request))
     found = await flows.search(resources.pool, account.id, wanted, asked.after, asked.limit + 1)
     page = found[: asked.limit]
+    reports = await _reports(resources, account, page)
     shape: dict[str, Any] = {
         "limit": asked.limit,
         "filters": asked.where,
-        "results": [shapes.whole(flow, await _report(resources, account, flow)) for flow in page],
+        "results": [shapes.whole(flow, reports.get(flow.report)) for flow in page],
     }
     if len(found) > len(page):
         shape["nextCursor"] = questions.cursor(page[-1].updated_at)
@@ -88,7 +91,8 @@ async def read(request: web.Request) -> web.StreamResponse:
     if _organization(request) not in (None, flow.participant):
         raise NotFound("there is no such flow of this organization")
     if wanted == "Metadata":
-        return native.answer(shapes.whole(flow, await _report(resources, account, flow)))
+        reports = await _reports(resources, account, (flow,))
+        return native.answer(shapes.whole(flow, reports.get(flow.report)))
     document = await documents.find(resources, account, document_id)
     await access.opened(request, document, wanted)
     found = await _file(resources, account, document, flow, wanted)
@@ -181,16 +185,16 @@ def _parse_id(text: str) -> tuple[UUID, int]:
     return UUID(found[1]), int(found[2] or 0)
 
 
-async def _report(resources: Resources, account: Account, flow: Flow) -> dict[str, Any] | None:
-    """The newest report on a flow's document, where its acknowledgement tells of findings."""
-    if flow.seq or flow.report is None or flow.ack == flows.PENDING:
-        return None
-    async with resources.pool.account(account.id) as connection:
-        try:
-            members: dict[str, Any] = json.loads(await stored.read(connection, flow.report))
-        except NotFound:  # its retention has ended
-            return None
-    return members
+async def _reports(resources: Resources, account: Account, shown: Iterable[Flow]) -> dict[str | None, dict[str, Any]]:
+    """The reports whose findings are told with these flows, by their hash; those whose retention has ended are gone."""
+    wanted = {flow.report for flow in shown if flow.report is not None}
+    found: dict[str | None, dict[str, Any]] = {}
+    if wanted:
+        async with resources.pool.account(account.id) as connection:
+            for sha256_ in wanted:
+                with suppress(NotFound):
+                    found[sha256_] = json.loads(await stored.read(connection, sha256_))
+    return found
 
 
 async def _file(
