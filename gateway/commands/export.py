@@ -182,6 +182,7 @@ def _tell(options: argparse.Namespace, made: _Made) -> None:
                 "left_out": progress.left_out,
                 "whole": progress.whole,
                 "goes_on": progress.goes_on or None,
+                "unsealed": progress.unsealed or None,
                 "manifest": progress.manifest or None,
                 "checked": made.checked or None,
             }
@@ -190,6 +191,6 @@ def _tell(options: argparse.Namespace, made: _Made) -> None:
     french = terminal.language_of(options, os.environ) == "fr"
     left = f"{progress.left_out} {'non fournis' if french else 'left out'}"
     print(f"{terminal.shown(options.out)}: {progress.documents} documents, {left}")
-    for line in (made.checked, progress.goes_on):
+    for line in (made.checked, progress.goes_on, progress.unsealed):
         if line:
             print(f"  {line}")

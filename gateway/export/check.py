@@ -3,24 +3,28 @@
 
 It needs Python 3.9 or later; where there are proofs, the package `cryptography` and verify.py, which lies in the export
 and beside this program once it is unpacked. It ends with 0 only if the ZIP holds exactly the files of its manifest,
-each with its SHA-256, index.json names the documents with the same hashes, and every proof verifies by one key: the one
-you gave, or that of the first proof, which is told: compare it with the one the operator publishes.
+each with its SHA-256, index.json names the documents with the same hashes, every proof verifies by one key: the one
+you gave, or that of the first proof, which is told: compare it with the one the operator publishes; and where there is
+a seal (seal.json, JAdES), it is over this manifest and its certificate signed it. Whose certificate that is, is told;
+whether to trust its issuer is not judged here.
 KEY: the key's line (name+id+base64), its PEM, its SHA-256, or a file that has one of these.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import io
 import json
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-MANIFEST, INDEX = "manifest.json", "index.json"
+MANIFEST, INDEX, SEAL = "manifest.json", "index.json", "seal.json"
 FORM = "estafette-export/1"
 CHUNK = 1 << 20
 
@@ -61,14 +65,14 @@ def _check(archive: zipfile.ZipFile, verify: Verify | None, tell: Callable[[int,
     if manifest.get("form") != FORM:
         raise Wrong(f"{MANIFEST} is not that of an export in the form {FORM}")
     named = manifest["files"]
-    for name in sorted(set(named) ^ (set(names) - {MANIFEST})):
+    for name in sorted(set(named) ^ (set(names) - {MANIFEST, SEAL})):
         raise Wrong(f"{name} is {'missing' if name in named else 'not named in the manifest'}")
     index = json.loads(archive.read(INDEX))
     proved = {document["proof"]: document for document in index["documents"] if document.get("proof")}
     proofs, key = 0, given
     for done, name in enumerate(names):
         tell(done, len(names))
-        if name == MANIFEST:
+        if name in (MANIFEST, SEAL):
             continue
         digest = hashlib.sha256()
         with archive.open(name) as file:
@@ -87,7 +91,8 @@ def _check(archive: zipfile.ZipFile, verify: Verify | None, tell: Callable[[int,
     if given and not proofs:
         raise Wrong("there is no proof that the key you gave could have signed")
     by = "" if not proofs else " by the key you gave" if given else f" by the key {key}"
-    return f"{len(index['documents'])} documents, {len(named)} files and {proofs} proofs hold{by}"
+    seal = _sealed(archive.read(SEAL), archive.read(MANIFEST), verify) if SEAL in names else ""
+    return f"{len(index['documents'])} documents, {len(named)} files and {proofs} proofs hold{by}{seal}"
 
 
 def _indexed(document: Any, named: Any) -> None:
@@ -109,6 +114,61 @@ def _proved(document: Any, proof: bytes) -> None:
         raise Wrong(f"{document['proof']} is the proof of another document")
     if document["file"] and document["sha256"] not in index["files"].values():
         raise Wrong(f"{document['proof']} proves other bytes than {document['file']}")
+
+
+def _sealed(data: bytes, manifest: bytes, verify: Verify | None) -> str:
+    """The seal is over this manifest, and its certificate's key signed it (RFC 7515, flattened; RS256 and ES256)."""
+    try:
+        from cryptography import x509
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+    except ImportError as missing:
+        raise Wrong(f"{SEAL} cannot be checked without the package cryptography") from missing
+    try:
+        seal = json.loads(data)
+        if json.dumps(seal, sort_keys=True, separators=(",", ":")).encode() != data:
+            raise Wrong(f"{SEAL} is not written in its one form")
+        header = json.loads(_bytes(seal["protected"]))
+        own = x509.load_der_x509_certificate(base64.b64decode(header["x5c"][0], validate=True))
+        told, signature, key = json.loads(_bytes(seal["payload"])), _bytes(seal["signature"]), own.public_key()
+        signed = f"{seal['protected']}.{seal['payload']}".encode()
+        if header["alg"] == "ES256" and isinstance(key, ec.EllipticCurvePublicKey) and len(signature) == 64:
+            pair = (int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
+            key.verify(encode_dss_signature(*pair), signed, ec.ECDSA(hashes.SHA256()))
+        elif header["alg"] == "RS256" and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            raise Wrong(f"{SEAL} is signed in a way that is not taken")
+    except InvalidSignature as wrong:
+        raise Wrong(f"{SEAL} is not signed by its certificate's key") from wrong
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as odd:
+        raise Wrong(f"{SEAL} is no seal: {type(odd).__name__}") from odd
+    if told.get("manifest") != hashlib.sha256(manifest).hexdigest():
+        raise Wrong(f"{SEAL} is the seal of another manifest")
+    by = f"; sealed by {own.subject.rfc4514_string()}"
+    return f"{by}, {_stamped(seal, verify)}" if "header" in seal else by
+
+
+def _stamped(seal: Any, verify: Verify | None) -> str:
+    """Its timestamp is of its signature, by the same program that checks those of proofs."""
+    if verify is None:
+        raise Wrong(f"the timestamp in {SEAL} cannot be checked without verify.py")
+    try:
+        (one,) = json.loads(_bytes(seal["header"]["etsiU"][0]))["sigTst"]["tstTokens"]
+        token = base64.b64decode(one["val"], validate=True)
+        return str(sys.modules[verify.__module__].stamp_of(token, seal["signature"].encode(), set()))
+    except Exception as wrong:
+        raise Wrong(f"the timestamp in {SEAL} does not hold: {wrong}") from wrong
+
+
+def _bytes(text: str) -> bytes:
+    """base64url without fill, in its one form. Raises ValueError."""
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
+        raise ValueError("it is not written as base64url")
+    return data
 
 
 def _prove(name: str, data: bytes, verify: Verify | None, key: str | None) -> str:

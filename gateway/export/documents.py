@@ -10,7 +10,8 @@ from uuid import UUID
 
 from gateway.errors import Corrupt, Gone, NotFound
 from gateway.export import table
-from gateway.export.packing import Packer, json_line, name_of, spare
+from gateway.export.packing import Packer, Seal, json_line, name_of, spare
+from gateway.export.sealed import sealed
 from gateway.export.table import COLUMNS, FILE_COLUMNS, Look
 from gateway.lifecycle import Role
 from gateway.periods import active_until
@@ -18,7 +19,7 @@ from gateway.resources import Resources
 from gateway.store import archive, documents, retention
 from gateway.store.archive import Found, Order, Wanted
 from gateway.store.documents import ContentReference
-from signing.chain import instant
+from signing.chain import canonical, instant
 
 PAGE = 350
 """Documents read at once: no more than the first look of a search finds."""
@@ -60,6 +61,8 @@ class Progress:
     ended: bool = False
     goes_on: str = ""
     """Why it is not all; empty: it is."""
+    unsealed: str = ""
+    """Why it has no seal, or one without a timestamp, though there is a sealing key."""
     manifest: str = ""
 
     @property
@@ -123,11 +126,30 @@ async def as_zip(resources: Resources, what: What, look: Look, progress: Progres
                 yield sent
             async for sent in packer.pour("index.json", members):
                 yield sent
-        async for sent in packer.end():
+        async for sent in packer.end(seal_of(resources, what, progress)):
             yield sent
         progress.manifest, progress.ended = packer.manifest, True
     finally:
         packer.close()
+
+
+def seal_of(resources: Resources, what: What, progress: Progress) -> Seal:
+    """The organisation's seal on an export; what it lacks is told with its progress."""
+
+    async def seal(manifest: str) -> bytes | None:
+        told = {
+            "form": "estafette-export-seal/1",
+            "archive": resources.notary.signer.verifier.name,
+            "made_at": instant(what.at),
+            "manifest": manifest,
+            "documents": progress.documents,
+            "left_out": progress.left_out,
+            "whole": not (progress.damaged or progress.goes_on),
+        }
+        data, progress.unsealed = await sealed(resources, canonical(told))
+        return data
+
+    return seal
 
 
 # Its parts -----------------------------------------------------------------------------------------------------------

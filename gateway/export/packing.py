@@ -12,7 +12,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from typing import IO
@@ -20,7 +20,12 @@ from typing import IO
 from signing.chain import canonical
 
 MANIFEST = "manifest.json"
-"""The last file: the SHA-256 and size of every other."""
+"""The SHA-256 and size of every file but itself and the seal."""
+SEAL = "seal.json"
+"""The last file, where there is one: the organisation's seal over the manifest."""
+
+Seal = Callable[[str], Awaitable[bytes | None]]
+"""The SHA-256 of a manifest into its seal; None: there is none."""
 
 CHUNK = 1 << 20
 _SPARE = 1 << 22
@@ -84,8 +89,8 @@ class Packer:
         self._list(name, digest.hexdigest(), size)
         yield self._sink.taken()
 
-    async def end(self) -> AsyncIterator[bytes]:
-        """The manifest, and the directory of the ZIP."""
+    async def end(self, seal: Seal) -> AsyncIterator[bytes]:
+        """The manifest, the seal over it where there is one, and the directory of the ZIP."""
         with spare() as manifest:
             digest = sha256()
             for part in self._manifest():
@@ -95,6 +100,8 @@ class Packer:
             async for sent in self.pour(MANIFEST, manifest):
                 yield sent
         self._listed.close()
+        if (sealed := await seal(self.manifest)) is not None:
+            yield await asyncio.to_thread(self._add, SEAL, sealed, "application/json")
         await asyncio.to_thread(self._zip.close)
         yield self._sink.taken()
 
@@ -118,7 +125,7 @@ class Packer:
         return entry
 
     def _list(self, name: str, digest: str, size: int) -> None:
-        if name == MANIFEST:
+        if name in (MANIFEST, SEAL):
             return
         line = canonical(name) + b":" + canonical({"sha256": digest, "size": size})
         self._listed.write((b",\n" if self.files else b"") + line)

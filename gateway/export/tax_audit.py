@@ -26,7 +26,19 @@ from uuid import UUID
 from gateway import proof
 from gateway.errors import Busy, Corrupt, Gone, NotFound
 from gateway.export import page, table
-from gateway.export.documents import ENDED, File, Progress, What, counted, every, index_head, indexed, limited, original
+from gateway.export.documents import (
+    ENDED,
+    File,
+    Progress,
+    What,
+    counted,
+    every,
+    index_head,
+    indexed,
+    limited,
+    original,
+    seal_of,
+)
 from gateway.export.links import LINK_COLUMNS, LinkRow, links, trail_members
 from gateway.export.packing import Packer, json_line, name_of, spare
 from gateway.export.table import COLUMNS, FILE_COLUMNS, Look
@@ -60,7 +72,7 @@ async def as_zip(resources: Resources, what: What, look: Look, progress: Progres
             await _unread(resources, it, progress)
             async for sent in _rest(packer, it, progress):
                 yield sent
-        async for sent in packer.end():
+        async for sent in packer.end(seal_of(resources, what, progress)):
             yield sent
         progress.manifest, progress.ended = packer.manifest, True
     finally:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import zipfile
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -16,17 +19,27 @@ from uuid import UUID
 import aiohttp
 import pytest
 
+from adapters.key_file import KeyFile
+from adapters.port import Unreachable
 from gateway import retention
 from gateway.clock import SettableClock
 from gateway.export import documents as exported
+from gateway.export import tax_audit
 from gateway.export.check import Wrong, check
+from gateway.export.documents import Progress, What
 from gateway.export.packing import Packer, name_of
 from gateway.export.table import COLUMNS, FILE_COLUMNS, Look, row, safe
-from signing import checkpoint
+from gateway.resources import Sealer
+from gateway.store.archive import Order, Wanted
+from signing import checkpoint, json_seal
 from signing.chain import canonical, instant
+from signing.trust import Trust
+from signing.verdict import Indication
 from signing.verify import verify, zipped
 from tests.gateway.api import test_orders
 from tests.gateway.api.conftest import Api, answered, problem, sample, small
+from tests.gateway.tampering import Authority
+from tests.signing.authority import person, root, seal_key
 
 REASON = {"reason": "tax_audit", "reference": "2026/117"}
 
@@ -321,6 +334,95 @@ async def test_the_chain_begins_with_the_order(api: Api, clock: SettableClock, t
     assert check(path, verify)
 
 
+async def unsealed(_manifest: str) -> bytes | None:
+    """No seal."""
+    return None
+
+
+@pytest.mark.parametrize("stamped", [False, True])
+@pytest.mark.parametrize("kind", ["zip", "tax_audit"])
+async def test_an_export_bears_the_organisations_seal(
+    api: Api, clock: SettableClock, tmp_path: Path, kind: str, stamped: bool
+) -> None:
+    account = await api.account()
+    await kept(api, await api.key(account), "F-1")
+    clock.advance(timedelta(seconds=1))
+    clock_tower = Authority(clock)
+    sealer = Sealer(KeyFile(seal_key()), (clock_tower,) if stamped else ())
+    trust = Trust(root().pem, clock_tower.root.pem)
+    resources = replace(api.resources, sealer=sealer, trust=trust)
+    made = tax_audit.as_zip if kind == "tax_audit" else exported.as_zip
+    what, progress = What(account.id, Wanted(), Order(), clock.now()), Progress()
+    path = tmp_path / "sealed.zip"
+    path.write_bytes(b"".join([part async for part in made(resources, what, Look(), progress)]))
+    assert (progress.whole, progress.unsealed) == (True, "")
+    files = opened(path.read_bytes())
+    assert list(files)[-2:] == ["manifest.json", "seal.json"]
+    said = check(path, verify)
+    assert "; sealed by CN=" in said
+    assert ("by CN=Time" in said) == stamped, said
+    reading = await asyncio.to_thread(json_seal.verify, files["seal.json"], trust, clock.now())
+    assert (reading.verdict.indication, reading.verdict.level) == (Indication.PASSED, "B-T" if stamped else "B-B")
+    told = json.loads(reading.evidence)
+    assert told["manifest"] == sha256(files["manifest.json"]).hexdigest() == progress.manifest
+    assert (told["documents"], told["whole"]) == (1, True)
+
+    def written(changed: dict[str, bytes]) -> Path:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in changed.items():
+                archive.writestr(name, data)
+        return path
+
+    seal = json.loads(files["seal.json"])
+    with pytest.raises(Wrong, match=r"^seal.json is the seal of another manifest"):
+        check(written({**files, "manifest.json": files["manifest.json"] + b" "}), verify)
+    for name in ("payload", "protected", "signature"):
+        bent = seal[name][:40] + ("A" if seal[name][40] != "A" else "B") + seal[name][41:]
+        sealed = json.dumps({**seal, name: bent}, sort_keys=True, separators=(",", ":")).encode()
+        with pytest.raises(Wrong, match=r"seal.json"):
+            check(written({**files, "seal.json": sealed}), verify)
+    with pytest.raises(Wrong, match="one form"):
+        check(written({**files, "seal.json": files["seal.json"] + b" "}), verify)
+    if stamped:
+        other = {**seal, "signature": seal["signature"][:-2] + seal["signature"][-2:]}
+        token = json.loads(urlsafe_b64decode(seal["header"]["etsiU"][0] + "=="))
+        data = bytearray(b64decode(token["sigTst"]["tstTokens"][0]["val"]))
+        data[-9] ^= 1
+        token["sigTst"]["tstTokens"][0]["val"] = b64encode(data).decode()
+        written_ = urlsafe_b64encode(json.dumps(token, separators=(",", ":")).encode()).rstrip(b"=").decode()
+        other["header"] = {"etsiU": [written_]}
+        sealed = json.dumps(other, sort_keys=True, separators=(",", ":")).encode()
+        with pytest.raises(Wrong, match=r"the timestamp in seal.json does not hold"):
+            check(written({**files, "seal.json": sealed}), verify)
+
+
+async def test_an_export_does_not_wait_for_a_key_or_an_authority_that_is_away(
+    api: Api, clock: SettableClock, tmp_path: Path
+) -> None:
+    account = await api.account()
+    await kept(api, await api.key(account), "F-1")
+    clock.advance(timedelta(seconds=1))
+
+    class Away:
+        name = "time.example.org"
+
+        async def stamp(self, query: bytes) -> bytes:
+            raise Unreachable("time.example.org answers 503")
+
+        async def close(self) -> None:
+            """Nothing."""
+
+    ended = seal_key(person("Ended", root(), until=clock.now() - timedelta(days=1)))
+    for sealer, says in ((Sealer(KeyFile(seal_key()), (Away(),)), "its seal has no timestamp: "),
+                         (Sealer(KeyFile(ended)), "it is not sealed: ")):  # fmt: skip
+        what, progress = What(account.id, Wanted(), Order(), clock.now()), Progress()
+        parts = exported.as_zip(replace(api.resources, sealer=sealer), what, Look(), progress)
+        (tmp_path / "x.zip").write_bytes(b"".join([part async for part in parts]))
+        assert progress.whole
+        assert progress.unsealed.startswith(says)
+        assert ("sealed by" in check(tmp_path / "x.zip", verify)) == ("timestamp" in says)
+
+
 async def test_a_zip_of_more_files_than_old_ones_hold(tmp_path: Path) -> None:
     """Zip64: more than 65,535 files, written without seeking back."""
     from tests.gateway.ground import NOON
@@ -329,7 +431,7 @@ async def test_a_zip_of_more_files_than_old_ones_hold(tmp_path: Path) -> None:
     with path.open("wb") as file:
         for number in range(66_000):
             file.write(packer._add(f"documents/{number}", b"", "text/plain"))
-        async for part in packer.end():
+        async for part in packer.end(unsealed):
             file.write(part)
     with zipfile.ZipFile(path) as archive:
         assert len(archive.namelist()) == 66_001
