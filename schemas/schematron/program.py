@@ -235,10 +235,10 @@ def _applicable(entries: tuple[Entry, ...], tags: tuple[str, ...]) -> tuple[Appl
 def _stand_in(tags: tuple[str, ...]) -> Node:
     """An element at a place, for conditions that names decide."""
     node = Node()
-    node.place, node.parent = Place(None, "", None, 0), None
+    node.place, node.parent = Place(None, ""), None
     for each in tags:
         inner = Node()
-        inner.place, inner.parent = Place(node.place, each, None, 0), node
+        inner.place, inner.parent = Place(node.place, each), node
         node = inner
     return node
 

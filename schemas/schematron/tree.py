@@ -62,18 +62,26 @@ class Place(dict[str, "Place"]):
 
     __slots__ = ("above", "local", "nodes", "number", "space", "tag", "tree")
 
+    above: Place | None
+    tag: str
+    number: int
+    """Its place among those of the document."""
+    nodes: list[Node]
     local: str
     space: str
+    tree: Tree
 
-    def __init__(self, above: Place | None, tag: str, tree: Tree | None, number: int) -> None:
+    def __init__(self, above: Place | None, tag: str) -> None:
         self.above = above
         self.tag = tag
-        self.tree = tree
-        self.number = number
-        self.nodes: list[Node] = []
+        self.number = 0
+        self.nodes = []
 
     def __getattr__(self, name: str) -> Any:
         """The slots that are filled on demand."""
+        if name == "tree" and self.above is not None:
+            self.tree = self.above.tree
+            return self.tree
         if name not in ("local", "space"):
             raise AttributeError(name)
         self.space, _, self.local = self.tag.rpartition(" ")
@@ -109,9 +117,7 @@ class Node:
     @property
     def tree(self) -> Tree:
         """The document it is in."""
-        tree = self.place.tree
-        assert tree is not None
-        return tree
+        return self.place.tree
 
     def __getattr__(self, name: str) -> Any:
         """The slots that are filled on demand."""
@@ -132,7 +138,7 @@ class Attribute:
 
     __slots__ = ("name", "order", "parent", "text")
     tag = ""
-    place = Place(None, "", None, 0)
+    place = Place(None, "")
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
@@ -154,7 +160,7 @@ class Text:
 
     __slots__ = ("order", "parent", "text")
     tag = ""
-    place = Place(None, "", None, 0)
+    place = Place(None, "")
     kids = _NO_KIDS
     attributes: Mapping[str, str] = {}
 
@@ -302,30 +308,36 @@ def _grown(parsed: etree._Element) -> Tree:
     `left` counts the children of `parent` that are still to come; those around it wait in `around`.
     """
     tree = Tree(parsed)
-    names, new, bearers = _NAMES, Node.__new__, tree._bearers
+    names, new, new_place, bearers = _NAMES, Node.__new__, Place.__new__, tree._bearers
     tree.root = parent = new(Node)
-    places = parent.place = Place(None, "", tree, 0)
+    places = parent.place = Place(None, "")
+    places.tree = tree
     parent.parent, parent.attributes, parent.order, parent.last = None, _NO_ATTRIBUTES, 0, 0
     kids: dict[str, Sequence[Node]] = {}
     parent.kids = kids
     places.nodes.append(parent)
     tree.places = all_places = [places]
     shape: list[int | str] = []
-    order, left = 0, 2  # never none: the document node is not left by the walk
+    order, count, left = 0, 1, 2  # never none: the document node is not left by the walk
     around: list[tuple[Node, int]] = []
+    same_text = {"": ""}.setdefault
     for element in parsed.iter():
         name = names[element.tag]
         order += 1
         node = new(Node)
         place = places.get(name)
         if place is None:
-            place = places[name] = Place(places, name, tree, len(all_places))
+            place = places[name] = new_place(Place)
+            place.above, place.tag, place.number, place.nodes = places, name, count, [node]
             all_places.append(place)
-            shape += (places.number, name)
-            if len(all_places) > PLACES_LIMIT:
+            shape.append(places.number)
+            shape.append(name)
+            count += 1
+            if count > PLACES_LIMIT:
                 raise Unparsable(f"elements in more than {PLACES_LIMIT} different places")
+        else:
+            place.nodes.append(node)
         node.place = place
-        place.nodes.append(node)
         node.parent = parent
         node.order = order
         attributes: Any = element.items()  # the stubs allow bytes
@@ -348,7 +360,8 @@ def _grown(parsed: etree._Element) -> Tree:
             node.kids = kids = {}
         else:
             node.kids = _NO_KIDS
-            node.text = element.text or ""
+            text = element.text or ""
+            node.text = same_text(text, text)
             if not left:
                 while not left:
                     parent.last = order

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import total_ordering
 from typing import Any
@@ -75,14 +75,29 @@ def _no_cast(text: Any, name: str) -> DynamicError:
     return DynamicError(f"FORG0001: a value of {len(str(text))} characters is no {name}")
 
 
-def decimal_of(text: str) -> Decimal:
-    """xs:decimal of a string."""
-    if len(text) > DIGITS_LIMIT:
-        raise _no_cast(text, "xs:decimal that this engine computes with")
-    trimmed = text.strip(SPACE)
-    if not _DECIMAL.fullmatch(trimmed):
-        raise _no_cast(text, "xs:decimal")
-    return Decimal(trimmed)
+class _Decimals(dict[str, Decimal]):
+    """The decimals read last, by their text: the rules on one line read its amounts a dozen times."""
+
+    def __missing__(self, text: str) -> Decimal:
+        if len(text) > DIGITS_LIMIT:
+            raise _no_cast(text, "xs:decimal that this engine computes with")
+        trimmed = text.strip(SPACE)
+        if not _DECIMAL.fullmatch(trimmed):
+            raise _no_cast(text, "xs:decimal")
+        value = Decimal(trimmed)
+        if len(text) <= _SHORT:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[text] = value
+        return value
+
+
+_SHORT = 32
+"""Characters of a number that is kept."""
+_KEPT = 10_000
+
+decimal_of: Callable[[str], Decimal] = _Decimals().__getitem__
+"""xs:decimal of a string."""
 
 
 def double_of(text: str) -> float:
