@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,16 @@ import pytest
 from gateway import backup, settings
 from gateway.__main__ import main
 from gateway.lifecycle import Role
-from gateway.main import Gateway, open_gateway
+from gateway.main import Gateway, database, open_gateway
 from gateway.publish import Copies, publish
 from gateway.stages import receive
 from gateway.stages.receive import Handed, Request
-from gateway.store import accounts, documents
+from gateway.store import accounts, documents, migrate
 from gateway.store.accounts import Account
+from gateway.store.embedded import Cluster
 from gateway.store.identifiers import new_id
 from gateway.store.placement import discard
+from gateway.store.pool import connect
 from signing import checkpoint
 from tests.gateway.api.conftest import numbered
 from tests.gateway.console import ROOT, environment
@@ -50,6 +53,8 @@ class Made:
     """One that went down the line."""
     beside: int
     """Documents accepted while the backup was made."""
+    hidden: tuple[int, ...]
+    """How many of them the feed did not show yet, each time that one was accepted."""
     full: tuple[int | None, str]
     """How a backup ended whose disk was full, and what it said."""
     killed: Path
@@ -110,15 +115,22 @@ async def make(folder: Path) -> Made:
         _, says = await full.communicate()
         left = await killed(folder / "killed")
         process, beside = await run("backup", str(file)), 0
-        ended = asyncio.create_task(process.communicate())
+        ended, hidden = asyncio.create_task(process.communicate()), []
+        async with pool.account(account.id) as connection:
+            cursor = await documents.newest(connection)
+        shown = 0
         while not ended.done():
             await accept(gateway, account, f"B-{beside}")
             beside += 1
+            async with pool.account(account.id) as connection:
+                page = await documents.feed(connection, cursor, 200)
+            cursor, shown = page.cursor, shown + len(page.events)
+            hidden.append(beside - shown)
         assert process.returncode == 0, await ended
         await publish(gateway.resources)
         later = Copies(folder / "copies")
         await later.keep(gateway.resources)
-    return Made(folder, file, account.id, walked[0], beside, (full.returncode, says.decode()), left)
+    return Made(folder, file, account.id, walked[0], beside, tuple(hidden), (full.returncode, says.decode()), left)
 
 
 @pytest.fixture(scope="module")
@@ -140,25 +152,36 @@ def made() -> Iterator[Made]:
 @pytest.fixture
 def empty(made: Made, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data folder of an empty machine on which the keys were put back."""
-    data = made.folder / request.node.name.replace("[", "-").strip("]")[:40]
+    data = made.folder / str(request.node.name)[:40]
     shutil.copytree(made.secrets, data / "secrets")
     monkeypatch.setenv("ESTAFETTE_DATA", str(data))
     return data
 
 
-def signed(made: Made, place: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """A backup whose manifest was changed by somebody who has the archive's key."""
-    with zipfile.ZipFile(made.file) as old, zipfile.ZipFile(place, "w") as new:
-        members = json.loads(old.read(backup.MANIFEST))
+def signer(made: Made) -> checkpoint.Signer:
+    """The archive's own key."""
+    pem = (made.secrets / "checkpoint.pem").read_bytes().strip()
+    public = checkpoint.signer("estafette", pem).verifier.public
+    return checkpoint.signer(f"estafette-{public.hex()[:16]}", pem)
+
+
+def signed(
+    made: Made,
+    place: Path,
+    change: Callable[[dict[str, Any]], None],
+    *,
+    cut: int | None = None,
+    source: Path | None = None,
+) -> Path:
+    """A backup that was changed by somebody who has the archive's key: its manifest, or the end of its dump."""
+    with zipfile.ZipFile(source or made.file) as old, zipfile.ZipFile(place, "w") as new:
+        members, dump = json.loads(old.read(backup.MANIFEST)), old.read(backup.DUMP)[:cut]
+        members["database"] |= {"size": len(dump), "sha256": sha256(dump).hexdigest()}
         change(members)
         written = json.dumps(members).encode()
-        pem = (made.secrets / "checkpoint.pem").read_bytes().strip()
-        key = checkpoint.signer("estafette", pem)
-        name = f"estafette-{key.verifier.public.hex()[:16]}"
-        new.writestr(backup.DUMP, old.read(backup.DUMP))
+        new.writestr(backup.DUMP, dump)
         new.writestr(backup.MANIFEST, written)
-        text = f"{backup.FORM}\nsha256 {sha256(written).hexdigest()}\n"
-        new.writestr(backup.SIGNATURE, checkpoint.signer(name, pem).vouch(text))
+        new.writestr(backup.SIGNATURE, signer(made).vouch(f"{backup.FORM}\nsha256 {sha256(written).hexdigest()}\n"))
     return place
 
 
@@ -178,13 +201,17 @@ def test_a_backup_beside_a_gateway_is_put_back_on_an_empty_machine(
     made: Made, empty: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert made.beside > 5, "nothing was accepted beside"
+    assert sorted(made.hidden)[len(made.hidden) // 2] == 0, "the feed waited for the backup"
     assert main(["backup", "--check", str(made.file), "--format", "json"]) == 0
     held = json.loads(capsys.readouterr().out)
     assert held["signature_checked"] is True
     assert WALKED + WAITING <= held["documents"] <= WALKED + WAITING + made.beside
     assert (held["questions"], held["leaves"] > WALKED + WAITING) == (1000, True)
 
-    assert main(["restore", str(made.file), "--format", "json"]) == 0
+    broken = signed(made, made.folder / "broken.estafette", lambda _: None, cut=-20_000)
+    assert main(["restore", str(broken)]) == 2
+    assert "cannot be put back" in capsys.readouterr().err
+    assert main(["restore", str(made.file), "--format", "json"]) == 0  # nothing of the broken one is there
     told = json.loads(capsys.readouterr().out)
     assert (told["sound"], told["differ"], told["audit"]["complaints"]) == (True, [], [])
     assert (told["documents"], told["questions"], told["tables"]) == (held["documents"], 1000, held["tables"])
@@ -200,23 +227,6 @@ def test_a_backup_beside_a_gateway_is_put_back_on_an_empty_machine(
     assert "keep apart" in capsys.readouterr().out
     assert main(["backup", str(again)]) == 2  # never overwrites
     assert again.stat().st_mode & 0o077 == 0
-
-
-def test_an_answer_that_differs_is_named(made: Made, empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def change(members: dict[str, Any]) -> None:
-        members["questions"]["asked"][7][2] = "0" * 64
-        members["questions"]["tables"][0][2] = "0 rows, 0"
-
-    file = signed(made, made.folder / "differs.estafette", change)
-    with zipfile.ZipFile(file) as archive:
-        asked = json.loads(archive.read(backup.MANIFEST))["questions"]
-    assert main(["restore", str(file), "--format", "json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    kind, about, _ = asked["asked"][7]
-    assert told["sound"] is False
-    assert told["differ"][0] == f"{kind} of document {about}"
-    assert told["differ"][1].startswith(f"table {asked['tables'][0][1]}: 0 rows")
-    assert len(told["differ"]) == 2
 
 
 def flipped(data: bytes, place: int) -> bytes:
@@ -298,6 +308,51 @@ def test_a_backup_of_a_later_release_is_refused(made: Made, empty: Path, capsys:
     assert main(["restore", str(signed(made, made.folder / "later.estafette", change))]) == 2
     assert "9999_later" in capsys.readouterr().err
     assert [path.name for path in empty.iterdir()] == ["secrets"]
+
+
+async def outdated(made: Made, data: Path, folder: Path) -> Path:
+    """A backup that the release before the last migration made."""
+    older = folder / "migrations"
+    older.mkdir()
+    for migration in sorted(migrate.FOLDER.glob("*.sql"))[:-1]:
+        shutil.copy(migration, older)
+    async with Cluster(data, unsafe_no_fsync=True) as cluster:
+        pool = await connect(cluster)
+        try:
+            await migrate.apply(pool, older)
+            notary = backup.Notary(signer(made), lambda: datetime.now(UTC))
+            await backup.make(cluster, pool, folder / "old.estafette", notary, backup.Progress())
+        finally:
+            await pool.close()
+    return folder / "old.estafette"
+
+
+async def current() -> bool:
+    async with database(settings.read(os.environ)) as pool:
+        return await migrate.current(pool)
+
+
+def test_a_backup_of_an_older_release_is_migrated_and_what_differs_is_named(
+    made: Made, empty: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(members: dict[str, Any]) -> None:
+        """Somebody with the key says that there was more than there is."""
+        asked = members["questions"]
+        asked["asked"] = [["events", str(made.document), "0" * 64]]
+        asked["tables"] = [
+            [kind, table, "9 rows, 9" if table == "event" else sum_] for kind, table, sum_ in asked["tables"]
+        ]
+
+    file = asyncio.run(outdated(made, made.folder / "older", tmp_path))
+    file = signed(made, tmp_path / "changed.estafette", change, source=file)
+    assert main(["restore", str(file), "--format", "json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["differ"] == [
+        f"events of document {made.document}",
+        "table event: 9 rows, 9 then, 0 rows, 0 now",
+    ]
+    assert (told["sound"], told["documents"], told["audit"]["complaints"]) == (False, 0, [])
+    assert asyncio.run(current())
 
 
 def test_a_half_backup_is_none(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
