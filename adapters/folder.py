@@ -115,8 +115,8 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """folder"""
-        return "folder"
+        """drop"""
+        return "drop"
 
     async def find(self, address: ElectronicAddress) -> Route | None:
         """The folder, for the schemes that the operator named."""

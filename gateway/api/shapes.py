@@ -41,6 +41,7 @@ def summary(document: Document) -> dict[str, Any]:
         "participant": document.participant,
         "direction": document.direction,
         "format": document.format,
+        "about": None if document.about is None else str(document.about),
         "stage": str(document.stage),
         "outcome": _outcome(document),
         "halted": {"reason": document.halted} if document.halted is not None else None,
@@ -58,6 +59,7 @@ def summary(document: Document) -> dict[str, Any]:
         "amount_due": _amount(document.amount_due),
         "created_at": instant(document.created_at),
         "updated_at": instant(document.updated_at),
+        "came": _came(document),
         "seen": _seen(document),
         "version": document.version,
         "links": _links(document),
@@ -148,6 +150,14 @@ async def _halt(
     return {"reason": document.halted, "stage": str(stage), "findings": told.get("findings", [])}
 
 
+def _came(document: Document) -> dict[str, str] | None:
+    """Which network brought an inbound document, and under which id of its own."""
+    received = document.facts.get(str(Stage.RECEIVED), {})
+    if not document.inbound or "network_id" not in received:
+        return None
+    return {"network": received["network"], "network_id": received["network_id"]}
+
+
 def _seen(document: Document) -> dict[str, str | None] | None:
     """Who has seen an inbound document, and when."""
     if document.seen_at is None:
@@ -171,7 +181,8 @@ def _outcome(document: Document) -> str:
 
 def _links(document: Document) -> dict[str, str]:
     here = location(document.id)
-    links = {"self": here, "events": f"{here}/events", "payments": f"{here}/payments"}
+    links = {"self": here, "events": f"{here}/events", "payments": f"{here}/payments",
+             "statuses": f"{here}/statuses"}  # fmt: skip
     for name, there in (("report", f"{here}/report"), ("original", f"{here}/content?as=original")):
         if document.content(Role(name)) is not None:
             links[name] = there

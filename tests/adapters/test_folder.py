@@ -223,7 +223,7 @@ def test_a_message_has_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def put(number: str = "F-1"):  # type: ignore[no-untyped-def]
     """A consignment for the folder."""
-    return replace(consignment(number=number), route=Route("folder", ElectronicAddress("0225", "100000207"), "a test"))
+    return replace(consignment(number=number), route=Route("drop", ElectronicAddress("0225", "100000207"), "a test"))
 
 
 def there(tmp_path: Path) -> list[Path]:
@@ -318,4 +318,4 @@ def test_settings_are_complained_of_all_at_once(tmp_path: Path) -> None:
              "ESTAFETTE_FOLDER_SCHEMES": "0225, EM"}  # fmt: skip
     networks, complaints = catalogue.build(right, later())
     assert not complaints
-    assert [one.name for one in networks.all] == ["folder"]
+    assert [one.name for one in networks.all] == ["drop"]

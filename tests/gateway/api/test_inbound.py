@@ -35,6 +35,7 @@ async def test_what_is_brought_in_is_judged_archived_and_seen(api: Api) -> None:
     key = await api.key(await api.account())
     shown = await answered(await brought(api, key, invoice("F-1"), **{"Idempotency-Key": "in-1"}), 202, "Document")
     assert (shown["direction"], shown["participant"], shown["seen"]) == ("inbound", SIRENS[0], None)
+    assert shown["came"] == {"network": "api", "network_id": shown["id"]}
     again = await brought(api, key, invoice("F-1"), **{"Idempotency-Key": "in-1"})
     assert (await answered(again, 202, "Document"))["id"] == shown["id"]
     assert again.headers["Idempotent-Replayed"] == "true"
