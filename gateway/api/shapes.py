@@ -41,7 +41,6 @@ def summary(document: Document) -> dict[str, Any]:
         "participant": document.participant,
         "direction": document.direction,
         "format": document.format,
-        "about": None if document.about is None else str(document.about),
         "stage": str(document.stage),
         "outcome": _outcome(document),
         "halted": {"reason": document.halted} if document.halted is not None else None,
@@ -181,8 +180,7 @@ def _outcome(document: Document) -> str:
 
 def _links(document: Document) -> dict[str, str]:
     here = location(document.id)
-    links = {"self": here, "events": f"{here}/events", "payments": f"{here}/payments",
-             "statuses": f"{here}/statuses"}  # fmt: skip
+    links = {"self": here, "events": f"{here}/events", "payments": f"{here}/payments"}
     for name, there in (("report", f"{here}/report"), ("original", f"{here}/content?as=original")):
         if document.content(Role(name)) is not None:
             links[name] = there

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gateway import mandatory
 from gateway.lifecycle import Done, Halted, Later, Outcome, Skipped, Stage
 from gateway.resources import Resources, Work
 from gateway.statuses import Heard, hear
@@ -33,11 +32,9 @@ async def run(work: Work, resources: Resources) -> Outcome:
         return _taken(heard)
     if inbound:
         return _answered(heard)
-    paid = await mandatory.paid(work, resources)
-    news = (*heard.news, *paid.news)
     if heard.furthest is not None and cdar.reached_buyer(heard.furthest):
-        return Done({"status": heard.furthest}, news=news, emitted=paid.emitted)
-    return Later(LOOK_AGAIN, "the recipient's platform has not made it available yet", news, paid.emitted)
+        return Done({"status": heard.furthest}, news=heard.news)
+    return Later(LOOK_AGAIN, "the recipient's platform has not made it available yet", heard.news)
 
 
 def _taken(heard: Heard) -> Outcome:
