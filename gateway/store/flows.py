@@ -9,14 +9,15 @@ each with an instant of its own. Whoever searches does that first, one at a time
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from gateway.errors import NotFound
 from gateway.lifecycle import BY_OTHER_SIDE, Kept, Stage
+from gateway.store import answers
 from gateway.store.journal import Submission, enter
 from gateway.store.numbers import never_left
 from gateway.store.pool import Connection, Pool
@@ -62,6 +63,30 @@ class NewFlow:
     kept: Kept
     at: datetime
     info: FlowInfo
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a status message that is handed in speaks of, and what it says."""
+
+    document_id: UUID
+    version: int
+    """Of that document, as it was looked at."""
+    by: str
+    """Public id of the credential."""
+    facts: Mapping[str, Any]
+    """The status event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """How a status message names the invoice it speaks of."""
+
+    seller: str
+    number: str
+    type_code: str
+    """Empty when it is not said."""
+    issue_date: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +160,26 @@ def verdict(stage: Stage, halted: str | None) -> str:
     return OK if stage.reaches(Stage.ARCHIVED) else PENDING
 
 
-async def admit(pool: Pool, new: NewFlow) -> Admission:
+async def admit(pool: Pool, new: NewFlow, about: About | None = None) -> Admission:
     """Take a flow in with its first task, unless the account has handed in the same bytes before.
 
     One whose document ended before anything of it left the gateway may be handed in again, but not under the trackingId
-    it had: that is the same flow. The same bytes handed in twice at once wait for each other.
+    it had: that is the same flow. The same bytes handed in twice at once wait for each other. A status message tells
+    what it says with the document it is `about`, too. Raises Conflict when something happened to that meanwhile.
     """
     digest = sha256(new.kept.data).digest()
     async with pool.account(new.account_id) as connection:
         await _alone(connection, f"flow {new.account_id} {digest.hex()}")
-        earlier = await _earlier(connection, digest, new.info.tracking_id)
-        if earlier is not None:
-            return earlier
-        await enter(connection, _submission(new, digest))
+        known = await _earlier(connection, digest, new.info.tracking_id)
+        if known is not None:
+            return known
+        submission = _submission(new, digest)
+        if about is None:
+            await enter(connection, submission)
+        else:
+            origin = {**submission.origin, "about": str(about.document_id), "source": "account", "by": about.by}
+            message = replace(submission, about=about.document_id, origin=origin)
+            await answers.say(connection, message, about.facts, by=about.by, version=about.version)
         await connection.execute(
             """
             insert into flow_info (account_id, document_id, sha256, tracking_id, name, syntax, rule, profile)
@@ -157,6 +189,30 @@ async def admit(pool: Pool, new: NewFlow) -> Admission:
             *(new.info.name, new.info.syntax, new.info.rule, new.info.profile),
         )
     return Admission(new.document_id, again=False, ours=True)
+
+
+async def earlier(pool: Pool, new: NewFlow) -> Admission | None:
+    """The flow that these bytes are already; None: there is none, or another may take its place."""
+    async with pool.account(new.account_id) as connection:
+        return await _earlier(connection, sha256(new.kept.data).digest(), new.info.tracking_id)
+
+
+async def named(connection: Connection, invoice: Invoice) -> Sequence[UUID]:
+    """The invoices of the account that bear a name, two at most; those that ended before anything left do not count."""
+    rows = await connection.fetch(
+        """
+        select document_id from document d
+        where number = $1 and replace(seller, ' ', '') = $2 and ($3 = '' or type_code = $3)
+            and ($4::date is null or issue_date = $4) and format <> 'cdar'
+        order by document_id
+        """,
+        invoice.number,
+        invoice.seller,
+        invoice.type_code,
+        invoice.issue_date,
+    )
+    found = [row["document_id"] for row in rows if not await never_left(connection, row["document_id"])]
+    return found[:2]
 
 
 async def _earlier(connection: Connection, digest: bytes, tracking_id: str | None) -> Admission | None:
