@@ -16,7 +16,7 @@ import datetime
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,7 +26,9 @@ from schemas import editions, known_wrong, xml, xsd
 from schemas.editions import Artefact, Kind, Loaded, Missing, find
 from schemas.finding import Finding, Layer, LayerVerdict, Severity
 from schemas.schematron import sheet, store
+from schemas.schematron.operands import Operands, Teller
 from schemas.schematron.program import Fired, Program
+from schemas.schematron.runtime import Run
 from schemas.schematron.tree import Tree, Unparsable, read
 from schemas.schematron.values import DynamicError
 
@@ -149,21 +151,49 @@ def _breaches(
         yield from xsd.check(loaded.path, tree)
         return
     twins = xml.Twins()
-    for assertion in _fired(loaded, document):
+    for assertion, compared in _fired(loaded, document):
         finding = _finding(rules, assertion, tree, twins)
+        if compared is not None:
+            finding = replace(finding, found=compared.found, expected=compared.expected)
         if finding.severity is Severity.FATAL and rules.only and not finding.rule.startswith(rules.only):
             continue
         yield finding
 
 
-def _fired(loaded: Loaded, document: bytes | Tree) -> tuple[Fired, ...]:
+TOLD_LIMIT = 100
+"""Findings of one layer of which it is told what was compared: it takes as long as the rule itself."""
+
+
+def _fired(loaded: Loaded, document: bytes | Tree) -> list[tuple[Fired, Operands | None]]:
+    """The assertions that fire, each with what it compared."""
     if isinstance(document, Tree):
-        return _program(loaded).judge(document)
+        return _with_operands(loaded, document, _program(loaded).judge(document))
     light = read(document)
     try:
-        return _program(loaded).judge(light)
+        return _with_operands(loaded, light, _program(loaded).judge(light))
     finally:
         light.discard()
+
+
+def _with_operands(loaded: Loaded, document: Tree, fired: tuple[Fired, ...]) -> list[tuple[Fired, Operands | None]]:
+    teller = _teller(loaded) if fired else None
+    if teller is None:
+        return [(one, None) for one in fired]
+    run = Run(document)
+    return [
+        (one, teller.tell(one.number, one.node, run) if place < TOLD_LIMIT and one.node is not None else None)
+        for place, one in enumerate(fired)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _teller(loaded: Loaded) -> Teller | None:
+    """What tells what the rules of a file compare, once per process and only where one is broken; None where it cannot
+    be told, which no verdict depends on."""
+    try:
+        return store.load_teller(loaded.path, store.default_cache(), loaded.rules)
+    except store.Unusable:
+        return None
 
 
 def _finding(rules: Rules, assertion: Fired, tree: etree._ElementTree, twins: xml.Twins) -> Finding:

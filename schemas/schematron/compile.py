@@ -50,11 +50,11 @@ class Module:
 
 def compile_schema(schema: Schema) -> Module:
     """The schema as Python. Raises Refused, with the line, where it says something that is not known here."""
-    return _Compiler(schema).module()
+    return Compiler(schema).module()
 
 
 @contextmanager
-def _line(line: int) -> Iterator[None]:
+def at_line(line: int) -> Iterator[None]:
     """Names the line of the artefact in a refusal."""
     try:
         yield
@@ -62,8 +62,11 @@ def _line(line: int) -> Iterator[None]:
         raise Refused(f"line {line}: {refused}") from None
 
 
-class _Compiler:
+class Compiler:
     """One schema being compiled."""
+
+    element, document = _ELEMENT, _DOCUMENT
+    """What a rule is asked of."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -83,11 +86,11 @@ class _Compiler:
                 python, tuple(each.type for each in function.parameters), function.returns
             )
         for let in self.schema.variables:
-            with _line(let.line):
+            with at_line(let.line):
                 code = coder.items(let.value, Scope(Code("s.root", Kind.NODE, Card.ONE)))
                 coder.globals[let.name] = replace(code, source=coder.memo(code.source))
         for function in self.schema.functions:
-            with _line(function.line):
+            with at_line(function.line):
                 self.function(function)
         patterns = [self.pattern(pattern) for pattern in self.schema.patterns]
         table = "\n".join(f"    ({' '.join(entry for rule in rules for entry in rule)})," for rules in patterns)
@@ -146,7 +149,7 @@ class _Compiler:
 
     def rule(self, rule: Rule) -> list[str]:
         """The function of a rule, and its entries in the table: one for each alternative of its context."""
-        with _line(rule.line):
+        with at_line(rule.line):
             choices = alternatives(rule.context)
             document = [choice for choice in choices if isinstance(choice, Root)]
             name = self.body(rule, _DOCUMENT if document else _ELEMENT)
@@ -163,7 +166,7 @@ class _Compiler:
         for part in rule.body:
             if isinstance(part, Assertion):
                 paths = quiet.truth(part.test, not part.fires_when, lets)
-                with _line(part.line):
+                with at_line(part.line):
                     tests.setdefault(paths, []).extend(self.assertion(part, scope))
                 grouped.setdefault(paths, []).append(part)
         if not grouped:
@@ -171,7 +174,7 @@ class _Compiler:
         always = "None"
         sleepers: dict[Paths, str] = {}
         for paths, lines in tests.items():
-            used = _needed(grouped[paths], lets)
+            used = needed(grouped[paths], lets)
             before = [line for name, (_, made) in variables.items() if name in used for line in made]
             name = self.coder.fresh("r")
             if paths is None:
@@ -186,7 +189,7 @@ class _Compiler:
         found: dict[Name, tuple[Code, list[str]]] = {}
         for part in rule.body:
             if isinstance(part, Let):
-                with _line(part.line):
+                with at_line(part.line):
                     lines: list[str] = []
                     known = {name: code for name, (code, _) in found.items()}
                     code = self.lazy(self.coder.items(part.value, Scope(focus, known)), lines)
@@ -314,7 +317,7 @@ def _written(index: Mapping[str, _Index]) -> str:
     return f"{{{', '.join(entries)}}}"
 
 
-def _needed(assertions: Iterable[Assertion], lets: Mapping[Name, Expression]) -> set[Name]:
+def needed(assertions: Iterable[Assertion], lets: Mapping[Name, Expression]) -> set[Name]:
     """The variables of a rule that some assertions need, also by way of others."""
     waiting: list[Expression] = []
     for assertion in assertions:

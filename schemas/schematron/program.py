@@ -13,7 +13,7 @@ import decimal
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from sys import intern
 from types import CodeType
@@ -51,6 +51,8 @@ class Fired:
     text: str
     number: int
     """The place of the assertion among those of the artefact, from 0."""
+    node: Node | None = field(default=None, compare=False, repr=False)
+    """Where it stands in the document, for as long as that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,7 @@ class Program:
     """The rules of one artefact as Python."""
 
     def __init__(self, code: CodeType, documents: Mapping[str, Tree]) -> None:
-        space: dict[str, Any] = dict(_GIVEN)
-        space["CODES"] = runtime.Codes()
-        space.update({name: document.root for name, document in documents.items()})
+        space = given(documents)
         exec(code, space)  # noqa: S102  # made by schemas.schematron.compile, see `store` for where it comes from
         assertions: tuple[tuple[str, str, str, str | None], ...] = space.pop("ASSERTIONS")
         self._assertions = tuple(map(_shared, assertions))
@@ -151,7 +151,7 @@ class Program:
 
     def _fired(self, number: int, node: Node, message: str | None) -> Fired:
         id_, flag, role, text = self._assertions[number]
-        return Fired(id_, flag, role, location(node), text or message or "", number)
+        return Fired(id_, flag, role, location(node), text or message or "", number, node)
 
     # --- which rules apply where -----------------------------------------------------------------------------------
 
@@ -175,6 +175,11 @@ class Program:
                         guards.append((up, above))
                 chains.append(_Chain(rules, tuple(guards)))
         return chains
+
+
+def given(documents: Mapping[str, Tree]) -> dict[str, Any]:
+    """What generated code may name, with the code lists it reads."""
+    return {**_GIVEN, "CODES": runtime.Codes(), **{name: document.root for name, document in documents.items()}}
 
 
 def _follow(plan: _Plan, document: Tree, run: Run) -> None:

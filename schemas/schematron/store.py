@@ -19,15 +19,18 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 
 from schemas.schematron import sheet, source, tree
-from schemas.schematron.compile import compile_schema
+from schemas.schematron.compile import Module, compile_schema
 from schemas.schematron.expression import Refused
+from schemas.schematron.operands import Teller, compile_operands
 from schemas.schematron.program import Program
+from schemas.schematron.schema import Schema
+from schemas.schematron.tree import Tree
 
 _DIGEST_SIZE = 32
 _STALE = 30 * 86_400
@@ -35,6 +38,7 @@ _STALE = 30 * 86_400
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a folder is opened; where there is O_PATH, one that may be gone through but not listed too."""
 
+Compiling = Callable[[Schema], Module]
 Compiled = tuple[CodeType, tuple[tuple[str, str], ...]]
 
 
@@ -58,44 +62,52 @@ def load(path: str | Path, cache: Path | None = None, data: bytes | None = None)
 
     Raises Unusable: the file, or a code list beside it, cannot be read, or says something this engine does not know.
     """
-    path = Path(path)
+    return Program(*_loaded(Path(path), cache, data, compile_schema))
+
+
+def load_teller(path: str | Path, cache: Path | None = None, data: bytes | None = None) -> Teller:
+    """What tells what the assertions of the artefact compare; arguments and errors as for `load`."""
+    return Teller(*_loaded(Path(path), cache, data, compile_operands))
+
+
+def _loaded(path: Path, cache: Path | None, data: bytes | None, what: Compiling) -> tuple[CodeType, dict[str, Tree]]:
     try:
         data = path.read_bytes() if data is None else data
-        code, files = _compiled(data, path.name, cache)
-        documents = {name: tree.read((path.parent / file).read_bytes()) for name, file in files}
+        code, files = _compiled(data, path.name, cache, what)
+        return code, {name: tree.read((path.parent / file).read_bytes()) for name, file in files}
     except (OSError, Refused) as error:
         raise Unusable(f"{path.name}: {error}") from error
     except (ArithmeticError, RecursionError, SyntaxError, ValueError) as error:
         raise Unusable(f"{path.name}: it cannot be compiled ({type(error).__name__})") from error
     except tree.Unparsable as error:
         raise Unusable(f"a code list beside {path.name}: {error}") from error
-    return Program(code, documents)
 
 
 def is_kept(data: bytes, cache: Path | None) -> bool:
     """Whether the program of an artefact with these bytes is in the cache, whole, and made by this engine."""
-    return cache is not None and _take(cache, _file(data)) is not None
+    return cache is not None and _take(cache, _file(data, compile_schema)) is not None
 
 
-def _compiled(data: bytes, name: str, cache: Path | None) -> Compiled:
+def _compiled(data: bytes, name: str, cache: Path | None, what: Compiling) -> Compiled:
     if cache is None:
-        return _compile(data, name)
-    file = _file(data)
+        return _compile(data, name, what)
+    file = _file(data, what)
     kept = _take(cache, file)
     if kept is None:
-        kept = _compile(data, name)
+        kept = _compile(data, name, what)
         _keep(cache, file, kept)
     return kept
 
 
-def _compile(data: bytes, name: str) -> Compiled:
-    module = compile_schema(sheet.read(data) if sheet.is_sheet(data) else source.read(data))
+def _compile(data: bytes, name: str, what: Compiling) -> Compiled:
+    module = what(sheet.read(data) if sheet.is_sheet(data) else source.read(data))
     return compile(module.source, f"<{name}>", "exec", dont_inherit=True), module.documents
 
 
-def _file(data: bytes) -> str:
-    """The name of a compiled program: what it depends on."""
-    return f"{_prefix()}{hashlib.sha256(_engine() + hashlib.sha256(data).digest()).hexdigest()}.program"
+def _file(data: bytes, what: Compiling) -> str:
+    """The name of what was compiled: what it depends on."""
+    made_of = _engine() + what.__name__.encode() + hashlib.sha256(data).digest()
+    return f"{_prefix()}{hashlib.sha256(made_of).hexdigest()}.program"
 
 
 def _prefix() -> str:
