@@ -33,7 +33,8 @@ index.csv, index.json, trail.csv    la même chose pour des programmes ; index.j
 documents/    les originaux, octet pour octet ; orders/ : les commandes, octet pour octet
 proofs/       la preuve de chaque document
 check.py      vérifie tout, sans réseau et sans Estafette :   pip install cryptography
-                                                              python check.py CET_EXPORT.zip
+                                                              python check.py CET_EXPORT.zip [--key CLÉ]
+seal.json     s'il est là : le cachet de l'entreprise (JAdES) sur manifest.json, qui nomme chaque fichier et son SHA-256
 
 Les chaînes lient commande, livraison, facture et paiement dans les deux sens (piste d'audit fiable, CGI art. 289 VII).
 Une commande ou une facture antérieure que l'émetteur cite sans qu'elle soit conservée ici est signalée comme telle.
@@ -51,7 +52,8 @@ index.csv, index.json, trail.csv    the same for programs; index.json explains e
 documents/    the originals, byte for byte; orders/: the orders, byte for byte
 proofs/       the proof of each document
 check.py      checks all of it, without a network and without Estafette:   pip install cryptography
-                                                                           python check.py THIS_EXPORT.zip
+                                                                           python check.py THIS_EXPORT.zip [--key KEY]
+seal.json     where it is there: the company's seal (JAdES) on manifest.json, which names every file with its SHA-256
 
 The chains link order, delivery, invoice and payment in both directions. An order or an earlier invoice that is cited
 and not kept here is named as such. Payments are those that were reported to the gateway: that one is missing here does

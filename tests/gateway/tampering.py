@@ -39,13 +39,14 @@ PROTECTED: dict[str, dict[str, str]] = {
     "checkpoint": {"size": "int", "root": "bytes", "at": "time", "note": "text", "number": "int"},
     "content": {"sha256": "bytes", "size": "int"},
     "content_data": {"data": "bytes", "wrapped": "bytes", "sha256": "bytes", "archive_key": "text"},
-    "document": {"version": "int", "head": "bytes"},
+    "document": {"version": "int", "head": "bytes", "stage": "text", "format": "text", "participant": "text"},
     "stamp": {"token": "bytes", "at": "time", "number": "int"},
     "renewal": {"value": "bytes", "token": "bytes", "number": "int"},
     "renewed": {"entry": "bytes", "place": "int"},
 }  # fmt: skip
-"""What the proofs cover, by table and column. Not covered, and shown to nobody as proved: media types, the projection
-of a document for lists, the order of the feed, and the leaf's copy of its event's time.
+"""What the proofs cover, by table and column. Not covered, and shown to nobody as proved: media types, the order of the
+feed, and the leaf's copy of its event's time. What a document's row and its line in the archive's index show of its
+bytes is held against them elsewhere (tests/line/test_reread.py), as the bytes here are no invoices.
 """
 
 _DOCUMENT = r"document [0-9a-f]{8}-[0-9a-f-]{27}"
