@@ -167,7 +167,8 @@ def caught_up(outcome: Outcome, status: str | None) -> tuple[Outcome, str | None
 
 
 BY_NETWORK, BY_PLATFORM, BY_OTHER_SIDE = "refused by the network", "refused by the platform", "by the other side"
-"""Reasons of a halt that are somebody's answer: the first begins with these words, the last ends with them."""
+BY_ACCOUNT = "by the account"
+"""Reasons of a halt that are somebody's answer: the first begins with these words, the last two end with them."""
 
 
 def answered_no(halted: str) -> bool:

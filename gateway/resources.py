@@ -96,8 +96,8 @@ class Work:
     """Tries of the coming stage, this one included."""
     arrivals: tuple[WaitingArrival, ...] = ()
     payments: tuple[Payment, ...] = ()
-    payments_told: frozenset[str] = frozenset()
-    """Ids of the payments the journal tells of already."""
+    payments_told: tuple[str, ...] = ()
+    """Ids of the payments the journal tells of already, in its order."""
     made: tuple[Kept, ...] = field(default=())
     """What earlier stages of this claim keep and is not committed yet."""
     lost_sight: bool = False
@@ -163,7 +163,7 @@ async def load(resources: Resources, account: Account, document_id: Any, attempt
         late = document.stage.reaches(Stage.ROUTED)
         waiting = await documents.arrivals(connection, document_id) if late else ()
         paid = await documents.payments(connection, document_id) if late else ()
-        told = await documents.payments_told(connection, document_id) if paid else frozenset()
+        told = await documents.payments_told(connection, document_id) if paid else ()
         to_send = document.stage is Stage.ROUTED and not document.inbound
         lost_sight = to_send and await generations.lost_sight_of(connection, document_id)
     return Work(document, account, attempts, waiting, paid, told, lost_sight=lost_sight)

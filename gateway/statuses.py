@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.port import ArrivalKind
 from gateway.compute import Interrupted
-from gateway.lifecycle import BY_OTHER_SIDE, BY_PLATFORM, Kept, News, Role
+from gateway.lifecycle import BY_ACCOUNT, BY_OTHER_SIDE, BY_PLATFORM, Kept, News, Role
 from gateway.resources import Resources, Work
 from gateway.store.documents import WaitingArrival
 from schemas.finding import Finding, Severity, Verdict
@@ -24,6 +24,8 @@ from schemas.judge import judge
 from schemas.xml import Unreadable
 from signing.chain import instant
 
+REFUSES_A_MESSAGE = frozenset({"501", "601"})
+"""What ends a status message of ours: it is inadmissible, or rejected by the public portal."""
 _BROKEN_LIMIT = 50
 """Rules named with the verdict on a status message."""
 
@@ -61,8 +63,11 @@ async def hear(work: Work, resources: Resources) -> Heard:
         status = cdar.status_of(message.code)
         furthest = cdar.further(furthest, status.name)
         news.append(_status(arrival, message, furthest, await _judged(arrival.data, resources)))
-        if status.ends:
+        if status.ends or (work.document.about is not None and status.code in REFUSES_A_MESSAGE):
             ended, findings = f"{status.name} {BY_OTHER_SIDE}", _reasons(message)
+    said = cdar.named(work.document.status) if work.document.status else None
+    if ended is None and said is not None and said.ends:
+        ended = f"{said.name} {BY_ACCOUNT}"
     return Heard(tuple(news), furthest, ended, findings)
 
 

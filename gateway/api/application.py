@@ -32,11 +32,13 @@ from gateway.api import (
     problems,
     proofs,
     retention,
+    statuses,
     validations,
     webhooks,
 )
 from gateway.api.afnor import answers as national
 from gateway.api.afnor import flows
+from gateway.api.afnor import webhooks as flow_webhooks
 from gateway.api.auth import Route, guarded
 from gateway.api.feed import FEED, Feed
 from gateway.api.keys import CLOSING, EXPORTING, PEPPER, PROVING, RESOURCES, RING, SETTINGS
@@ -59,6 +61,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/documents/{id}/report", documents.report, Scope.READ),
     Route("GET", "/v1/documents/{id}/content", contents.content, Scope.READ),
     Route("GET", "/v1/documents/{id}/proof", proofs.bundle, Scope.READ),
+    Route("POST", "/v1/documents/{id}/statuses", statuses.say, Scope.SUBMIT),
+    Route("GET", "/v1/documents/{id}/statuses", statuses.listed, Scope.READ),
     Route("POST", "/v1/documents/{id}/payments", payments.record, Scope.SUBMIT),
     Route("GET", "/v1/documents/{id}/payments", payments.listed, Scope.READ),
     Route("POST", "/v1/inbound", inbound.submit, Scope.SUBMIT),
@@ -107,6 +111,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/afnor-flow/v1/flows", flows.submit, Scope.SUBMIT),
     Route("POST", "/afnor-flow/v1/flows/search", flows.search, Scope.READ),
     Route("GET", "/afnor-flow/v1/flows/{flowId}", flows.read, Scope.READ),
+    Route("GET", "/afnor-flow/v1/webhooks", flow_webhooks.listed, Scope.ADMIN),
+    Route("POST", "/afnor-flow/v1/webhooks", flow_webhooks.create, Scope.ADMIN),
+    Route("DELETE", "/afnor-flow/v1/webhooks/{webhookUid}", flow_webhooks.remove, Scope.ADMIN),
     Route("GET", "/afnor-flow/v1/healthcheck", flows.healthcheck, OPEN),
     Route("GET", "/health/live", health.live, OPEN),
     Route("GET", "/health/ready", health.ready, OPEN),

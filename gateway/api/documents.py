@@ -29,7 +29,7 @@ _LOOKS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds between looks at a document somebody waits for; the last one repeats."""
 
 _FILTERS = ("stage", "status", "number", "halted", "participant", "created_from", "created_until", "direction", "seen",
-            "cursor", "limit")  # fmt: skip
+            "about", "cursor", "limit")  # fmt: skip
 _DIRECTIONS = ("outbound", "inbound")
 _WAIT = re.compile(r"\bwait\s*=\s*\"?([0-9]{1,6})\"?(?![0-9])", re.IGNORECASE)
 
@@ -84,6 +84,7 @@ async def listed(request: web.Request) -> web.Response:
         created_until=queries.optional(request, "created_until", queries.instant, says="an ISO 8601 instant"),
         direction=queries.optional(request, "direction", _direction, says=f"one of {', '.join(_DIRECTIONS)}"),
         seen=queries.optional(request, "seen", queries.truth, says="true or false"),
+        about=queries.optional(request, "about", UUID, says="the id of a document"),
     )
     limit = queries.number(request, "limit", 50, 1, PAGE_LIMIT)
     account = request[CALLER].account

@@ -14,9 +14,10 @@ T = TypeVar("T")
 class Fields:
     """The members of one JSON object, and what is wrong with them so far."""
 
-    def __init__(self, members: Mapping[str, Any], known: Collection[str]) -> None:
-        """`known`: the members there may be."""
+    def __init__(self, members: Mapping[str, Any], known: Collection[str], *, within: str = "") -> None:
+        """`known`: the members there may be; `within`: where the object stands in the body, as a JSON pointer."""
         self._members = members
+        self._within = within
         self._findings = [
             self._finding(name, "There is no such member.", expected=", ".join(sorted(known)))
             for name in members
@@ -35,14 +36,18 @@ class Fields:
             self._findings.append(self._finding(name, "This member has a wrong value.", expected=expected))
             return None
 
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong so far; what is wrong inside of a member is added to it."""
+        return self._findings
+
     def check(self) -> None:
         """Raises Malformed when anything is wrong."""
         if self._findings:
             raise Malformed("members of the body are wrong", self._findings)
 
-    @staticmethod
-    def _finding(name: str, says: str, *, expected: str) -> Finding:
-        path = "/" + name[:100].replace("~", "~0").replace("/", "~1")
+    def _finding(self, name: str, says: str, *, expected: str) -> Finding:
+        path = f"{self._within}/" + name[:100].replace("~", "~0").replace("/", "~1")
         return Finding("JSON", Severity.FATAL, "json", says, path=path, expected=expected)
 
 

@@ -41,6 +41,7 @@ def summary(document: Document) -> dict[str, Any]:
         "participant": document.participant,
         "direction": document.direction,
         "format": document.format,
+        "about": None if document.about is None else str(document.about),
         "stage": str(document.stage),
         "outcome": _outcome(document),
         "halted": {"reason": document.halted} if document.halted is not None else None,
@@ -180,7 +181,8 @@ def _outcome(document: Document) -> str:
 
 def _links(document: Document) -> dict[str, str]:
     here = location(document.id)
-    links = {"self": here, "events": f"{here}/events", "payments": f"{here}/payments"}
+    links = {"self": here, "events": f"{here}/events", "payments": f"{here}/payments",
+             "statuses": f"{here}/statuses"}  # fmt: skip
     for name, there in (("report", f"{here}/report"), ("original", f"{here}/content?as=original")):
         if document.content(Role(name)) is not None:
             links[name] = there

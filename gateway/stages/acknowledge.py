@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from gateway import mandatory
 from gateway.lifecycle import Done, Halted, Later, Outcome, Skipped, Stage
 from gateway.resources import Resources, Work
 from gateway.statuses import Heard, hear
@@ -32,9 +33,11 @@ async def run(work: Work, resources: Resources) -> Outcome:
         return _taken(heard)
     if inbound:
         return _answered(heard)
+    paid = await mandatory.paid(work, resources)
+    news = (*heard.news, *paid.news)
     if heard.furthest is not None and cdar.reached_buyer(heard.furthest):
-        return Done({"status": heard.furthest}, news=heard.news)
-    return Later(LOOK_AGAIN, "the recipient's platform has not made it available yet", heard.news)
+        return Done({"status": heard.furthest}, news=news, emitted=paid.emitted)
+    return Later(LOOK_AGAIN, "the recipient's platform has not made it available yet", news, paid.emitted)
 
 
 def _taken(heard: Heard) -> Outcome:

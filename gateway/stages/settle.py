@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped
+from gateway import mandatory
+from gateway.lifecycle import Done, Halted, Later, Outcome, Skipped
 from gateway.resources import Resources, Work
 from gateway.statuses import hear
-from gateway.store import payments
-from gateway.store.documents import Payment
 from schemas.formats import cdar
 from schemas.invoice import CREDIT_NOTE_TYPES
 
@@ -27,34 +26,21 @@ async def run(work: Work, resources: Resources) -> Outcome:
     document = work.document
     if document.about is not None:
         return Done({"owed": False}, news=heard.news) if heard.news else Skipped("a status message owes nothing")
-    news = (*heard.news, *_payment_news(work))
+    reported = await mandatory.paid(work, resources)
+    news, emitted = (*heard.news, *reported.news), reported.emitted
     if document.type_code in CREDIT_NOTE_TYPES:
         return (
-            Skipped("a credit note is settled with what it corrects") if not news else Done({"owed": False}, news=news)
+            Skipped("a credit note is settled with what it corrects")
+            if not news
+            else Done({"owed": False}, news=news, emitted=emitted)
         )
     due = document.amount_due or Decimal(0)
     if due <= 0:
-        return Done({"paid": True, "payments": 0, "reason": "nothing is due"}, news=news)
+        return Done({"paid": True, "payments": 0, "reason": "nothing is due"}, news=news, emitted=emitted)
     said = cdar.named(heard.furthest) if document.inbound and heard.furthest else None
     if said is not None and said.rank >= PAYMENT_SENT:
-        return Done({"paid": True, "payments": len(work.payments), "status": said.name}, news=news)
+        return Done({"paid": True, "payments": len(work.payments), "status": said.name}, news=news, emitted=emitted)
     paid = sum((p.amount for p in work.payments if p.currency == document.currency), Decimal(0))
     if paid >= due:
-        return Done({"paid": True, "payments": len(work.payments), "overpaid": paid > due}, news=news)
-    return Later(LOOK_AGAIN, "partly paid" if paid > 0 else "waits for payment", news)
-
-
-def _payment_news(work: Work) -> tuple[News, ...]:
-    """One event for each payment the journal does not tell of yet."""
-    seen = work.payments_told
-    return tuple(News("payment", _facts(payment)) for payment in work.payments if str(payment.id) not in seen)
-
-
-def _facts(payment: Payment) -> dict[str, object]:
-    return {
-        "payment": str(payment.id),
-        "paid_on": payment.paid_on.isoformat(),
-        "sha256": payments.digest(payment),
-        "status": "paid",
-        "source": "account",
-    }
+        return Done({"paid": True, "payments": len(work.payments), "overpaid": paid > due}, news=news, emitted=emitted)
+    return Later(LOOK_AGAIN, "partly paid" if paid > 0 else "waits for payment", news, emitted)

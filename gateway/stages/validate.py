@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway import mandatory
 from gateway.compute import Interrupted
 from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work
@@ -28,7 +29,8 @@ async def run(work: Work, resources: Resources) -> Outcome:
     """Judge the structured invoice by the rules in force; one that came before under another id is not judged again."""
     if (first := work.facts(Stage.RECEIVED).get("same_bytes_as")) is not None:
         told = {"first": first, "answer": _answer("DOUBLON", work)}
-        return Halted(inbound.RECEIVED_TWICE, (inbound.received_twice(first),), told)
+        said = await mandatory.refusal(work, "DOUBLON", (), resources)
+        return Halted(inbound.RECEIVED_TWICE, (inbound.received_twice(first),), told, (), said.news, said.emitted)
     data = await work.read(work.submitted, resources)  # so that findings point into the bytes the caller sent
     page = await work.read(Role.SUBMISSION, resources) if work.document.format == "pdf" else None
     french, hybrid = _asked(work, page is not None)
@@ -49,9 +51,11 @@ async def run(work: Work, resources: Resources) -> Outcome:
         case Verdict.UNJUDGED:
             return _again(work, _why(report))
         case Verdict.INVALID:
+            said = mandatory.Said()
             if work.document.inbound:
                 facts["answer"] = _answer("NON_CONFORME", work)
-            return Halted("the document breaks rules", report.findings, facts, (kept,))
+                said = await mandatory.refusal(work, "NON_CONFORME", _broken(report), resources)
+            return Halted("the document breaks rules", report.findings, facts, (kept,), said.news, said.emitted)
         case Verdict.VALID:
             return Done(facts, (kept,))
 
@@ -74,6 +78,11 @@ def _asked(work: Work, page: bool) -> tuple[bool, bool]:
 def _answer(reason: str, work: Work) -> dict[str, Any]:
     """What the account would say to the seller: refused (210), with a reason of the French list (MDT-113)."""
     return {"code": REFUSED, "reason": reason, "policy": work.account.invalid_inbound}
+
+
+def _broken(report: Report) -> tuple[str, ...]:
+    """The rules that a report finds broken, each once."""
+    return tuple(dict.fromkeys(one.rule for one in report.findings if one.severity is Severity.FATAL))
 
 
 def _again(work: Work, reason: str) -> Outcome:

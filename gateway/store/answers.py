@@ -6,13 +6,14 @@ A message is a document of the line. It is admitted, and the document it speaks 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from gateway.errors import Conflict, NotFound
 from gateway.lifecycle import Said, Stage
-from gateway.store import journal, seen, tasks
+from gateway.store import contents, journal, seen, tasks
 from gateway.store.journal import Submission
 from gateway.store.pool import Connection
 from schemas.formats import cdar
@@ -53,6 +54,25 @@ async def sent(connection: Connection, about: UUID) -> Mapping[str, Sent]:
         str(row["document_id"]): Sent(row["document_id"], Stage(row["stage"]), row["halted"], row["waits_for"])
         for row in rows
     }
+
+
+async def messages(connection: Connection, document_id: UUID) -> dict[str, bytes]:
+    """The bytes of the messages that were said of a document: ours by their document's id, others by the number of
+    their event. Those that are destroyed are left out."""
+    rows = await connection.fetch(
+        """
+        select e.seq::text as key, e.sha256 from entry e where e.document_id = $1 and e.role = 'status'
+        union all
+        select e.document_id::text, e.sha256 from document d join entry e using (account_id, document_id)
+        where d.about = $1 and e.role = 'submission'
+        """,
+        document_id,
+    )
+    found = {}
+    for row in rows:
+        with suppress(NotFound):
+            found[row["key"]] = await contents.read(connection, row["sha256"].hex())
+    return found
 
 
 async def emitted(connection: Connection, document_id: UUID) -> frozenset[str]:

@@ -139,6 +139,8 @@ class Filter:
     direction: str | None = None
     seen: bool | None = None
     """For inbound documents: whether the account has seen them."""
+    about: UUID | None = None
+    """The status messages of ours about this document; None: invoices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +254,13 @@ async def payments(connection: Connection, document_id: UUID) -> tuple[Payment, 
     )
 
 
-async def payments_told(connection: Connection, document_id: UUID) -> frozenset[str]:
-    """Ids of the payments of a document that have their event."""
+async def payments_told(connection: Connection, document_id: UUID) -> tuple[str, ...]:
+    """Ids of the payments of a document that have their event, in the order of these."""
     rows = await connection.fetch(
-        "select facts->>'payment' as payment from event where document_id = $1 and outcome = 'payment'", document_id
+        "select facts->>'payment' as payment from event where document_id = $1 and outcome = 'payment' order by seq",
+        document_id,
     )
-    return frozenset(row["payment"] for row in rows)
+    return tuple(row["payment"] for row in rows)
 
 
 async def page(
@@ -275,6 +278,7 @@ async def page(
           and ($8::timestamptz is null or created_at >= $8) and ($9::timestamptz is null or created_at < $9)
           and ($11::text is null or direction = $11)
           and ($12::boolean is null or (direction = 'inbound' and (seen_at is not null) = $12))
+          and about is not distinct from $13::uuid
         order by created_at desc, document_id desc limit $10
         """,  # noqa: S608
         _instant(before_at),
@@ -289,6 +293,7 @@ async def page(
         limit + 1,
         wanted.direction,
         wanted.seen,
+        wanted.about,
     )
     documents = tuple(_document(row) for row in rows[:limit])
     more = len(rows) > limit

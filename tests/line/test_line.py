@@ -45,8 +45,9 @@ async def test_a_document_walks_from_submission_to_payment(line, syntax):
     settled = await line.until(document_id, Stage.SETTLED)
     assert settled.facts["settled"]["paid"] is True
     events = await line.events(document_id)
-    said = [event.facts["status"] for event in events if event.outcome == "status" and "code" in event.facts]
-    assert said == ["deposited", "received", "made_available", "approved", "payment_sent"]
+    said = [event.facts for event in events if event.outcome == "status" and "code" in event.facts]
+    told = ["deposited", "received", "made_available", "approved", "payment_sent"]
+    assert [(one["status"], one["source"]) for one in said] == [*((one, "afnor") for one in told), ("paid", "gateway")]
     assert [event.outcome for event in events].count("payment") == 1
     assert [event.stage for event in events if event.outcome in ("done", "skipped")] == list(Stage)
     assert (await audit.audit_account(line.pool, line.account.id)).clean
