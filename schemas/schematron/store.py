@@ -19,17 +19,16 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 
 from schemas.schematron import sheet, source, tree
-from schemas.schematron.compile import Module, compile_schema
+from schemas.schematron.compile import compile_schema
 from schemas.schematron.expression import Refused
 from schemas.schematron.operands import Teller, compile_operands
 from schemas.schematron.program import Program
-from schemas.schematron.schema import Schema
 from schemas.schematron.tree import Tree
 
 _DIGEST_SIZE = 32
@@ -38,7 +37,6 @@ _STALE = 30 * 86_400
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a folder is opened; where there is O_PATH, one that may be gone through but not listed too."""
 
-Compiling = Callable[[Schema], Module]
 Compiled = tuple[CodeType, tuple[tuple[str, str], ...]]
 
 
@@ -62,18 +60,18 @@ def load(path: str | Path, cache: Path | None = None, data: bytes | None = None)
 
     Raises Unusable: the file, or a code list beside it, cannot be read, or says something this engine does not know.
     """
-    return Program(*_loaded(Path(path), cache, data, compile_schema))
+    return Program(*_loaded(Path(path), cache, data, compared=False))
 
 
 def load_teller(path: str | Path, cache: Path | None = None, data: bytes | None = None) -> Teller:
     """What tells what the assertions of the artefact compare; arguments and errors as for `load`."""
-    return Teller(*_loaded(Path(path), cache, data, compile_operands))
+    return Teller(*_loaded(Path(path), cache, data, compared=True))
 
 
-def _loaded(path: Path, cache: Path | None, data: bytes | None, what: Compiling) -> tuple[CodeType, dict[str, Tree]]:
+def _loaded(path: Path, cache: Path | None, data: bytes | None, *, compared: bool) -> tuple[CodeType, dict[str, Tree]]:
     try:
         data = path.read_bytes() if data is None else data
-        code, files = _compiled(data, path.name, cache, what)
+        code, files = _compiled(data, path.name, cache, compared=compared)
         return code, {name: tree.read((path.parent / file).read_bytes()) for name, file in files}
     except (OSError, Refused) as error:
         raise Unusable(f"{path.name}: {error}") from error
@@ -85,28 +83,30 @@ def _loaded(path: Path, cache: Path | None, data: bytes | None, what: Compiling)
 
 def is_kept(data: bytes, cache: Path | None) -> bool:
     """Whether the program of an artefact with these bytes is in the cache, whole, and made by this engine."""
-    return cache is not None and _take(cache, _file(data, compile_schema)) is not None
+    return cache is not None and _take(cache, _file(data, compared=False)) is not None
 
 
-def _compiled(data: bytes, name: str, cache: Path | None, what: Compiling) -> Compiled:
+def _compiled(data: bytes, name: str, cache: Path | None, *, compared: bool) -> Compiled:
     if cache is None:
-        return _compile(data, name, what)
-    file = _file(data, what)
+        return _compile(data, name, compared=compared)
+    file = _file(data, compared=compared)
     kept = _take(cache, file)
     if kept is None:
-        kept = _compile(data, name, what)
+        kept = _compile(data, name, compared=compared)
         _keep(cache, file, kept)
     return kept
 
 
-def _compile(data: bytes, name: str, what: Compiling) -> Compiled:
-    module = what(sheet.read(data) if sheet.is_sheet(data) else source.read(data))
+def _compile(data: bytes, name: str, *, compared: bool) -> Compiled:
+    module = (compile_operands if compared else compile_schema)(
+        sheet.read(data) if sheet.is_sheet(data) else source.read(data)
+    )
     return compile(module.source, f"<{name}>", "exec", dont_inherit=True), module.documents
 
 
-def _file(data: bytes, what: Compiling) -> str:
+def _file(data: bytes, *, compared: bool) -> str:
     """The name of what was compiled: what it depends on."""
-    made_of = _engine() + what.__name__.encode() + hashlib.sha256(data).digest()
+    made_of = _engine() + (b"operands" if compared else b"") + hashlib.sha256(data).digest()
     return f"{_prefix()}{hashlib.sha256(made_of).hexdigest()}.program"
 
 
