@@ -100,13 +100,19 @@ def _led(case: Any, known: Mapping[str, Any], number: int) -> None:
             case.path_parameters["flowId"] = known["flows"][number % len(known["flows"])]
         case "POST /v1/flows":
             data = known["invoice"].replace("NUMBER", f"S-{number}").encode()
-            info = {**case.body["flowInfo"], "flowSyntax": "CII"}
+            said = case.body["flowInfo"] if isinstance(case.body, dict) else {"name": "a.xml"}
+            info = {**said, "flowSyntax": "CII"}
             for name in ("sha256", "flowProfile", "processingRule"):
                 info.pop(name, None)
             case.body = {"flowInfo": info, "file": data}
         case "POST /v1/flows/search":
             where = {"updatedAfter": EPOCH, **(known["where"][number % len(known["where"])])}
             case.body = {"where": where, "limit": 1 + number % 100}
+        case "POST /v1/webhooks":
+            said = case.body if isinstance(case.body, dict) else {}  # the body may be left out, says the file
+            case.body = {**said, "callbackUrl": f"https://hooks.example.org/{number}"}
+        case "DELETE /v1/webhooks/{webhookUid}":
+            case.path_parameters["webhookUid"] = known["webhooks"][number % len(known["webhooks"])]
         case _:
             pass
 

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from gateway.api import access, bodies, contents, derive, documents, health
 from gateway.api import shapes as native
-from gateway.api.afnor import questions, shapes
+from gateway.api.afnor import messages, questions, shapes
 from gateway.api.afnor.answers import BASE, Wrong, told
 from gateway.api.afnor.checks import Examined, examine, hold
 from gateway.api.auth import CALLER, PARTICIPANT
@@ -69,7 +69,7 @@ async def search(request: web.Request) -> web.Response:
     wanted = replace(asked.wanted, participant=_organization(request))
     found = await flows.search(resources.pool, account.id, wanted, asked.after, asked.limit + 1)
     page = found[: asked.limit]
-    reports = await _reports(resources, account, page)
+    reports = await reports_of(resources, account.id, page)
     shape: dict[str, Any] = {
         "limit": asked.limit,
         "filters": asked.where,
@@ -91,7 +91,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     if _organization(request) not in (None, flow.participant):
         raise NotFound("there is no such flow of this organization")
     if wanted == "Metadata":
-        reports = await _reports(resources, account, (flow,))
+        reports = await reports_of(resources, account.id, (flow,))
         return native.answer(shapes.whole(flow, reports.get(flow.report)))
     document = await documents.find(resources, account, document_id)
     await access.opened(request, document, wanted)
@@ -126,8 +126,10 @@ async def _taken(request: web.Request, parts: dict[str, bodies.Part]) -> tuple[F
     resources, account = request.app[RESOURCES], request[CALLER].account
     examined = await _examined(data, asked.info.rule not in (None, UNDEFINED), resources)
     hold(asked.info, examined)
-    if examined.format in MESSAGES:
-        raise Wrong(422, "FlowTypeError", _untaken(examined.format))
+    if examined.format in MESSAGES and examined.format != flows.STATUS_MESSAGE:
+        raise Wrong(
+            422, "FlowTypeError", "e-reporting (FRR, flux 10) is not taken here; CII, UBL, Factur-X and CDAR are"
+        )
     now = resources.clock.now()
     media_type = MEDIA_TYPES.get(examined.format, "application/xml")
     new = NewFlow(
@@ -139,7 +141,10 @@ async def _taken(request: web.Request, parts: dict[str, bodies.Part]) -> tuple[F
         at=now,
         info=asked.info,
     )
-    admission = await flows.admit(resources.pool, new)
+    if examined.format == flows.STATUS_MESSAGE:
+        admission = await messages.submit(new, request[CALLER], resources)
+    else:
+        admission = await flows.admit(resources.pool, new)
     if not admission.ours:
         raise Wrong(
             422,
@@ -164,12 +169,6 @@ async def _examined(data: bytes, parties: bool, resources: Resources) -> Examine
     return found
 
 
-def _untaken(format_: str) -> str:
-    if format_ == "flux10":
-        return "e-reporting (FRR, flux 10) is not taken here; taken are CII, UBL and Factur-X"
-    return "status messages are not taken here yet; taken are CII, UBL and Factur-X"
-
-
 def _organization(request: web.Request) -> str | None:
     """The legal entity named in Organization-Id; without it a search shows the flows of all of the account's."""
     return request[PARTICIPANT] if "Organization-Id" in request.headers else None
@@ -185,12 +184,14 @@ def _parse_id(text: str) -> tuple[UUID, int]:
     return UUID(found[1]), int(found[2] or 0)
 
 
-async def _reports(resources: Resources, account: Account, shown: Iterable[Flow]) -> dict[str | None, dict[str, Any]]:
+async def reports_of(
+    resources: Resources, account_id: UUID, shown: Iterable[Flow]
+) -> dict[str | None, dict[str, Any]]:
     """The reports whose findings are told with these flows, by their hash; those whose retention has ended are gone."""
     wanted = {flow.report for flow in shown if flow.report is not None}
     found: dict[str | None, dict[str, Any]] = {}
     if wanted:
-        async with resources.pool.account(account.id) as connection:
+        async with resources.pool.account(account_id) as connection:
             for sha256_ in wanted:
                 with suppress(NotFound):
                     found[sha256_] = json.loads(await stored.read(connection, sha256_))

@@ -1,0 +1,88 @@
+"""Status messages that an account's own software writes and hands in as flows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from gateway.store import accounts
+from gateway.store.accounts import Account
+from gateway.store.identifiers import new_id
+from tests.gateway.api.conftest import Api, sample
+from tests.gateway.api.test_afnor_flows import CII, FLOWS, answered, hand_in, refused
+
+APPROVED, REFUSED = sample("cdar/approved.xml"), sample("cdar/refused.xml")
+BUYER, SELLER = "812046373", "523847192"
+
+
+async def account_of(api: Api, siren: str) -> Account:
+    """A new account of a legal entity."""
+    now = api.resources.clock.now()
+    made = {"name": siren, "siren": siren, "french": False, "original": "as_submitted", "now": now}
+    return await accounts.create(api.resources.pool, new_id(now), **made)
+
+
+async def received(api: Api, key: dict[str, str]) -> str:
+    """The invoice that the messages speak of, as it came to its buyer."""
+    headers = {**key, "Content-Type": "application/xml"}
+    document = await answered(await api.client.post("/v1/inbound", data=CII, headers=headers), 202)
+    await api.worker.drain()
+    return str(document["id"])
+
+
+async def say(api: Api, key: dict[str, str], data: bytes = APPROVED, **info: Any) -> Any:
+    """Hand a message in."""
+    return await hand_in(api, key, data, flowSyntax="CDAR", **info)
+
+
+async def test_a_buyer_says_what_it_thinks(api: Api) -> None:
+    key = await api.key(await account_of(api, BUYER))
+    invoice = await received(api, key)
+    taken = await answered(await say(api, key, trackingId="t"), 202)
+    assert taken["flowSyntax"] == "CDAR"
+    assert await answered(await say(api, key, trackingId="t"), 202) == taken
+    await refused(await say(api, key), 422, "AlreadyExistingFlow")
+    shown = await answered(await api.client.get(f"/v1/documents/{invoice}", headers=key))
+    assert shown["status"] == "approved"
+    await api.worker.drain()
+    flow = await answered(await api.client.get(f"{FLOWS}/{taken['flowId']}", headers=key))
+    assert (flow["flowType"], flow["flowDirection"]) == ("SupplierInvoiceLC", "Out")
+    assert flow["acknowledgement"]["status"] == "Ok", flow
+    original = await api.client.get(f"{FLOWS}/{taken['flowId']}?docType=Original", headers=key)
+    assert await original.read() == APPROVED
+    for wanted in ("Converted", "ReadableView"):
+        answer = await api.client.get(f"{FLOWS}/{taken['flowId']}?docType={wanted}", headers=key)
+        await refused(answer, 404, "MISSING_RESOURCE")
+    found = await api.client.post(f"{FLOWS}/search", json={"where": {"flowType": ["SupplierInvoiceLC"]}}, headers=key)
+    assert [one["flowId"] for one in (await answered(found))["results"]] == [taken["flowId"]]
+
+
+async def test_what_contradicts_is_refused_with_its_reason(api: Api) -> None:
+    key = await api.key(await account_of(api, BUYER))
+    await refused(await say(api, key), 422, "InvoiceLCRuleError")  # nothing is known of the invoice
+    await received(api, key)
+    await refused(await say(api, key, sample("cdar/no-code.xml")), 422, "InvalidSchema")
+    other = APPROVED.replace(b"QV-2026-0142</", b"QV-2026-0143</")
+    await refused(await say(api, key, other), 422, "InvoiceLCRuleError")
+    await answered(await say(api, key), 202)
+    says = await refused(await say(api, key, REFUSED), 422, "InvoiceLCInvalidStatus")
+    assert "approved" in says["details"]
+
+
+async def test_nobody_speaks_for_the_other_side(api: Api) -> None:
+    key = await api.key(await account_of(api, SELLER))
+    await answered(await hand_in(api, key), 202)
+    await api.worker.drain()
+    await refused(await say(api, key), 422, "InvoiceLCAccessDenied")
+    as_seller = APPROVED.replace(f">{BUYER}<".encode(), f">{SELLER}<".encode()).replace(b">BY<", b">SE<")
+    await refused(await say(api, key, as_seller), 422, "InvoiceLCAccessDenied")
+
+
+async def test_the_same_message_twice_at_once_is_said_once(api: Api) -> None:
+    key = await api.key(await account_of(api, BUYER))
+    invoice = await received(api, key)
+    answers = await asyncio.gather(*(say(api, key, trackingId="t") for _ in range(8)))
+    taken = [await answered(answer, 202) for answer in answers]
+    assert len({flow["flowId"] for flow in taken}) == 1
+    events = (await answered(await api.client.get(f"/v1/documents/{invoice}/events", headers=key)))["events"]
+    assert [event["facts"]["status"] for event in events if event["outcome"] == "status"] == ["approved"]
