@@ -22,6 +22,7 @@ from gateway.resources import Resources
 from gateway.stages import receive
 from gateway.store import accounts, arrivals, tasks
 from gateway.store.webhooks import Claimed
+from gateway.webhooks import Telling
 from schemas.formats import cdar
 from schemas.xml import Unreadable
 
@@ -67,18 +68,18 @@ class Chores:
         *,
         backups: timedelta = timedelta(days=35),
         renewal_hash: str = "sha256",
-        pepper: bytes = b"",
+        telling: Telling | None = None,
     ) -> None:
         """`every`: how often each network is asked; `ring` tells the worker that something arrived; `backups`: how long
-        backups are kept; `renewal_hash`: with what evidence is renewed; `pepper`: what the secrets of webhooks are
-        derived from, empty: this process posts none.
+        backups are kept; `renewal_hash`: with what evidence is renewed; `telling`: what posting to webhooks
+        needs, None: this process posts none.
         """
         self._resources = resources
         self._every = every
         self._backups = backups
         self._renewal_hash = renewal_hash
         self._ring = ring
-        self._pepper = pepper
+        self._telling = telling
 
     async def run(self) -> None:
         """Collect and publish, each at its own pace."""
@@ -91,8 +92,8 @@ class Chores:
                 group.create_task(self._outside(custodian))
             for authority in self._resources.notary.authorities:
                 group.create_task(self._stamp(authority))
-            if self._pepper and self._resources.courier is not None:
-                group.create_task(self._tell())
+            if self._telling is not None and self._resources.courier is not None:
+                group.create_task(self._tell(self._telling))
             group.create_task(self._daily("webhooks", lambda: webhooks.forget(self._resources)))
             group.create_task(self._holds())
             group.create_task(self._daily("retention", self._retention))
@@ -158,7 +159,7 @@ class Chores:
                 log.exception("checkpoints are not stamped", extra={"authority": authority.name})
             await asyncio.sleep(COPY)
 
-    async def _tell(self) -> None:
+    async def _tell(self, telling: Telling) -> None:
         """Make the messages of webhooks, and post what is due, several at once."""
         under_way: set[asyncio.Task[None]] = set()
         try:
@@ -171,7 +172,7 @@ class Chores:
                     log.warning("webhooks wait: %s", busy.detail)
                 except Exception:
                     log.exception("webhooks are not told")
-                under_way |= {asyncio.create_task(self._post(one)) for one in claimed}
+                under_way |= {asyncio.create_task(self._post(one, telling)) for one in claimed}
                 if len(under_way) >= webhooks.AT_ONCE:
                     await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 elif not claimed:
@@ -182,10 +183,10 @@ class Chores:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _post(self, claimed: Claimed) -> None:
+    async def _post(self, claimed: Claimed, telling: Telling) -> None:
         """Post one message; what fails here is posted again when its lease ends."""
         try:
-            await webhooks.post(self._resources, claimed, self._pepper)
+            await webhooks.post(self._resources, claimed, telling)
         except Busy as busy:
             log.warning("a webhook's attempt is not written down: %s", busy.detail)
         except Exception:

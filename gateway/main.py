@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from adapters import catalogue
 from adapters.port import Network, Problem, TimestampAuthority
+from gateway.api.afnor.webhooks import flow_body
 from gateway.chores import Chores
 from gateway.clock import SystemClock
 from gateway.compute import Compute
@@ -24,6 +26,7 @@ from gateway.store import accounts, archive_keys, generations, migrate, tree
 from gateway.store.archive_keys import Keyring
 from gateway.store.embedded import Cluster
 from gateway.store.pool import Pool, connect
+from gateway.webhooks import Telling
 from gateway.worker import Worker
 from signing import checkpoint
 from signing.checkpoint import Verifier
@@ -56,7 +59,7 @@ class Gateway:
             worker.ring,
             backups=backups,
             renewal_hash=self.settings.renewal_hash,
-            pepper=self.pepper,
+            telling=Telling(self.pepper, partial(flow_body, self.resources)),
         )
 
 

@@ -1,4 +1,6 @@
-"""Tell the account's own systems what happened: Standard Webhooks, made from the feed, posted until they are taken.
+"""Tell the account's own systems what happened: made from the feed, posted until it is taken.
+
+There are two faces: our own, Standard Webhooks of events, and that of XP Z12-013, which posts a flow as it stands.
 
 A message says what the feed says of the event: ids, codes, dates and hashes, never the invoice. A receiver that misses
 one finds it in the feed, at the cursor each message bears; a webhook only tells it to look sooner. Messages of one
@@ -14,8 +16,11 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from adapters.port import Courier, Reply, Unreachable
 from gateway.lifecycle import Stage
@@ -54,6 +59,23 @@ OVERLAP = timedelta(days=1)
 """How long the former secret signs too after it was renewed."""
 AWAY = (5, 30, 120, 600, 1_800, 3_600)
 """Seconds for which an endpoint that cannot be reached is left alone, by attempts in a row; the last for all more."""
+OF_FLOWS = ("document.archived", "document.halted", "document.received", "document.status")
+"""The types of events that change a flow of XP Z12-013."""
+
+FlowOf = Callable[[UUID, EventRow, Mapping[str, Any]], Awaitable[bytes | None]]
+"""The body that tells of the flow an event of an account changed; None when none is meant, or the filter has it not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What posting needs besides the resources."""
+
+    pepper: bytes
+    """What the secrets are derived from."""
+    flow_of: FlowOf
+    """Makes the messages of XP Z12-013."""
+
+
 AT_ONCE = 50
 """Messages that one process posts at the same time, of all endpoints together."""
 
@@ -74,15 +96,22 @@ async def due(resources: Resources, limit: int) -> list[Claimed]:
     return await webhooks.claim(resources.pool, resources.clock.now(), limit)
 
 
-async def post(resources: Resources, claimed: Claimed, pepper: bytes) -> None:
+async def post(resources: Resources, claimed: Claimed, telling: Telling) -> None:
     """Post one message and write down what came of it."""
     assert resources.courier is not None
     found = await webhooks.told(resources.pool, claimed)
     if found is None:
         return
     webhook, event = found
+    message = _message(event)
+    if webhook.face == webhooks.AFNOR:
+        body = await telling.flow_of(claimed.account_id, event, webhook.filter)
+        if body is None:
+            await webhooks.drop(resources.pool, claimed)
+            return
+        message = message[0], body
     now = resources.clock.now()
-    attempt, reply = await _attempt(resources.courier, webhook, _message(event), pepper, now)
+    attempt, reply = await _attempt(resources.courier, webhook, message, telling.pepper, now)
     again = _again(claimed, now, reply) if attempt.reason else None
     await webhooks.settle(resources.pool, claimed, attempt, again)
     async with resources.pool.account(claimed.account_id) as connection:
@@ -144,9 +173,12 @@ async def _attempt(
     if webhook.overlap_until is not None and now < webhook.overlap_until:
         numbers.append(webhook.secret - 1)
     keys = [signature.key(pepper, webhook.id, number) for number in numbers]
+    headers = signature.headers(identifier, now, body, keys)
+    if webhook.face == webhooks.AFNOR:
+        headers |= signature.afnor_headers(now, body, keys[0])
     started = time.monotonic()
     try:
-        reply = await courier.post(webhook.url, signature.headers(identifier, now, body, keys), body)
+        reply = await courier.post(webhook.url, headers, body)
         status, reason = reply.status, "" if 200 <= reply.status < 300 else f"answered {reply.status}"
     except Unreachable as away:
         reply, status, reason = None, None, away.reason

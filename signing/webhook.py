@@ -1,4 +1,4 @@
-"""Signatures of the messages that webhooks get (Standard Webhooks 1.0): HMAC-SHA-256 over id, time and body.
+"""Signatures of the messages that webhooks get: Standard Webhooks 1.0, and as XP Z12-013 has them.
 
 A webhook's secret is derived from the installation's pepper, the webhook and a number that grows when it is changed. So
 none is stored, a stolen database signs nothing, and every gateway of an installation derives the same.
@@ -37,3 +37,14 @@ def headers(message_id: str, at: datetime, body: bytes, keys: Sequence[bytes]) -
         "webhook-timestamp": stamp,
         "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }
+
+
+def afnor_headers(at: datetime, body: bytes, secret: bytes) -> dict[str, str]:
+    """The two headers of XP Z12-013 1.3.0: HMAC-SHA-256 over the SHA-256 of body, "@" and the seconds since 1970.
+
+    The standard does not say how the fingerprint goes into the HMAC; here its 32 bytes do.
+    """
+    stamp = str(int(at.timestamp()))
+    fingerprint = sha256(body + b"@" + stamp.encode()).digest()
+    signature = base64.b64encode(hmac.digest(secret, fingerprint, sha256)).decode()
+    return {"Afnor-Signature": signature, "Afnor-Signature-Timestamp": stamp}

@@ -142,13 +142,13 @@ async def form(request: web.Request, budget: Budget, limits: Mapping[str, int]) 
 
 def _part(part: object, found: Mapping[str, object], known: Collection[str]) -> tuple[str, BodyPartReader]:
     """The name of a part that may stand here. Raises Malformed, UnknownFormat."""
-    if not isinstance(part, BodyPartReader) or part.name not in known:
+    if not isinstance(part, BodyPartReader) or (name := part.name) is None or name not in known:
         raise Malformed(f"a multipart submission has the parts {' and '.join(known)}, and no other")
-    if part.name in found:
-        raise Malformed(f"the part {part.name} came twice")
+    if name in found:
+        raise Malformed(f"the part {name} came twice")
     if part.headers.get("Content-Encoding") or part.headers.get("Content-Transfer-Encoding", "binary") not in _PLAIN:
         raise UnknownFormat("a part comes as it is, without any encoding")
-    return part.name, part
+    return name, part
 
 
 def _check_head(request: web.Request, limit: int, budget: Budget | None) -> None:

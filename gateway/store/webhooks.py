@@ -8,7 +8,7 @@ that of several gateways one posts it; after a crash it is posted again, under t
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,8 @@ TOGETHER = 10
 """Messages of one webhook under way at once: a slow endpoint holds up its own alone."""
 LEASE = timedelta(seconds=60)
 """Longer than one attempt may take."""
+NATIVE, AFNOR = "native", "afnor"
+"""Faces of the API: our own, and XP Z12-013."""
 KEPT = timedelta(days=30)
 """How long the delivery log goes back."""
 
@@ -50,6 +52,10 @@ class Webhook:
     """removed, or gone: its endpoint answered 410; None: in use."""
     waiting: int = 0
     """Messages that are still to be delivered."""
+    face: str = NATIVE
+    """Whose messages it is sent: NATIVE or AFNOR."""
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    """Which flows it is told of, in the words of XP Z12-013."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,8 @@ async def create(connection: Connection, account_id: UUID, webhook: Webhook) -> 
     if await connection.fetchval("select count(*) from webhook where ended_at is null") >= LIMIT:
         raise Conflict(f"an account has at most {LIMIT} webhooks; remove one that is not needed")
     await connection.execute(
-        "insert into webhook (account_id, webhook_id, url, events, description, cursor, created_at, resume_at) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $7)",
+        "insert into webhook (account_id, webhook_id, url, events, description, cursor, created_at, resume_at, face, "
+        "filter) values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)",
         account_id,
         webhook.id,
         webhook.url,
@@ -94,17 +100,20 @@ async def create(connection: Connection, account_id: UUID, webhook: Webhook) -> 
         webhook.description,
         await documents.newest(connection),
         webhook.created_at,
+        webhook.face,
+        dict(webhook.filter),
     )
 
 
-async def listed(connection: Connection) -> Sequence[Webhook]:
-    """The account's webhooks in use, the oldest first, each with what waits for it."""
+async def listed(connection: Connection, face: str = NATIVE) -> Sequence[Webhook]:
+    """The account's webhooks of a face that were not removed, the oldest first, each with what waits for it."""
     rows = await connection.fetch(
         """
         select w.*, (select count(*) from webhook_message m where m.account_id = w.account_id
                          and m.webhook_id = w.webhook_id and m.state = 'waiting') as waiting
-        from webhook w where ended_at is null or ended = 'gone' order by webhook_id
-        """
+        from webhook w where face = $1 and (ended_at is null or ended = 'gone') order by webhook_id
+        """,
+        face,
     )
     return [_webhook(row) for row in rows]
 
@@ -261,6 +270,19 @@ async def told(pool: Pool, claimed: Claimed) -> tuple[Webhook, EventRow] | None:
         return _webhook(row), await documents.event(connection, claimed.document_id, claimed.seq)
 
 
+async def drop(pool: Pool, claimed: Claimed) -> None:
+    """There is nothing to tell: the message is done with, unsent."""
+    async with pool.account(claimed.account_id) as connection:
+        await connection.execute(
+            "update webhook_message set state = 'delivered', leased_until = null "
+            "where webhook_id = $1 and document_id = $2 and seq = $3 and lease = $4",
+            claimed.webhook_id,
+            claimed.document_id,
+            claimed.seq,
+            claimed.lease,
+        )
+
+
 async def settle(pool: Pool, claimed: Claimed, attempt: Attempt, again_at: datetime | None) -> None:
     """Write an attempt down: delivered when it has no reason, else due again, or given up when `again_at` is None.
 
@@ -349,6 +371,8 @@ def _webhook(row: Mapping[str, Any]) -> Webhook:
         row["failures"],
         row["ended"],
         row["waiting"],
+        row["face"],
+        row["filter"],
     )
 
 

@@ -3,8 +3,10 @@
 create table webhook (
     account_id    uuid not null references account,
     webhook_id    uuid not null,
+    face          text not null default 'native' check (face in ('native', 'afnor')),  -- whose messages it is sent
     url           text not null check (length(url) between 1 and 2000),
     events        text[] not null,               -- types it is told of: document.delivered, document.halted, …
+    filter        jsonb not null default '{}',   -- of XP Z12-013: flowTypes, flowDirection, ackStatus
     description   text not null check (length(description) <= 200),
     secret        integer not null default 1 check (secret >= 1),  -- number of its secret; derived, never stored
     overlap_until timestamptz,                   -- until when messages bear the former secret's signature too

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from adapters.port import Collected, Consignment, ElectronicAddress, Networks, Receipt, Route
+from adapters.webhook import Post
 from gateway.api import application, description
 from gateway.clock import Clock, SettableClock
 from gateway.compute import Compute
@@ -120,10 +121,12 @@ async def serving(
     """A gateway that listens, with a worker that is run by hand."""
     set_ = replace(Settings(requests_per_second=100_000, uploads_at_once=1_000), **settings)
     networks = Networks((Folder(folder, clock),))
-    resources = Resources(pool, networks, clock, compute, NOTARY, rules=rules)
+    courier = Post(clock.now)
+    resources = Resources(pool, networks, clock, compute, NOTARY, rules=rules, courier=courier)
     rung: list[bool] = []
     app = application.create(resources, set_, ring=lambda: rung.append(True), pepper=PEPPER)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(courier.close)
         client = await stack.enter_async_context(TestClient(TestServer(app), auto_decompress=False))
         yield Api(client, resources, Worker(resources, 4), set_, rung)
 

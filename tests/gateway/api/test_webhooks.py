@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -19,9 +20,10 @@ from aiohttp.test_utils import TestServer
 
 from adapters.webhook import Post
 from gateway import webhooks
+from gateway.api.afnor.webhooks import flow_body
 from gateway.chores import Chores
 from gateway.resources import Resources
-from tests.gateway.api.conftest import PEPPER, Api, answered, numbered, problem
+from tests.gateway.api.conftest import PEPPER, Api, answered, numbered, problem, sample, small
 
 
 @dataclass
@@ -72,11 +74,16 @@ async def told(api: Api, endpoint: Endpoint) -> AsyncIterator[Resources]:
     await courier.close()
 
 
+def telling(resources: Resources) -> webhooks.Telling:
+    """What posting needs, as a gateway has it."""
+    return webhooks.Telling(PEPPER, partial(flow_body, resources))
+
+
 async def deliver(resources: Resources) -> int:
     """Make the messages and post what is due now; tells how many were posted."""
     await webhooks.spread(resources)
     claimed = await webhooks.due(resources, 50)
-    await asyncio.gather(*(webhooks.post(resources, one, PEPPER) for one in claimed))
+    await asyncio.gather(*(webhooks.post(resources, one, telling(resources)) for one in claimed))
     return len(claimed)
 
 
@@ -316,7 +323,7 @@ async def test_wrong_members_are_all_told(api, told):
 async def test_the_chore_makes_posts_and_forgets(api, told, endpoint, clock):
     key = await api.key(await api.account())
     made = await subscribed(api, key, endpoint.url, events=["document.received"])
-    chores = asyncio.create_task(Chores(told, timedelta(seconds=60), lambda: None, pepper=PEPPER).run())
+    chores = asyncio.create_task(Chores(told, timedelta(seconds=60), lambda: None, telling=telling(told)).run())
     await api.submit(key, numbered("N-1"), "application/json")
     async with asyncio.timeout(20):
         while not endpoint.got:
@@ -327,3 +334,50 @@ async def test_the_chore_makes_posts_and_forgets(api, told, endpoint, clock):
     await webhooks.forget(told)
     log = await answered(await api.client.get(f"/v1/webhooks/{made['id']}/attempts", headers=key), 200)
     assert log["attempts"] == []
+
+
+async def test_flows_are_told_as_the_standard_says(api, told, endpoint):
+    key = await api.key(await api.account())
+    asked = {"callbackUrl": endpoint.url, "flowDirection": "Out", "ackStatus": "Ok"}
+    made = await answered(await api.client.post("/afnor-flow/v1/webhooks", json=asked, headers=key), 201)
+    await api.submit(key, sample("cii/invoice-simple.xml"))
+    await api.submit(key, small("not an invoice that any rule likes"))
+    await api.worker.drain()
+    while await deliver(told):
+        pass
+    bodies = [json.loads(body) for _, body in endpoint.got]
+    assert {(one["flowDirection"], one["acknowledgement"]["status"]) for one in bodies} == {("Out", "Ok")}
+    shown = await answered(await api.client.get(f"/afnor-flow/v1/flows/{bodies[-1]['flowId']}", headers=key), 200)
+    assert bodies[-1] == shown
+    headers, body = endpoint.got[0]
+    fingerprint = sha256(body + b"@" + headers["afnor-signature-timestamp"].encode()).digest()
+    signed = hmac.new(base64.b64decode(made["signingKey"]), fingerprint, sha256).digest()
+    assert headers["afnor-signature"] == base64.b64encode(signed).decode()
+
+
+async def test_the_two_faces_keep_their_webhooks_apart(api, told, endpoint):
+    key = await api.key(await api.account())
+    native = await subscribed(api, key, endpoint.url)
+    made = await answered(
+        await api.client.post("/afnor-flow/v1/webhooks", json={"callbackUrl": endpoint.url}, headers=key), 201
+    )
+    ours = await answered(await api.client.get("/v1/webhooks", headers=key), 200)
+    assert [one["id"] for one in ours["webhooks"]] == [native["id"]]
+    theirs = await answered(await api.client.get("/afnor-flow/v1/webhooks", headers=key), 200)
+    assert theirs["webhookIds"] == [made["webhookId"]]
+    assert "signingKey" not in theirs["webhooks"][0]
+    assert (await api.client.delete(f"/afnor-flow/v1/webhooks/{native['id']}", headers=key)).status == 404
+    assert (await api.client.delete(f"/afnor-flow/v1/webhooks/{made['webhookId']}", headers=key)).status == 204
+    assert (await answered(await api.client.get("/afnor-flow/v1/webhooks", headers=key), 200))["count"] == 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"callbackUrl": 1}, {"callbackUrl": "https://10.0.0.1/"}, {"callbackUrl": "OK", "flowTypes": ["Invoice"]},
+     {"callbackUrl": "OK", "flowDirection": "Up"}, {"callbackUrl": "OK", "ackStatus": ["Ok"]}],
+)  # fmt: skip
+async def test_a_subscription_that_cannot_be_is_told_in_the_standards_shape(api, told, endpoint, asked):
+    key = await api.key(await api.account())
+    body = {**asked, **({"callbackUrl": endpoint.url} if asked.get("callbackUrl") == "OK" else {})}
+    refused = await answered(await api.client.post("/afnor-flow/v1/webhooks", json=body, headers=key), 400)
+    assert refused["errorCode"] in ("MISSING_REQUIRED_FIELD", "INVALID_FIELD")
