@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from lxml import etree
+
 from schemas.finding import Finding, Severity
+from schemas.xml import PREFIXES, select
 
 
 class Effect(StrEnum):
@@ -52,6 +55,8 @@ class Wrong:
     """What is done instead where the document is, or becomes, a Factur-X; None: the same."""
     where: str = ""
     """End of the paths it is wrong at; empty: everywhere."""
+    unless: etree.XPath | None = field(default=None, compare=False)
+    """Finds in a document what really breaks the rule as it is meant: there it stays as it is published."""
 
     def effect_on(self, *, hybrid: bool) -> Effect:
         """What is done about a finding in a document that is a Factur-X or becomes one, or is neither."""
@@ -87,8 +92,11 @@ def _unflagged(rule: str, term_english: str, term_french: str, artefacts: dict[s
     )
 
 
-def _misplaced(rule: str, term: str) -> Wrong:
-    """A rule on one attachment (BG-24) that counts over all of them."""
+_SPACES = {prefix: space for space, prefix in PREFIXES.items()}
+
+
+def _misplaced(rule: str, term: str, element: str) -> Wrong:
+    """A rule on one attachment (BG-24) that counts over all of them; one that has the element twice does break it."""
     return Wrong(
         rule,
         ("facturx-en16931", "facturx-extended", "extended-ctc-fr-cii"),
@@ -102,6 +110,11 @@ def _misplaced(rule: str, term: str) -> Wrong:
         "https://github.com/fnfempe/France_RFE/issues/68",
         datetime.date(2026, 6, 12),
         Effect.INFO,
+        unless=etree.XPath(
+            "//ram:ApplicableHeaderTradeAgreement/ram:AdditionalReferencedDocument"
+            f"[normalize-space(ram:TypeCode) = '916'][count({element}) > 1]",
+            namespaces=_SPACES,
+        ),
     )
 
 
@@ -118,8 +131,8 @@ REGISTER: tuple[Wrong, ...] = (
         "Le contact de l'acheteur (BT-56) est une personne ou un service, en CII deux éléments dont un est attendu.",
         {"facturx-basicwl": _BASICWL, "facturx-en16931": _EN16931, "facturx-extended": _EXTENDED},
     ),
-    _misplaced("CII-SR-475", "BT-123"),
-    _misplaced("CII-SR-476", "BT-125"),
+    _misplaced("CII-SR-475", "BT-123", "ram:Name"),
+    _misplaced("CII-SR-476", "BT-125", "ram:AttachmentBinaryObject"),
     Wrong(
         "PEPPOL-EN16931-R008",
         ("facturx-en16931", "facturx-extended"),
@@ -143,9 +156,18 @@ def of(rule: str) -> tuple[Wrong, ...]:
     return tuple(one for one in REGISTER if one.rule == rule)
 
 
-def applied(findings: Iterable[Finding], artefact: str, sha256: str, *, hybrid: bool) -> tuple[Finding, ...]:
-    """The findings of an artefact in the edition with this SHA-256, each as the register has it."""
-    entries = {one.rule: one for one in REGISTER if artefact in one.artefacts and sha256.startswith(one.editions)}
+def applied(
+    findings: Iterable[Finding], artefact: str, sha256: str, tree: etree._ElementTree | None = None, *, hybrid: bool
+) -> tuple[Finding, ...]:
+    """The findings of an artefact in the edition with this SHA-256, each as the register has it for this document."""
+    findings = tuple(findings)
+    rules = {one.rule for one in findings}
+    entries = {
+        one.rule: one
+        for one in REGISTER
+        if one.rule in rules and artefact in one.artefacts and sha256.startswith(one.editions)
+        if one.unless is None or tree is None or not select(one.unless, tree)
+    }
     return tuple(_told(one, entries[one.rule], hybrid) if one.rule in entries else one for one in findings)
 
 

@@ -100,7 +100,7 @@ def apply(
     except (DynamicError, Unparsable) as error:
         return _unjudged(rules, loaded.edition, "ENGINE-ERROR", f"A rule could not be evaluated: {error}")
     if findings:
-        findings = known_wrong.applied(findings, artefact.name, loaded.sha256, hybrid=case.hybrid)
+        findings = known_wrong.applied(findings, artefact.name, loaded.sha256, tree, hybrid=case.hybrid)
     fatal = any(finding.severity is Severity.FATAL for finding in findings)
     verdict = LayerVerdict.FAILED if fatal else LayerVerdict.PASSED
     return Layer(rules.layer, loaded.edition, verdict, chosen.note), findings

@@ -7,7 +7,9 @@ beside itself. Running gateways see the new edition with the next document.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
 import json
 import os
 import zlib
@@ -20,6 +22,9 @@ from gateway.commands.terminal import Told
 from schemas import editions, rulebook
 from schemas.catalogue import artefacts
 from schemas.editions import MANIFEST, Artefact, Kind, Loaded, Missing
+
+LOCK = ".adding"
+"""The file in the operator's folder that who adds to it locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +79,45 @@ def installed() -> tuple[Found, ...]:
 
 
 def add(found: Sequence[Found], wish: Wish, folder: Path) -> tuple[Added, ...]:
-    """Add the files, all or nothing. Raises Unusable where the folder's manifest cannot be read."""
+    """Add the files, all or nothing. Raises Unusable where the folder's manifest cannot be read.
+
+    They are compiled first, which takes long, and held against what is there once more when nobody else can add."""
+    results = _all_checked(found, folder, wish)
+    if _new(found, results):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            results = _all_checked(found, folder, wish)
+            if new := _new(found, results):
+                _write(folder, new)
+    return results
+
+
+def _all_checked(found: Sequence[Found], folder: Path, wish: Wish) -> tuple[Added, ...]:
+    """What would become of each file."""
     there = list(_there(folder)) if folder.exists() else []
     results = []
     for one in found:
         results.append(_checked(one, there, wish))
         there.append(one.artefact)  # two files of one release can be of one edition
-    new = [one for one, result in zip(found, results, strict=True) if not result.fault and not result.known]
-    if new and not any(result.fault for result in results):
-        _write(folder, new)
     return tuple(results)
+
+
+def _new(found: Sequence[Found], results: Sequence[Added]) -> list[Found]:
+    """The files to write: none where one is refused."""
+    if any(result.fault for result in results):
+        return []
+    return [one for one, result in zip(found, results, strict=True) if not result.known]
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While nobody else adds to the folder; the lock goes with the process that holds it."""
+    handle = os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def names() -> tuple[str, ...]:

@@ -65,8 +65,7 @@ def rehearse(options: argparse.Namespace, settings: Settings, editions: Sequence
     count: Counter[str] = Counter()
 
     def take(result: dict[str, Any]) -> None:
-        count.update(("documents", *(key for key in ("concerned", "changed") if result.get(key))))
-        count["unjudged"] += "failed" in result or result.get("after") == "unjudged" != result.get("before")
+        count.update(counted([result]))
         if result.get("changed") or "failed" in result:
             _tell_change(result, options, language)
 
@@ -84,6 +83,22 @@ def rehearse(options: argparse.Namespace, settings: Settings, editions: Sequence
     return FAILED if count["unjudged"] else BAD if count["changed"] else GOOD
 
 
+def counted(results: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The figures of a rehearsal."""
+    count = dict.fromkeys(_COUNTS, 0)
+    for result in results:
+        unjudged = "failed" in result or result["after"] == "unjudged"
+        for key, holds in (
+            ("documents", True),
+            ("concerned", result.get("concerned", False)),
+            ("changed", result.get("changed", False)),
+            ("unjudged", unjudged),
+            ("unjudged_before", unjudged and result.get("before") == "unjudged"),
+        ):
+            count[key] += bool(holds)
+    return count
+
+
 def rehearsals(
     pool: Pool, compute: Compute, found: Sequence[Found], folder: str | None, pinned: tuple[str, ...]
 ) -> AsyncIterator[dict[str, Any]]:
@@ -98,7 +113,8 @@ def rehearsals(
     return _each(pool, found, one)
 
 
-_COUNTS = ("documents", "concerned", "changed", "unjudged")
+_COUNTS = ("documents", "concerned", "changed", "unjudged", "unjudged_before")
+"""The last are those of the unjudged that the editions in force do not judge either: nothing is known of them."""
 
 
 def replay(options: argparse.Namespace, settings: Settings) -> int:
@@ -111,9 +127,9 @@ def replay(options: argparse.Namespace, settings: Settings) -> int:
         nonlocal worst
         worst = max(worst, _CODES[result["state"]])
         if options.format == "json":
-            terminal.print_json(result)
+            terminal.print_json({**result, **({"says": result["says"].english} if result.get("says") else {})})
         else:
-            says = f": {result['says']}" if result.get("says") else ""
+            says = f": {result['says'].into(language)}" if result.get("says") else ""
             print(f"{result['document']}: {_STATES[result['state']].into(language)}{says}")
 
     async def run() -> None:
@@ -139,7 +155,7 @@ async def replays(
 
     async for result in _each(pool, found, one):
         if "failed" in result:
-            yield {"document": result["document"], "state": "gone", "says": result["failed"]}
+            yield {"document": result["document"], "state": "gone", "says": Told(result["failed"], result["failed"])}
         else:
             yield result
 
@@ -158,18 +174,30 @@ _STATES = {
 
 
 def held(kept: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
-    """How a verdict stands to the kept one: same, reworded, other, or gone where an edition is no longer here."""
+    """How a verdict stands to the kept one: same, reworded, other, or gone where an edition is no longer here. An
+    edition is its bytes: that it is called otherwise today, or lies elsewhere, is another wording."""
     if canonical(kept) == canonical(again):
         return {"state": "same"}
-    editions = {layer["edition"] for layer in kept["layers"] if layer["edition"]}
-    here = {layer["edition"] for layer in again["layers"] if layer["edition"]}
-    if lost := sorted(editions - here):
-        return {"state": "gone", "says": f"not here: {', '.join(lost)}"}
+    editions, here = _editions(kept), _editions(again)
+    if lost := ", ".join(sorted(editions[key] for key in editions.keys() - here.keys())):
+        return {"state": "gone", "says": Told(f"not here: {lost}", f"absent d'ici : {lost}")}
     if kept["verdict"] == again["verdict"] and _places(kept) == _places(again):
         return {"state": "reworded"}
     appearing, disappearing = _rules(again) - _rules(kept), _rules(kept) - _rules(again)
-    says = f"{again['verdict']}; appearing {sorted(appearing)}, disappearing {sorted(disappearing)}"
-    return {"state": "other", "says": says}
+    came, went = (", ".join(sorted(rules)) for rules in (appearing, disappearing))
+    says = f"{again['verdict']}; appearing: {came or 'nothing'}; disappearing: {went or 'nothing'}"
+    verdict = _VERDICTS.get(again["verdict"], again["verdict"])
+    dit = f"{verdict} ; apparaît : {came or 'rien'} ; disparaît : {went or 'rien'}"
+    return {"state": "other", "says": Told(says, dit)}
+
+
+_VERDICTS = {"valid": "valide", "invalid": "invalide", "unjudged": "non jugé"}
+
+
+def _editions(report: Mapping[str, Any]) -> dict[str, str]:
+    """What a report was judged by: the beginning of each SHA-256, or the whole label without one → the label."""
+    labels = [layer["edition"] for layer in report["layers"] if layer["edition"]]
+    return {match[1] if (match := _HASH.search(label)) else label: label for label in labels}
 
 
 def _judged(document: Archived, folder: str | None, pinned: tuple[str, ...]) -> dict[str, Any]:
@@ -232,11 +260,13 @@ def _tell_summary(summary: Mapping[str, Any], language: str) -> None:
     names = ", ".join(summary["editions"])
     says = (
         f"{names}: {summary['documents']} documents, {summary['concerned']} of them judged by it, "
-        f"{summary['changed']} would change"
+        f"{summary['changed']} would change, {summary['unjudged']} could not be judged by it"
+        f" ({summary['unjudged_before']} not before either)"
     )
     dit = (
         f"{names} : {summary['documents']} documents, dont {summary['concerned']} jugés par elle, "
-        f"{summary['changed']} changeraient"
+        f"{summary['changed']} changeraient, {summary['unjudged']} n'ont pu être jugés par elle"
+        f" (dont {summary['unjudged_before']} ne l'étaient pas davantage avant)"
     )
     print(dit if language == "fr" else says)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,22 @@ def test_an_artefact_is_added_with_what_it_reads_beside_itself(tmp_path: Path) -
     assert editions.listed(str(elsewhere)) == editions.listed(str(folder))
 
 
+def test_of_two_who_add_at_once_neither_loses(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    files = [ours(tmp_path / f"new{number}", rule=f"OUR-{number}") for number in range(4)]
+    code = (
+        "import datetime, sys; from pathlib import Path; from gateway.commands.rules_add import Wish, add, found\n"
+        "wish = Wish(None, None, sys.argv[3], datetime.date(2026, 9, 2), None, False)\n"
+        "assert not any(one.fault for one in add(found([sys.argv[2]], wish), wish, Path(sys.argv[1])))"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(folder), str(file), f"1.{number}"])
+        for number, file in enumerate(files)
+    ]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+    assert {one.edition for one in editions.listed(str(folder))} == {"1.0", "1.1", "1.2", "1.3"}
+
+
 def test_the_installed_editions_are_kept_and_told_by_the_same_name(tmp_path: Path) -> None:
     folder = tmp_path / "rules"
     ended = rules(folder, "add", "--installed", "--format", "json")
@@ -241,7 +258,7 @@ def test_an_empty_archive_changes_nothing(reachable: Path, monkeypatch: pytest.M
         assert main(["rules", "rehearse", "br-fr-cii BR-FR-Flux2 CII 1.4.0", "--format", "json"]) == 0
         assert json.loads(capsys.readouterr().out) == {
             "kind": "summary", "editions": ["FNFE-MPE BR-FR-Flux2 CII 1.4.0 (br-fr-cii)"], "documents": 0,
-            "concerned": 0, "changed": 0, "unjudged": 0,
+            "concerned": 0, "changed": 0, "unjudged": 0, "unjudged_before": 0,
         }  # fmt: skip
         assert main(["rules", "replay", "--last", "5"]) == 0
         assert main(["rules", "replay", "019ab000-0000-7000-8000-000000000000"]) == 2

@@ -63,7 +63,7 @@ async def test_a_verdict_is_replayed_by_its_own_edition_and_missed_when_that_is_
     (with_it,) = await _gathered(rules_again.replays(line.pool, resources.compute, found, str(tmp_path)))
     assert with_it["state"] == "same"
     (without,) = await _gathered(rules_again.replays(line.pool, resources.compute, found, None))
-    assert (without["state"], "us 2 (" in without["says"]) == ("gone", True)
+    assert (without["state"], "us 2 (" in without["says"].english) == ("gone", True)
 
 
 async def test_a_rehearsal_tells_what_an_edition_would_change(line: Any, tmp_path: Path) -> None:
@@ -142,6 +142,10 @@ async def test_statuses_are_judged_and_count_whatever_the_verdict(line: Any, tmp
             lambda kept: {**kept, "layers": [{"name": "br-fr", "edition": "x (000000000000)", "verdict": "passed"}]},
             "gone",
         ),
+        (
+            lambda kept: {**kept, "layers": [{**kept["layers"][0], "edition": "operator's file for x (123456789abc)"}]},
+            "reworded",
+        ),
     ],
 )
 def test_how_two_verdicts_stand_to_each_other(change: Any, state: str) -> None:
@@ -150,4 +154,15 @@ def test_how_two_verdicts_stand_to_each_other(change: Any, state: str) -> None:
         "layers": [{"name": "br-fr", "edition": "x (123456789abc)", "verdict": "failed"}],
         "findings": [{"rule": "R", "severity": "fatal", "path": "/a", "fix": "words"}],
     }
-    assert rules_again.held(change(kept), kept)["state"] == state
+    result = rules_again.held(change(kept), kept)
+    assert result["state"] == state
+    if state in ("other", "gone"):
+        assert result["says"].english != result["says"].french
+
+
+def test_what_no_edition_judges_is_counted_by_itself() -> None:
+    """Unjudged before and after is neither changed nor unchanged, and no rehearsal that has it ends with 0."""
+    verdicts = (("valid", "valid"), ("valid", "unjudged"), ("unjudged", "unjudged"))
+    results = [{"before": one, "after": two, "concerned": True, "changed": one != two} for one, two in verdicts]
+    count = rules_again.counted([*results, {"failed": "gone"}])
+    assert count == {"documents": 4, "concerned": 3, "changed": 1, "unjudged": 3, "unjudged_before": 1}

@@ -11,6 +11,7 @@ from schemas.catalogue import FORMATS, artefacts
 from schemas.finding import Finding, Report, Severity, Verdict
 from schemas.judge import judge
 from schemas.known_wrong import REGISTER, Effect, applied, of
+from schemas.xml import parse
 from tests.schemas.sample_invoice import invoice
 
 CII = FORMATS["cii"]
@@ -86,3 +87,33 @@ def test_an_entry_for_one_place_leaves_others_alone() -> None:
     assert applied([empty], entry.artefacts[0], here, hybrid=False) == (empty,)
     mandatory = replace(empty, path="/rsm:CrossIndustryInvoice/ram:ApplicableHeaderTradeDelivery")
     assert applied([mandatory], entry.artefacts[0], here, hybrid=False)[0].severity is Severity.INFO
+
+
+ATTACHMENT = (
+    b"<ram:AdditionalReferencedDocument><ram:IssuerAssignedID>%d</ram:IssuerAssignedID>"
+    b"<ram:TypeCode>916</ram:TypeCode>%s</ram:AdditionalReferencedDocument>"
+)
+ONE = b"<ram:Name>A</ram:Name>"
+
+
+@pytest.mark.parametrize(("names", "severity"), [((ONE, ONE), Severity.INFO), ((ONE + ONE,), Severity.WARNING)])
+def test_a_rule_that_counts_over_all_attachments_stays_where_one_breaks_it(
+    names: tuple[bytes, ...], severity: Severity
+) -> None:
+    """Two attachments with a name each are no mistake; one attachment with two names is, and is told as published."""
+    end = b"</ram:ApplicableHeaderTradeAgreement>"
+    attachments = b"".join(ATTACHMENT % (number, name) for number, name in enumerate(names))
+    tree = parse(CII.write(invoice()).replace(end, attachments + end, 1))
+    (entry,) = of("CII-SR-475")
+    published = Finding("CII-SR-475", Severity.WARNING, "facturx", "Only one.")
+    (told,) = applied([published], entry.artefacts[0], entry.editions[0] + "0" * 52, tree, hybrid=True)
+    assert told.severity is severity
+    assert (told == published) is (severity is Severity.WARNING)
+
+
+def test_two_attachments_with_a_name_each_are_no_warning_of_an_invoice() -> None:
+    end = b"</ram:ApplicableHeaderTradeAgreement>"
+    both = ATTACHMENT % (1, ONE) + ATTACHMENT % (2, ONE)
+    report = judge(CII.write(invoice()).replace(end, both + end, 1))
+    said = [one for one in report.findings if one.rule == "CII-SR-475"]
+    assert [one.severity for one in said] == [Severity.INFO], report.findings
