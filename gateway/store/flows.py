@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.errors import NotFound
-from gateway.lifecycle import BY_OTHER_SIDE, Kept, Stage
+from gateway.lifecycle import BY_ACCOUNT, BY_OTHER_SIDE, Kept, Stage
 from gateway.store import answers
 from gateway.store.journal import Submission, enter
 from gateway.store.numbers import never_left
@@ -36,6 +36,8 @@ EVENTS_AT_ONCE = 2_000
 ROUNDS = 50
 """Transactions that one search spends on putting in order; what is left waits for the next search."""
 
+_ANSWERS = (BY_OTHER_SIDE, BY_ACCOUNT)
+"""How a halt ends that is somebody's answer to the document, told by a status message of its own."""
 _TICK = timedelta(microseconds=1)
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -152,10 +154,10 @@ def verdict(stage: Stage, halted: str | None) -> str:
     """The acknowledgement of a document that stands there.
 
     Ok: the document passed the rules, its number was free, and it is archived: nothing on our side can refuse it any
-    more. Error: it ended before that, or no network would take it. What the other side says later (refused, rejected)
-    is told by its status messages and changes no acknowledgement.
+    more. Error: it ended before that, or no network would take it. What either side says later (refused, rejected) is
+    told by status messages and changes no acknowledgement.
     """
-    if halted is not None and not halted.endswith(BY_OTHER_SIDE):
+    if halted is not None and not halted.endswith(_ANSWERS):
         return ERROR
     return OK if stage.reaches(Stage.ARCHIVED) else PENDING
 
@@ -491,7 +493,7 @@ def _changed(row: Mapping[str, Any]) -> tuple[int, str] | None:
             return 0, PENDING
         case "done" | "skipped" if row["stage"] == Stage.ARCHIVED:
             return 0, OK
-        case "halted" if not (row["reason"] or "").endswith(BY_OTHER_SIDE):
+        case "halted" if not (row["reason"] or "").endswith(_ANSWERS):
             return 0, ERROR
         case "status" if _is_flow(row):
             return row["seq"], _status_ack(row)

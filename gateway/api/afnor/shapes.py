@@ -60,10 +60,10 @@ def whole(flow: Flow, report: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def name(flow: Flow) -> str:
-    """The file's name as given, else after the document's number."""
+    """The file's name as given, else after the document's number, or the message's."""
     if flow.info is not None and flow.info.name:
         return flow.info.name
-    number = flow.number or str(flow.document_id)
+    number = flow.number or str(flow.parsed.get("message") or flow.document_id)
     plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in number)[:80]
     if flow.seq:
         return f"{plain}_{flow.code or 'status'}.xml"

@@ -86,3 +86,28 @@ async def test_the_same_message_twice_at_once_is_said_once(api: Api) -> None:
     assert len({flow["flowId"] for flow in taken}) == 1
     events = (await answered(await api.client.get(f"/v1/documents/{invoice}/events", headers=key)))["events"]
     assert [event["facts"]["status"] for event in events if event["outcome"] == "status"] == ["approved"]
+
+
+async def test_an_answer_changes_no_acknowledgement(api: Api) -> None:
+    """Who refuses an invoice has received it all the same; what the account says itself does not come in."""
+    key = await api.key(await account_of(api, BUYER))
+    invoice = await received(api, key)
+    await answered(await say(api, key, REFUSED), 202)
+    await api.worker.drain()
+    shown = await answered(await api.client.get(f"/v1/documents/{invoice}", headers=key))
+    assert shown["halted"] is not None
+    found = await api.client.post(f"{FLOWS}/search", json={"where": {"flowDirection": ["In"]}}, headers=key)
+    told = [(flow["flowId"], flow["acknowledgement"]["status"]) for flow in (await answered(found))["results"]]
+    assert told == [(invoice, "Ok")]
+
+
+async def test_what_is_said_over_our_own_api_is_a_flow(api: Api) -> None:
+    key = await api.key(await account_of(api, BUYER))
+    invoice = await received(api, key)
+    said = await api.client.post(f"/v1/documents/{invoice}/statuses", json={"status": "approved"}, headers=key)
+    assert said.status in (201, 202), await said.text()
+    await api.worker.drain()
+    found = await api.client.post(f"{FLOWS}/search", json={"where": {"flowType": ["SupplierInvoiceLC"]}}, headers=key)
+    (flow,) = (await answered(found))["results"]
+    assert (flow["flowDirection"], flow["flowSyntax"], flow["flowProfile"]) == ("Out", "CDAR", "Undefined")
+    assert flow["name"].startswith("QV-2026-0142_205_")
