@@ -46,7 +46,8 @@ class Heard:
 async def hear(work: Work, resources: Resources) -> Heard:
     """Read what waits for the document, in the order it came about."""
     news: list[News] = []
-    furthest, ended = work.document.status, None
+    before = work.document.status
+    furthest, ended = before, work.document.halted
     findings: tuple[Finding, ...] = ()
     for arrival in work.arrivals:
         if arrival.kind is ArrivalKind.ACKNOWLEDGEMENT:
@@ -63,9 +64,10 @@ async def hear(work: Work, resources: Resources) -> Heard:
         status = cdar.status_of(message.code)
         furthest = cdar.further(furthest, status.name)
         news.append(_status(arrival, message, furthest, await _judged(arrival.data, resources)))
-        if status.ends or (work.document.about is not None and status.code in REFUSES_A_MESSAGE):
+        refuses = work.document.about is not None and status.code in REFUSES_A_MESSAGE
+        if refuses or (status.ends and furthest == status.name != before):
             ended, findings = f"{status.name} {BY_OTHER_SIDE}", _reasons(message)
-    said = cdar.named(work.document.status) if work.document.status else None
+    said = cdar.named(before) if before else None
     if ended is None and said is not None and said.ends:
         ended = f"{said.name} {BY_ACCOUNT}"
     return Heard(tuple(news), furthest, ended, findings)

@@ -69,27 +69,34 @@ class Named:
 
 
 async def owner_of_name(pool: Pool, network: str, named: Named) -> Owner | None:
-    """The one document of this name that went to the network or came by it; None when there is none, or several."""
+    """The one document of this name that went to the network or came by it; None when there is none, or several.
+
+    A number is a seller's own for a year, whatever the type: where none has the type that is named, it is left out
+    (published examples name 380 for a corrective invoice and for a credit note).
+    """
     async with pool.worker() as connection:
-        rows = await connection.fetch(
-            """
-            select account_id, document_id from delivery
-            where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
-                and ($5::date is null or issue_date = $5)
-            union
-            select account_id, document_id from (
-                select account_id, document_id from inbound
+        for type_code in dict.fromkeys((named.type_code, "")):
+            rows = await connection.fetch(
+                """
+                select account_id, document_id from delivery
                 where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
-                    and ($5::date is null or issue_date = $5) order by document_id limit 1) as first
-            limit 2
-            """,
-            named.seller,
-            named.number,
-            network,
-            named.type_code,
-            named.issue_date,
-        )
-    return Owner(rows[0]["account_id"], rows[0]["document_id"]) if len(rows) == 1 else None
+                    and ($5::date is null or issue_date = $5)
+                union
+                select account_id, document_id from (
+                    select account_id, document_id from inbound
+                    where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
+                        and ($5::date is null or issue_date = $5) order by document_id limit 1) as first
+                limit 2
+                """,
+                named.seller,
+                named.number,
+                network,
+                type_code,
+                named.issue_date,
+            )
+            if rows:
+                return Owner(rows[0]["account_id"], rows[0]["document_id"]) if len(rows) == 1 else None
+    return None
 
 
 async def keep(pool: Pool, network: str, owner: Owner, arrival: Arrival, now: datetime) -> bool:

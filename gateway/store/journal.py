@@ -183,7 +183,7 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
         row = await connection.fetchrow(
             """
             select d.version, d.head, d.seller, d.number, d.type_code, d.issue_date, d.stage, d.direction,
-                d.status, d.about, d.participant
+                d.status, d.about, d.participant, d.halted
             from task t join document d using (account_id, document_id)
             where t.document_id = $1 and t.lease = $2 for no key update
             """,
@@ -194,7 +194,10 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
             raise LostClaim(str(claim.document_id))
         steps = await _claim_number(connection, claim, _caught_up(steps, row["status"]), row)
         events = _chain(
-            bytes(row["head"]), row["version"], document_id=claim.document_id, said=[e for s in steps for e in _said(s)]
+            bytes(row["head"]),
+            row["version"],
+            document_id=claim.document_id,
+            said=[e for s in steps for e in _said(s, row["halted"])],
         )
         await _append(connection, claim, events)
         stage, halted = _stands(Stage(row["stage"]), steps)
@@ -267,8 +270,9 @@ async def _insert_document(connection: Connection, submission: Submission, first
 # Commit --------------------------------------------------------------------------------------------------------------
 
 
-def _said(step: Step) -> list[tuple[datetime, Stage, str, Facts, tuple[Kept, ...]]]:
-    """The events that one step makes: its news, then how it ended. A Later without news makes none."""
+def _said(step: Step, halted: str | None) -> list[tuple[datetime, Stage, str, Facts, tuple[Kept, ...]]]:
+    """The events that one step makes: its news, then how it ended. A Later without news makes none, and what has ended
+    before for the same reason (`halted`) does not end again."""
     news = () if isinstance(step.outcome, Skipped) else step.outcome.news
     said = [(step.at, step.stage, item.kind, item.facts, item.keep) for item in news]
     match step.outcome:
@@ -276,7 +280,7 @@ def _said(step: Step) -> list[tuple[datetime, Stage, str, Facts, tuple[Kept, ...
             said.append((step.at, step.stage, "done", facts, keep))
         case Skipped(reason=reason, facts=facts, keep=keep):
             said.append((step.at, step.stage, "skipped", {**facts, "reason": reason}, keep))
-        case Halted(reason=reason, findings=findings, facts=facts, keep=keep):
+        case Halted(reason=reason, findings=findings, facts=facts, keep=keep) if reason != halted:
             facts = {**facts, "reason": reason, **named(findings)}
             said.append((step.at, step.stage, "halted", facts, reported(findings, keep)))
     return said

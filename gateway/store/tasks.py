@@ -14,6 +14,7 @@ from uuid import UUID
 
 from gateway.lifecycle import Stage
 from gateway.store.pool import Connection, Pool
+from schemas.formats.cdar.vocabulary import STATUSES
 
 LEASE = timedelta(seconds=20)
 """A claim that is not extended for so long may be taken by another worker."""
@@ -88,15 +89,20 @@ async def wake(connection: Connection, document_id: UUID, now: datetime) -> None
 
 
 async def reopen(connection: Connection, document_id: UUID, now: datetime) -> None:
-    """The same, and a document that was settled is looked at again: what comes late has its event too."""
+    """The same, and a document that was settled, or ended by what was said, is looked at again: what comes late has
+    its event too."""
     await connection.execute(
         """
         insert into task (account_id, document_id, stage, due)
-        select account_id, document_id, 'settled', $2 from document
-        where document_id = $1 and stage = 'settled' and halted is null on conflict do nothing
+        select account_id, document_id, case stage when 'delivered' then 'acknowledged' else 'settled' end, $2
+        from document where document_id = $1 and (
+            (stage = 'settled' and halted is null)
+            or (halted is not null and status = any($3) and stage in ('delivered', 'acknowledged', 'settled')))
+        on conflict do nothing
         """,
         document_id,
         now,
+        [status.name for status in STATUSES if status.ends],
     )
     await wake(connection, document_id, now)
 
