@@ -1,4 +1,4 @@
-"""The part of the demo between two gateways: what one sends comes in at the other, which sees it."""
+"""The part of the demo between two gateways: what one sends comes in at the other, which sees, approves and pays it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ async def exchange(seller: aiohttp.ClientSession, buyer: aiohttp.ClientSession, 
     here = f"/v1/documents/{came['id']}"
     print(f"  in  invoice {number} at the buyer's, judged and archived: {came['stage']}")
     await post(buyer, f"{here}/seen")
-    await until(buyer, str(came["id"]), "delivered")
-    await until(seller, sent, "made_available")
+    for said in ("approved", "payment_sent"):
+        await post(buyer, f"{here}/statuses", {"status": said})
+        await until(seller, sent, said)
+        print(f"  in  {said.replace('_', ' ')}, said by the buyer, at the seller's")
+    await until(buyer, str(came["id"]), "settled")
     return str(came["id"])
 
 

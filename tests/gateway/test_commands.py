@@ -113,6 +113,8 @@ def test_the_demo_shows_the_main_job_twice(reachable, capsys):
         assert said.count("delivered") == 5  # the last one at both ends
         assert "what is received is never rewritten" in said
         assert "by the account's software" in said
+        assert "205 approved (said by account)" in said
+        assert "211 payment sent (said by account)" in said
         for status in ("deposited", "received", "made available", "approved", "payment sent"):
             assert said.count(status) >= 3, status
         assert "settled" in said

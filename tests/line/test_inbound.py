@@ -7,17 +7,23 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from adapters.port import ArrivalKind, Consignment, ElectronicAddress, Route
+from gateway import answers
+from gateway.answers import Asked, Wanted
 from gateway.audit import Complaints, audit_account
 from gateway.chores import collect
+from gateway.commands import demo_invoices
 from gateway.lifecycle import Role, Stage
 from gateway.rereading import By, reread
-from gateway.store import documents, seen
+from gateway.store import accounts, arrivals, documents, seen
 from gateway.store.documents import Document, Filter
+from schemas.formats import cdar
 from tests.line.conftest import PACE, Line, open_line, running_platform
 
 BUYER = "100000207"
@@ -122,3 +128,81 @@ async def test_what_one_gateway_sends_comes_in_at_the_other(sides: Sides, syntax
         complaints = Complaints()
         found = await reread(line.pool, line.account.id, By(), complaints.add, lambda _done: None)
         assert (found.documents, complaints.told()) == (1, ())
+
+
+async def say(line: Line, document_id: UUID, code: str) -> UUID:
+    """Say a status of a document, as the API does."""
+    wanted, asked = Wanted(cdar.status_of(code)), Asked("estk_1", None, b"\0" * 32)
+    return (await answers.answer(wanted, document_id, asked, line.account, line.resources)).message
+
+
+async def both_until(sides: Sides, sent: UUID, status: str) -> Document:
+    """Work on both sides until the seller's document shows a status, or half a minute has gone."""
+    async with asyncio.timeout(30):
+        while True:
+            for line in (sides.buyer, sides.seller):
+                await work(line)
+            document = await sides.seller.show(sent)
+            if document.status == status:
+                return document
+            await asyncio.sleep(PACE)
+
+
+async def test_the_buyer_approves_and_pays_and_the_seller_is_told(sides: Sides):
+    sent = await sides.seller.invoice("FA-2", BUYER)
+    came = await sides.came(number="FA-2")
+    for code, status in (("205", "approved"), ("211", "payment_sent")):
+        message = await say(sides.buyer, came.id, code)
+        await both_until(sides, sent, status)
+        assert (await sides.buyer.show(message)).halted is None
+    came = await sides.buyer.show(came.id)
+    assert (came.stage, came.status, came.seen_by) == (Stage.SETTLED, "payment_sent", "estk_1")
+    told = [
+        (event.facts.get("code"), event.facts["source"])
+        for event in await sides.seller.events(sent)
+        if event.outcome == "status" and event.facts.get("code", "") > "203"
+    ]
+    assert told == [("205", "afnor"), ("211", "afnor")]
+    for line in sides.seller, sides.buyer:
+        checked = await audit_account(line.pool, line.account.id)
+        assert checked.clean, checked.complaints
+
+
+async def test_a_refusal_ends_the_document_on_both_sides(sides: Sides):
+    sent = await sides.seller.invoice("FA-3", BUYER)
+    came = await sides.came(number="FA-3")
+    wanted = Wanted(cdar.status_of("210"), (cdar.Reason("TRANSAC_INC", "Nous n'avons rien commandé."),))
+    await answers.answer(wanted, came.id, Asked("estk_1", None, b"\0" * 32), sides.buyer.account, sides.buyer.resources)
+    document = await both_until(sides, sent, "refused")
+    assert document.halted == "refused by the other side"
+    came = await sides.buyer.show(came.id)
+    assert came.status == "refused"
+    assert came.halted == "refused by the account"
+
+
+@pytest.mark.parametrize("policy", ["propose", "send"])
+async def test_what_breaks_rules_is_answered_as_the_account_says(sides: Sides, policy: str):
+    await accounts.answer_invalid(sides.buyer.pool, sides.buyer.account.id, policy)
+    members = demo_invoices.invoice("FA-4", demo_invoices.buyer_that_accepts())
+    members["notes"] = []
+    data = demo_invoices.written(members, "cii")
+    route = Route("afnor", ElectronicAddress("0225", BUYER), "a test")
+    (network,) = sides.seller.resources.networks.all
+    await network.send(
+        Consignment(
+            "c-4", route, "f.xml", "CII", "application/xml", data, sha256(data).hexdigest(), "1", "F", False, ""
+        )
+    )
+    document = await sides.came(number="FA-4")
+    assert document.halted == "the document breaks rules"
+    async with asyncio.timeout(30):
+        for _ in range(20):
+            await work(sides.buyer)
+            await work(sides.seller)
+            strays = await arrivals.strays(sides.seller.pool, "afnor")  # the seller's gateway knows no such document
+            codes = [cdar.read(one.data).code for one in strays if one.kind is ArrivalKind.STATUS]
+            if "210" in codes:
+                break
+            await asyncio.sleep(PACE)
+    assert ("210" in codes) == (policy == "send")
+    assert (await sides.buyer.show(document.id)).status == ("refused" if policy == "send" else None)
