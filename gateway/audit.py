@@ -7,7 +7,9 @@ hashed again from their own members, contents from their own bytes. It names wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -306,99 +308,177 @@ async def audit_tree(
 
     A checkpoint is believed when one of the `keys` has signed it. `progress` is told how many leaves are done.
     """
-    outside, complaints = _outside(copies, keys)
+    said = Complaints()
+    files = await asyncio.to_thread(_files, copies, said)
     async with pool.worker(snapshot=True) as connection:
-        inside, signed = await _inside(connection, keys)
-        sizes = {one.size for one in (*inside, *outside.values())}
-        size, roots, wrong = await _rebuilt(connection, sizes, progress)
+        inside, outside = _Inside(connection, keys, said), _Outside(files, keys, said)
+        size, wrong = await _rebuilt(connection, (inside, outside), progress)
+        for held in (inside, outside):
+            await held.rest(size, judged=not wrong)
         strangers = await tree.strangers(connection)
-    complaints += [*signed, *wrong]
+    said.add(*wrong)
     if strangers:
-        complaints.append(f"the tree: {strangers} leaves belong to no account there is")
-    if not wrong:
-        for number, one in enumerate(inside, start=1):
-            complaints += _held(f"checkpoint {number}", one, roots)
-        for name, one in outside.items():
-            complaints += _held(f"the copy {name}", one, roots)
-        if size and (not inside or inside[-1].size != size):
-            complaints.append("the tree: its last leaves are covered by no checkpoint")
-    return TreeAudit(size, len(inside), len(outside), tuple(complaints))
+        said.add(f"the tree: {strangers} leaves belong to no account there is")
+    if not wrong and size and inside.last != size:
+        said.add("the tree: its last leaves are covered by no checkpoint")
+    return TreeAudit(size, inside.read, outside.read, said.told())
 
 
 _AT_ONCE = 200
-"""Leaves added before a gateway that is audited serves others."""
+"""Leaves added, and files read, before a gateway that is audited serves others."""
 
 
-async def _rebuilt(
-    connection: Connection, sizes: Set[int], progress: Callable[[int], None]
-) -> tuple[int, dict[int, bytes], list[str]]:
-    """Build the tree from its leaves: how many, its root at these sizes, and the first place that is wrong."""
+async def _rebuilt(connection: Connection, held: Sequence[_Held], progress: Progress) -> tuple[int, list[str]]:
+    """Build the tree from its leaves, and hold checkpoints against its root on the way: how many leaves, and the first
+    place that is wrong."""
     kept = _Kept(connection)
     frontier = Frontier()
-    roots = {0: frontier.root}
+    for one in held:
+        await one.reached(0, frontier.root)
     async for page in tree.leaves(connection):
         for place, entry in page:
             if place != frontier.size:
-                return frontier.size, roots, [f"the tree: leaf {frontier.size} is missing"]
+                return frontier.size, [f"the tree: leaf {frontier.size} is missing"]
             for level, index, hashed in frontier.add(leaf_hash(entry)):
                 if await kept.next(level) != (index, hashed):
-                    return frontier.size, roots, [f"the tree: node {level}/{index} is not what its leaves make"]
-            if frontier.size in sizes:
-                roots[frontier.size] = frontier.root
+                    return frontier.size, [f"the tree: node {level}/{index} is not what its leaves make"]
+            for one in held:
+                if one.next is not None and one.next.size <= frontier.size:
+                    await one.reached(frontier.size, frontier.root)
             if frontier.size % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         progress(frontier.size)
-    left = [f"the tree: a node of level {level} has no leaves" for level in await kept.left()]
-    return frontier.size, roots, left
+    return frontier.size, [f"the tree: a node of level {level} has no leaves" for level in await kept.left()]
 
 
-def _held(name: str, one: Checkpoint, roots: dict[int, bytes]) -> list[str]:
-    """Whether a checkpoint tells the root that the leaves make."""
-    if one.size not in roots:
-        return [
-            f"{name} tells of {one.size} leaves, and the tree has fewer: the end was cut off or an old state is back"
-        ]
-    return [] if roots[one.size] == one.root else [f"{name}: its root is not that of the first {one.size} leaves"]
+class _Held:
+    """Checkpoints in the order of their sizes, each held against the root that the leaves make when they are so many:
+    none stays in memory."""
+
+    def __init__(self, said: Complaints, signed: AsyncIterator[tuple[str, Checkpoint]]) -> None:
+        self._said, self._signed, self._name = said, signed, ""
+        self.next: Checkpoint | None = None
+        """The one that is waited for."""
+        self.read = 0
+        """How many could be believed."""
+        self.last: int | None = None
+        """Leaves of the last of them."""
+
+    async def reached(self, size: int, root: bytes) -> None:
+        """The tree has so many leaves now."""
+        if self.next is None and not self.read:
+            await self._go_on()
+        while self.next is not None and self.next.size <= size:
+            if self.next.size == size and self.next.root != root:
+                self._said.add(f"{self._name}: its root is not that of the first {size} leaves")
+            elif self.next.size < size:
+                self._said.add(f"{self._name} goes back behind the one before")
+            await self._go_on()
+
+    async def rest(self, size: int, *, judged: bool) -> None:
+        """The tree has no more leaves; `judged`: it could be built, so that they tell of leaves that are gone."""
+        while self.next is not None:
+            if judged and self.next.size > size:
+                told = f"{self._name} tells of {self.next.size} leaves, and the tree has fewer"
+                self._said.add(f"{told}: the end was cut off or an old state is back")
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        found = await anext(self._signed, None)
+        self._name, self.next = found if found is not None else ("", None)
+        if self.next is not None:
+            self.read += 1
+            self.last = self.next.size
 
 
-async def _inside(connection: Connection, keys: Sequence[Verifier]) -> tuple[list[Checkpoint], list[str]]:
-    """The checkpoints of the database as their signatures tell them, and what is wrong with their rows."""
-    found: list[Checkpoint] = []
-    complaints: list[str] = []
+class _Inside(_Held):
+    """The checkpoints of the database as their signatures tell them; what is wrong with their rows is told."""
+
+    def __init__(self, connection: Connection, keys: Sequence[Verifier], said: Complaints) -> None:
+        super().__init__(said, _inside(connection, keys, said))
+
+
+class _Outside(_Held):
+    """The copies outside."""
+
+    def __init__(self, files: Sequence[Path], keys: Sequence[Verifier], said: Complaints) -> None:
+        super().__init__(said, _outside(files, keys, said))
+
+
+async def _inside(
+    connection: Connection, keys: Sequence[Verifier], said: Complaints
+) -> AsyncIterator[tuple[str, Checkpoint]]:
+    number, before = 0, None
     async for page in tree.checkpoints(connection):
-        for row in page:
-            if row.number != len(found) + 1:
-                return found, [*complaints, f"checkpoint {len(found) + 1} is missing"]
-            try:
-                one = checkpoint.read(row.note, keys)
-            except NotProved as wrong:
-                return found, [*complaints, f"checkpoint {row.number} cannot be believed: {wrong}"]
+        for row, one in zip(page, await asyncio.to_thread(_believed, [row.note for row in page], keys), strict=True):
+            number += 1
+            if row.number != number:
+                said.add(f"checkpoint {number} is missing")
+                return
+            if isinstance(one, str):
+                said.add(f"checkpoint {number} cannot be believed: {one}")
+                return
             if (one.size, one.root, one.at) != (row.size, row.root, row.at):
-                complaints.append(f"checkpoint {row.number}: its row is not what was signed")
-            if found and (one.size < found[-1].size or one.at < found[-1].at):
-                complaints.append(f"checkpoint {row.number} goes back behind the one before")
-            found.append(one)
-    return found, complaints
+                said.add(f"checkpoint {number}: its row is not what was signed")
+            if before is not None and one.at < before:
+                said.add(f"checkpoint {number} goes back behind the one before")
+            before = one.at
+            yield f"checkpoint {number}", one
 
 
-def _outside(copies: Path | None, keys: Sequence[Verifier]) -> tuple[dict[str, Checkpoint], list[str]]:
-    """The checkpoints kept outside, by file name, and what is wrong with them."""
-    found: dict[str, Checkpoint] = {}
-    complaints: list[str] = []
+def _believed(notes: Sequence[str], keys: Sequence[Verifier]) -> list[Checkpoint | str]:
+    """Each note's checkpoint, or why it cannot be believed."""
+    found: list[Checkpoint | str] = []
+    for note in notes:
+        try:
+            found.append(checkpoint.read(note, keys))
+        except NotProved as wrong:
+            found.append(str(wrong))
+    return found
+
+
+def _files(copies: Path | None, said: Complaints) -> list[Path]:
+    """The copies outside in the order of their sizes, by their names, or where these tell none, by their text."""
     if copies is None:
-        return found, complaints
+        return []
     try:
-        files = sorted(path for path in copies.glob("*.txt") if path.is_file())
+        files = [path for path in copies.glob("*.txt") if path.is_file()]
     except OSError as unable:
-        return found, [f"the copies outside cannot be read: {unable.strerror}"]
+        said.add(f"the copies outside cannot be read: {unable.strerror}")
+        return []
     if not files:
-        complaints.append("the copies outside: there are none where they should be")
+        said.add("the copies outside: there are none where they should be")
+    return sorted(files, key=lambda path: (_size_of(path), path.name))
+
+
+def _size_of(path: Path) -> float:
+    size = path.stem.rpartition("-")[2]
+    if not size.isdecimal():
+        with suppress(OSError, ValueError, IndexError):
+            size = path.read_text(encoding="utf-8").split("\n")[1]
+    return int(size) if size.isascii() and size.isdecimal() else math.inf
+
+
+async def _outside(
+    files: Sequence[Path], keys: Sequence[Verifier], said: Complaints
+) -> AsyncIterator[tuple[str, Checkpoint]]:
+    for start in range(0, len(files), _AT_ONCE):
+        some = files[start : start + _AT_ONCE]
+        for path, one in zip(some, await asyncio.to_thread(_copied, some, keys), strict=True):
+            if isinstance(one, str):
+                said.add(f"the copy {path.name} cannot be believed: {one}")
+            else:
+                yield f"the copy {path.name}", one
+
+
+def _copied(files: Sequence[Path], keys: Sequence[Verifier]) -> list[Checkpoint | str]:
+    found: list[Checkpoint | str] = []
     for path in files:
         try:
-            found[path.name] = checkpoint.read(path.read_text(encoding="utf-8"), keys)
-        except (NotProved, OSError, UnicodeDecodeError) as wrong:
-            complaints.append(f"the copy {path.name} cannot be believed: {wrong}")
-    return found, complaints
+            found += _believed([path.read_text(encoding="utf-8")], keys)
+        except (OSError, UnicodeDecodeError) as wrong:
+            found.append(str(wrong))
+    return found
 
 
 class _Kept:

@@ -381,3 +381,29 @@ async def test_any_flipped_bit_is_found(archived: Archive) -> None:
                 assert await archived.complaints(), (seed, table, column, bit)
                 await archived.as_superuser(statement % (before.hex(), flipped.hex()))
     assert await archived.complaints(copies=True) == ()
+
+
+async def test_copies_of_any_number_are_held_in_the_order_of_their_sizes(
+    archived: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.audit._AT_ONCE", 2)
+    signer = NOTARY.signer
+    async with archived.pool.worker() as connection:
+        rows = [row async for page in tree.leaves(connection) for row in page]
+    frontier = arithmetic.Frontier()
+    for number, (_, entry) in enumerate(rows, start=1):
+        list(frontier.add(arithmetic.leaf(entry)))
+        note = signer.sign(checkpoint.Checkpoint(signer.verifier.name, number, frontier.root, NOON))
+        (archived.copies / f"20261124T1{number % 10}00-{number}.txt").write_text(note)
+    whole = await audit.audit_tree(archived.pool, KEYS, archived.copies)
+    assert whole.complaints == ()
+    assert whole.copies > len(rows)
+    wrong = signer.sign(checkpoint.Checkpoint(signer.verifier.name, 5, bytes(32), NOON))
+    (archived.copies / "20261124T1300-5.txt").write_text(wrong)
+    beyond = signer.sign(checkpoint.Checkpoint(signer.verifier.name, len(rows) + 3, frontier.root, NOON))
+    (archived.copies / "elsewhere.txt").write_text(beyond)
+    whole = await audit.audit_tree(archived.pool, KEYS, archived.copies)
+    assert [one.partition(":")[0] for one in whole.complaints] == [
+        "the copy 20261124T1300-5.txt",
+        f"the copy elsewhere.txt tells of {len(rows) + 3} leaves, and the tree has fewer",
+    ]
