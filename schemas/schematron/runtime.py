@@ -156,10 +156,13 @@ def normalized(text: str | None) -> str:
     """fn:normalize-space."""
     if not text:
         return ""
-    stripped = text.strip(SPACE)
-    if " " not in stripped and "\n" not in stripped and "\t" not in stripped and "\r" not in stripped:
-        return stripped
-    return _SPACES.sub(" ", stripped)
+    if text.isprintable():  # no white space but spaces
+        if " " not in text:
+            return text
+        stripped = text.strip(" ")
+        if "  " not in stripped:
+            return stripped
+    return _SPACES.sub(" ", text.strip(SPACE))
 
 
 def upper(text: str | None) -> str:
