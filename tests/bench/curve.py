@@ -23,7 +23,7 @@ class Panel:
 
 
 _WIDTH, _HEIGHT = 330, 250
-_LEFT, _TOP, _GAP = 56, 46, 96
+_LEFT, _TOP, _GAP = 56, 52, 132
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #57606a } .title { font-weight: 600; fill: #1f2328 }
 .grid { stroke: #d0d7de; stroke-width: 1 } .curve { fill: none; stroke-width: 2 }
@@ -45,7 +45,7 @@ def svg(panels: Sequence[Panel], across: str, up: str, says: str) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img" aria-label="{escape(says)}">',
         f"<style>{_STYLE}</style>",
-        f'<text x="8" y="18">{escape(up)}</text>',
+        f'<text x="8" y="16">{escape(up)}</text>',
     ]
     for place, panel in enumerate(panels):
         parts += _panel(panel, _LEFT + place * (_WIDTH + _GAP), (low, high), ends)
