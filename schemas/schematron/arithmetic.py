@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import decimal
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ EXACT = decimal.Context(
 
 _DIVISION_PLACES = 18
 _LONG = 1 << 63
+_POWERS = {Decimal(10): 1, Decimal(100): 2, Decimal(1000): 3}
 
 
 def _operand(value: Any) -> Any:
@@ -51,6 +52,8 @@ def divide(left: Any, right: Any) -> Any:
     left, right = _operand(left), _operand(right)
     if isinstance(left, float) or isinstance(right, float):
         return _divide_doubles(float(left), float(right))
+    if left and (power := _POWERS.get(right)) and type(left) is Decimal and int(left.as_tuple().exponent) <= 0:
+        return left.scaleb(-power)  # the same number as below, and like it one whose places do not count
     if right == 0:
         raise DynamicError("FOAR0001: division by zero")
     places = max(_DIVISION_PLACES, _scale(left) - _scale(right) + _DIVISION_PLACES)
@@ -145,6 +148,11 @@ def total(values: Iterable[Any]) -> Any:
         else:
             result = result + addend
     return 0 if result is None else result
+
+
+def exact_total(values: Sequence[Any]) -> Any:
+    """fn:sum of decimals and integers."""
+    return sum(values[1:], values[0]) if values else 0
 
 
 def total_of_texts(texts: Iterable[str]) -> float | int:

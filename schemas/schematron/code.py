@@ -110,8 +110,8 @@ def settled(source: str) -> str:
 
 
 _RISKS = re.compile(
-    r"\b(?:\w+_of|as_\w+|at_most_one|exactly_one|child_text|divide|modulo|arithmetic|negative|total|total_of_texts|"
-    r"general|value|truth|memo|ready|round_half_up|absolute|text_value|string|f\d+|v\d+)\("
+    r"\b(?:\w+_of|as_\w+|at_most_one|exactly_one|child_text|only_text|divide|modulo|arithmetic|negative|total|total_of_texts|"
+    r"general|value|truth|memo|ready|chosen|stands|exact_total|round_half_up|absolute|text_value|string|f\d+|v\d+)\("
 )
 
 
@@ -131,6 +131,40 @@ def risky(source: str) -> bool:
 def any_of(item: str, loops: str) -> str:
     """Python that asks whether an item is true in any turn of some loops: where an error may come, up to the first."""
     return f"any({item} {loops})" if risky(f"{item} {loops}") else f"any([{item} {loops}])"
+
+
+_CHILDREN = r"(?: for \w+ in [\w.]+\.kids\.get\(T\d+, \(\)\))+"
+_ALL_CHILDREN = re.compile(_CHILDREN)
+_TEXTS_OF = re.compile(rf"\[(\w+)\.text({_CHILDREN})\]")
+_LOOP = re.compile(r" for (\w+) in ([\w.]+)\.kids\.get\((T\d+), \(\)\)")
+
+
+def chain(source: str) -> str | None:
+    """Of Python that lists the texts at the end of a path of children, the node it begins at and the names, as
+    arguments; None where it is anything else."""
+    found = _TEXTS_OF.fullmatch(source)
+    return found and way(found[1], found[2])
+
+
+def way(end: str, clauses: str) -> str | None:
+    """The node at which clauses begin that go down a path of children to a certain one, and the names, as arguments;
+    None where the clauses do anything else."""
+    if not _ALL_CHILDREN.fullmatch(clauses):
+        return None
+    names: list[str] = []
+    before = None
+    for loop in _LOOP.finditer(clauses):
+        if before is not None and loop[2] != before:
+            return None
+        names += [loop[3]] if names else [loop[2], loop[3]]
+        before = loop[1]
+    return ", ".join(names) if before == end else None
+
+
+def at_most_one(source: str) -> str:
+    """Python for the one item of a sequence, or None."""
+    path = chain(source)
+    return f"only_text({path})" if path else f"at_most_one({source})"
 
 
 _FOCUSED = frozenset({"string", "number", "normalize-space", "string-length", "name", "local-name", "namespace-uri"})

@@ -20,6 +20,7 @@ from schemas.schematron.code import (
     Kind,
     Scope,
     any_of,
+    at_most_one,
     free,
     is_light,
     mentions,
@@ -59,6 +60,10 @@ class _Tags(dict[str, str]):
     def __missing__(self, tag: str) -> str:
         self[tag] = name = f"T{len(self)}"
         return name
+
+
+TOP = Code("s.top", Kind.NODE, Card.ONE, element=True)
+"""The root element as the context of a rule: what needs nothing else needs the document alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,9 @@ class Coder:
 
     def _once(self, code: Code, expression: Expression, scope: Scope) -> Code:
         """The same, computed once per document, where nothing but the document is needed and there is work to do."""
-        if isinstance(expression, Literal | Variable | Root) or scope.foreign or not self._closed(expression):
+        if isinstance(expression, Literal | Variable | Root | Context) or scope.foreign:
+            return code
+        if not self._closed(expression, scope):
             return code
         if (
             code.source.startswith(("memo(", "D"))
@@ -122,16 +129,24 @@ class Coder:
             or not (mentions(expression, Root) or self._reads(expression))
         ):
             return code
-        return replace(code, source=self.memo(code.source, "s" if mentions(expression, Root | Variable) else "CODES"))
+        of_document = "." in free(expression) or mentions(expression, Root | Variable)
+        return replace(code, source=self.memo(code.source, "s" if of_document else "CODES"))
 
     def memo(self, source: str, owner: str = "s") -> str:
         """Python that computes another piece once: per document (`s`) or, of code lists, per program (`CODES`)."""
         number = self.memos.setdefault(settled(source), len(self.memos))
         return f"memo({owner}, M{number}, {number})"
 
-    def _closed(self, expression: Expression) -> bool:
+    def _closed(self, expression: Expression, scope: Scope) -> bool:
         """Whether an expression needs nothing but the document and the code lists."""
-        return all(name in self.globals for name in free(expression))
+        needed = free(expression) - self._known(scope)
+        return needed <= {"."} if scope.focus == TOP else not needed
+
+    def _known(self, scope: Scope) -> frozenset[Name | str]:
+        """The variables that are the same wherever in a document they are asked for."""
+        return frozenset(
+            [*self.globals, *(name for name, code in scope.variables.items() if code.source.startswith("memo("))]
+        )
 
     def _reads(self, expression: Expression) -> bool:
         """Whether an expression takes anything from a document or a code list at all."""
@@ -280,6 +295,9 @@ class Coder:
             code = replace(code, source=f"exactly_one({code.source})", card=Card.ONE)
         if code.kind is kind:
             return code
+        if code.kind is Kind.INTEGER and kind is Kind.DECIMAL and code.card is Card.ONE:
+            exact = f"Decimal({code.source})"
+            return Code(self.constant(exact) if code.source.isdigit() else exact, kind, Card.ONE)
         function = of_text if code.kind in TEXTS else of_any
         if code.card is Card.ONE:
             return Code(f"{function}({code.source})", kind, Card.ONE)
@@ -291,8 +309,8 @@ class Coder:
         """A path, or an expression that begins one, as a walk."""
         steps = expression.steps if isinstance(expression, Path) else (expression,)
         closed = 0
-        if (isinstance(steps[0], Root) or _is_document(steps[0])) and not scope.foreign:
-            while closed < len(steps) and self._closed(Path(steps[: closed + 1])):
+        if (isinstance(steps[0], Root) or _is_document(steps[0]) or scope.focus == TOP) and not scope.foreign:
+            while closed < len(steps) and self._closed(Path(steps[: closed + 1]), scope):
                 closed += 1
         if closed == len(steps):
             closed = next((place for place, step in enumerate(steps) if _is_asked(step)), closed)
@@ -319,7 +337,7 @@ class Coder:
         if isinstance(step, Step) and step.axis in ("child", "descendant"):
             parts = tuple(part for predicate in step.predicates for part in conjuncts(predicate))
             ready = 0
-            while ready < len(parts) and not (free(parts[ready]) - {"."} - set(self.globals)):
+            while ready < len(parts) and not (free(parts[ready]) - {"."} - self._known(scope)):
                 ready += 1
             if ready == len(parts):
                 ready = 0
@@ -411,8 +429,8 @@ class Coder:
             inner = replace(scope, focus=focus, foreign=walk.foreign)
             for part in conjuncts(predicate):
                 self.refuse_place(part, inner)
-                joins.narrow(self, walk, part, inner)
-                walk.where(self.truth(part, inner))
+                if not joins.narrow(self, walk, part, inner):
+                    walk.where(self.truth(part, inner))
 
     def refuse_place(self, predicate: Expression, scope: Scope) -> None:
         """Raises Refused where a predicate may be a number, and so a place, that only the document tells."""
@@ -458,7 +476,7 @@ class Coder:
                 return Code(f"child_text({focus.source}, {name})", Kind.UNTYPED, Card.OPTIONAL)
         code = self.values(expression, scope)
         if code.card is Card.MANY:
-            return Code(f"at_most_one({code.source})", code.kind, Card.OPTIONAL)
+            return Code(at_most_one(code.source), code.kind, Card.OPTIONAL)
         return code
 
     def text(self, expression: Expression, scope: Scope) -> Code:
@@ -553,7 +571,7 @@ def as_list(code: Code) -> str:
 
 def one(code: Code) -> str:
     """The item where at most one may stand."""
-    return f"at_most_one({code.source})" if code.card is Card.MANY else code.source
+    return at_most_one(code.source) if code.card is Card.MANY else code.source
 
 
 def _is_place(predicate: Expression) -> bool:

@@ -12,16 +12,19 @@ ends in an error. The verdict on a document may not depend on those before it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from schemas.schematron import naming, quiet
-from schemas.schematron.code import Card, Code, Kind, Scope, free, sequence_type
-from schemas.schematron.coder import Coder, Signature, as_list, conjuncts
+from schemas.schematron.code import TEXTS, Card, Code, Kind, Scope, free, sequence_type, settled
+from schemas.schematron.coder import TOP, Coder, Signature, as_list, conjuncts
 from schemas.schematron.expression import (
+    Binary,
     Expression,
+    Literal,
     Name,
     Path,
     Refused,
@@ -33,6 +36,9 @@ from schemas.schematron.expression import (
 )
 from schemas.schematron.quiet import Paths
 from schemas.schematron.schema import Assertion, Function, Let, Pattern, Rule, Schema
+
+_MEMO = re.compile(r"\bmemo\((s|CODES), M(\d+), \2\)")
+"""How the coder asks for what is computed once; a run looks it up itself, which is quicker than a call."""
 
 _ANYWHERE = Step("descendant-or-self", Test("node"))
 _ELEMENT = Code("n", Kind.NODE, Card.ONE, element=True)
@@ -50,7 +56,8 @@ class Module:
 
 def compile_schema(schema: Schema) -> Module:
     """The schema as Python. Raises Refused, with the line, where it says something that is not known here."""
-    return Compiler(schema).module()
+    module = Compiler(schema).module()
+    return replace(module, source=_MEMO.sub(r"\1[\2]", module.source))
 
 
 @contextmanager
@@ -74,6 +81,8 @@ class Compiler:
         self.blocks: list[str] = []
         self.assertions: list[str] = []
         self.conditions: dict[str, str] = {}
+        self.asked: dict[str, list[_Key]] = {}
+        """Function of the conditions on a node → what they want some of its values to be."""
         self.starts: list[int] = []
         """The number of the first assertion of each pattern."""
 
@@ -97,6 +106,7 @@ class Compiler:
         tags = [f"{name} = intern({tag!r})" for tag, name in coder.tags.items()]
         constants = [f"{name} = {source}" for source, name in coder.constants.items()]
         memos = [f"M{number} = lambda s: {source}" for source, number in coder.memos.items()]
+        memos.append(f"MEMOS = ({''.join(f'M{number}, ' for number in coder.memos.values())})")
         memos += [f"J{number} = lambda n, s: {source}" for source, number in coder.keys.items()]
         assertions = "\n".join(f"    {each}," for each in self.assertions)
         source = "\n".join(
@@ -105,6 +115,7 @@ class Compiler:
                 *constants,
                 *memos,
                 *self.blocks,
+                f"KEYS = {{{self.switch()}}}",
                 f"ASSERTIONS = (\n{assertions}\n)",
                 f"PATTERNS = (\n{table}\n)",
                 f"STARTS = {tuple(self.starts)!r}",
@@ -152,7 +163,8 @@ class Compiler:
         with at_line(rule.line):
             choices = alternatives(rule.context)
             document = [choice for choice in choices if isinstance(choice, Root)]
-            name = self.body(rule, _DOCUMENT if document else _ELEMENT)
+            top = all(map(_is_top, choices))
+            name = self.body(rule, _DOCUMENT if document else TOP if top else _ELEMENT)
             return [f"({self.place(choice)}, {name}, {rule.goes_on})," for choice in choices]
 
     def body(self, rule: Rule, focus: Code) -> str:
@@ -257,6 +269,7 @@ class Compiler:
             steps = steps[1:] if anchored else steps[2:]
         above: list[tuple[str, str, bool]] = []
         conditions: list[tuple[str, bool]] = []
+        keys: list[_Key] = []
         loose, owner = False, "n"
         for step in reversed(steps):
             if step == _ANYWHERE:
@@ -268,9 +281,12 @@ class Compiler:
                 raise Refused("a match pattern with a predicate above //")
             above.append((step.test.space, step.test.local, loose))
             conditions += self.predicates(step, owner)
+            if owner == "n":
+                keys += self.keys(step)
             loose, owner = False, f"{owner}.parent"
         named = self.condition([source for source, by_names in conditions if by_names])
         others = self.condition([source for source, by_names in conditions if not by_names])
+        self.asked[others] = keys
         return f"{tuple(above)!r}, {anchored}, {named}, {others}"
 
     def predicates(self, step: Step, owner: str) -> Iterator[tuple[str, bool]]:
@@ -286,6 +302,26 @@ class Compiler:
             self.coder.refuse_place(predicate, scope)
             for part in conjuncts(predicate):
                 yield self.coder.truth(part, scope), naming.by_names(part)
+
+    def keys(self, step: Step) -> Iterator[_Key]:
+        """What a step of a match pattern wants the values of its node to be: each as the number of the function that
+        gives the values, and the one that must be among them. What ends in an error is not there."""
+        scope = Scope(_ELEMENT)
+        for part in (part for predicate in step.predicates for part in conjuncts(predicate)):
+            match part:
+                case Binary("=", key, Literal(str() as wanted)) if free(key) == {"."}:
+                    code = self.coder.values(key, scope, unordered=True)
+                    if code.kind in TEXTS:
+                        source = settled(as_list(code))
+                        yield self.coder.keys.setdefault(source, len(self.coder.keys)), wanted
+
+    def switch(self) -> str:
+        """For functions of conditions the value that tells most nodes apart, as Python."""
+        values: dict[int, set[str]] = {}
+        for number, wanted in (key for keys in self.asked.values() for key in keys):
+            values.setdefault(number, set()).add(wanted)
+        best = {name: max(keys, key=lambda key: len(values[key[0]])) for name, keys in self.asked.items() if keys}
+        return "".join(f"{name}: (J{number}, {wanted!r}), " for name, (number, wanted) in best.items())
 
     @staticmethod
     def is_place(predicate: Expression) -> bool:
@@ -303,6 +339,13 @@ class Compiler:
             self.blocks.append("\n".join([f"def {name}(n, s):", *lines]))
         return self.conditions[source]
 
+
+def _is_top(choice: Expression) -> bool:
+    """Whether an alternative of a match pattern lets through root elements only."""
+    return isinstance(choice, Path) and len(choice.steps) == 2 and isinstance(choice.steps[0], Root)
+
+
+_Key = tuple[int, str]
 
 _Index = tuple[dict[str, Any], list[str]]
 """Further names, and the functions that need the path up to here."""

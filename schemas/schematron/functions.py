@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from schemas.schematron import naming, regex
-from schemas.schematron.code import EXACTS, NUMBERS, TEXTS, Card, Code, Kind, Scope
+from schemas.schematron.code import EXACTS, NUMBERS, TEXTS, Card, Code, Kind, Scope, at_most_one
 from schemas.schematron.expression import FN, Binary, Call, Expression, Filter, Literal, Name, Path, Refused, Root, Step
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def _numeric(coder: Coder, name: str, arguments: Arguments, scope: Scope) -> Cod
         if code.kind not in NUMBERS and code.kind is not Kind.ATOMIC:
             raise Refused(f"sum() of {code.kind}")
         kind = code.kind if code.kind in EXACTS else Kind.NUMBER
-        return Code(f"total({_list(code)})", kind, Card.ONE)
+        function = "exact_total" if code.kind in EXACTS else "total"
+        return Code(f"{function}({_list(code)})", kind, Card.ONE)
     code = coder.number(arguments[0], scope)
     return Code(f"{'absolute' if name == 'abs' else 'round_half_up'}({code.source})", code.kind, code.card)
 
@@ -165,7 +166,7 @@ def _name(coder: Coder, name: str, arguments: Arguments, scope: Scope) -> Code:
     code = coder.items(arguments[0], scope) if arguments else coder.focus(scope)
     if code.kind is not Kind.NODE:
         raise Refused(f"{name}() of what may be no node")
-    node = f"at_most_one({code.source})" if code.card is Card.MANY else code.source
+    node = at_most_one(code.source) if code.card is Card.MANY else code.source
     function = {"name": "name_of", "local-name": "local_name_of", "namespace-uri": "namespace_of"}[name]
     return Code(f"{function}({node})", Kind.STRING, Card.ONE)
 

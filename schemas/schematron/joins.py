@@ -2,7 +2,7 @@
 
 `/Invoice/Line[ID = $x]` inside a rule on every line would look at every line for every line. Where the nodes are a
 sequence that stays the same for the whole document (or for all documents, in a code list), the generated code asks an
-index for those that can match, and then tests these as it would have tested all. The index never decides anything.
+index for those that match. Where a key cannot be computed there is no index, and each node is tested in its turn.
 
 A path that goes on after such a sequence, `/Invoice/Line/Tax[Code = "S"]`, is gathered first, once for a document,
 where nothing in it depends on who asks: the official rules ask the same of each of nine VAT categories.
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 _STABLE = re.compile(r"(?:memo|ready)\((s|CODES), M\d+, \d+\)|\w+(?:\.parent)*\.kids\.get\(T\d+, \(\)\)")
 
 
-def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> None:
-    """Let a walk ask an index for the nodes that a predicate can hold for, where there is one to ask."""
+def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> bool:
+    """Let a walk ask an index for the nodes that a predicate can hold for, where there is one to ask; whether it then
+    reaches only those that the predicate holds for, so that nothing is left to be tested."""
     if not (isinstance(predicate, Binary) and predicate.operator == "=") or walk.source is None:
-        return
+        return False
     gathered = _gathered(walk) if walk.clauses else ""
     stable = None if walk.clauses else _STABLE.fullmatch(walk.source)
     if not gathered and (not stable or any(map(risky, walk.conditions))):
-        return
+        return False
     for key, wanted in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
         if "." in free(wanted) or "." not in free(key) or free(key) - {"."}:
             continue
@@ -44,8 +45,11 @@ def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> Non
         if risky(probe):
             probe = f"lambda: {probe}"
         owner = (stable and stable[1]) or "s"
-        walk.source = f"narrowed({owner}, {number}, {walk.source}, J{number}, {probe})"
-        return
+        whole = not walk.conditions
+        function = "chosen" if whole else "narrowed"
+        walk.source = f"{function}({owner}, {number}, {walk.source}, J{number}, {probe})"
+        return whole
+    return False
 
 
 def _gathered(walk: Walk) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.schematron.code import EXACTS, NUMBERS, TEXTS, Card, Code, Kind, Scope, any_of
-from schemas.schematron.expression import Binary, Expression, Literal, Refused, Sequence
+from schemas.schematron import functions
+from schemas.schematron.code import EXACTS, NUMBERS, TEXTS, Card, Code, Kind, Scope, any_of, chain
+from schemas.schematron.expression import FN, Binary, Call, Expression, Literal, Name, Refused, Sequence
 
 if TYPE_CHECKING:
     from schemas.schematron.coder import Coder
@@ -47,6 +48,9 @@ def _union(coder: Coder, left: Expression, right: Expression, scope: Scope) -> C
 
 def _general(coder: Coder, operator: str, left: Expression, right: Expression, scope: Scope) -> str:
     """= and its like: true when any value on the left and any on the right compare so."""
+    asked = _counted(coder, operator, left, right, scope) or _filled(coder, operator, left, right, scope)
+    if asked is not None:
+        return asked
     if operator == "=" and (texts := _texts(right)) is not None:
         code = coder.values(left, scope, unordered=True)
         if code.kind in TEXTS:
@@ -66,6 +70,30 @@ def _general(coder: Coder, operator: str, left: Expression, right: Expression, s
     return any_of(test, loops)
 
 
+_NONE = frozenset({("=", 0), ("<", 1), ("<=", 0)})
+_SOME = frozenset({("!=", 0), (">", 0), (">=", 1)})
+
+
+def _counted(coder: Coder, operator: str, left: Expression, right: Expression, scope: Scope) -> str | None:
+    """Whether there is anything, where that is what a comparison asks: count(…) > 0."""
+    if not (isinstance(right, Literal) and type(right.value) is int):
+        return None
+    asked = (operator, right.value)
+    if asked not in _NONE | _SOME or not (isinstance(left, Call) and left.name == Name(FN, "count")):
+        return None
+    return functions.asked(coder, "empty" if asked in _NONE else "exists", left.arguments[0], scope)
+
+
+def _filled(coder: Coder, operator: str, left: Expression, right: Expression, scope: Scope) -> str | None:
+    """Whether a text is more than white space, where that is what a comparison asks: normalize-space(…) != ''."""
+    if operator not in ("=", "!=") or right != Literal(""):
+        return None
+    if not (isinstance(left, Call) and left.name == Name(FN, "normalize-space") and len(left.arguments) == 1):
+        return None
+    asked = f"filled({coder.text(left.arguments[0], scope).source})"
+    return asked if operator == "!=" else f"(not {asked})"
+
+
 def _as_they_are(one: Code, other: Code, kind: Kind) -> bool:
     """Whether both sides are compared without being converted first."""
     if kind is Kind.STRING:
@@ -80,12 +108,22 @@ def _equal(operator: str, one: Code, other: Code) -> str:
     first, second = sorted((one, other), key=lambda code: code.card)
     cards = (first.card, second.card)
     if operator == "!=":
+        if cards == (Card.ONE, Card.MANY) and first.kind is Kind.STRING and (path := chain(second.source)):
+            return f"says_other({_after(path, first.source)})"
         return f"{_UNEQUAL[cards]}({first.source}, {second.source})"
     if cards == (Card.ONE, Card.OPTIONAL):
         return f"({first.source} == {second.source})"
     if cards == (Card.ONE, Card.MANY):
+        if (path := chain(second.source)) and first.kind in TEXTS:
+            return f"says({_after(path, first.source)})"
         return f"({first.source} in {second.source})"
     return f"{_EQUAL[cards]}({first.source}, {second.source})"
+
+
+def _after(path: str, wanted: str) -> str:
+    """A path as arguments, with what is wanted after the node it begins at."""
+    node, _, names = path.partition(", ")
+    return f"{node}, {wanted}, {names}"
 
 
 _EQUAL = {
@@ -113,7 +151,8 @@ def _among(coder: Coder, code: Code, texts: list[str]) -> str:
     """Whether any value is one of some strings."""
     if len(texts) == 1:
         if code.card is Card.MANY:
-            return f"({texts[0]!r} in {code.source})"
+            path = chain(code.source)
+            return f"says({_after(path, repr(texts[0]))})" if path else f"({texts[0]!r} in {code.source})"
         return f"({code.source} == {texts[0]!r})"
     choices = coder.constant(f"frozenset(({', '.join(map(repr, texts))},))")
     if code.card is Card.MANY:

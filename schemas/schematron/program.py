@@ -12,7 +12,8 @@ from __future__ import annotations
 import decimal
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from sys import intern
@@ -37,6 +38,8 @@ Applicable = tuple[Condition | None, Asked | None, bool]
 """Predicates, rule, whether it goes on inside."""
 
 _SPOTS_LIMIT = 40_000
+_FEW = 2
+"""Conditions on one value that are worth looking it up for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,11 @@ class _Chain:
 _Choice = tuple[_Chain | None, tuple[tuple[Condition | None, tuple[Body, ...]], ...]]
 """The rules of a pattern of which each node keeps the first it matches, with what they ask; before them the chain,
 where nodes can be hidden from it."""
-_Step = tuple[int, tuple[Body, ...], tuple[_Choice, ...]]
-"""The number of a place, what is asked of each of its nodes, and what after a choice."""
+_Key = Callable[[Node, Run], Sequence[str]]
+_Switch = tuple[_Key, Mapping[str, tuple[_Choice, ...]], tuple[_Choice, ...], tuple[_Choice, ...]]
+"""Some values of a node, and the choices left by the only one of them; those that no value matters to; all."""
+_Step = tuple[int, tuple[Body, ...], tuple[_Choice, ...], tuple[_Switch, ...]]
+"""The number of a place, what is asked of each of its nodes, what after a choice, and choices that go by a value."""
 _Plan = tuple[_Step, ...]
 
 
@@ -97,6 +103,8 @@ class Program:
         exec(code, space)  # noqa: S102  # made by schemas.schematron.compile, see `store` for where it comes from
         assertions: tuple[tuple[str, str, str, str | None], ...] = space.pop("ASSERTIONS")
         self._assertions = tuple(map(_shared, assertions))
+        self._computed = space["CODES"].computed = space["MEMOS"]
+        self._keys: dict[Condition | None, tuple[_Key, str]] = space["KEYS"]
         self._patterns: tuple[tuple[Entry, ...], ...] = space["PATTERNS"]
         self._starts: tuple[int, ...] = space["STARTS"]
         self._plans: dict[Shape, _Plan] = {}
@@ -111,7 +119,7 @@ class Program:
 
     def judge(self, document: Tree) -> tuple[Fired, ...]:
         """The assertions that fire on a document, pattern by pattern in document order. Raises DynamicError."""
-        run = Run(document)
+        run = Run(document, self._computed)
         with decimal.localcontext(arithmetic.EXACT), tree.uncollected():
             try:
                 _follow(self._drafted(document), document, run)
@@ -146,9 +154,43 @@ class Program:
             elif rules:
                 choices.append((chain if chain.guards else None, tuple(rules)))
         if always or choices:
-            yield place.number, tuple(always), tuple(choices)
+            yield place.number, tuple(always), *self._switched(choices)
         for name, below in place.items():
             yield from self._steps(below, spot[name])
+
+    def _switched(self, choices: list[_Choice]) -> tuple[tuple[_Choice, ...], tuple[_Switch, ...]]:
+        """Choices, and those apart of which a value of the node leaves few: rules for each VAT category."""
+        groups: dict[_Key | None, list[_Choice]] = {}
+        for choice in choices:
+            keys = Counter(self._keys[condition][0] for condition, _ in choice[1] if condition in self._keys)
+            groups.setdefault(next((key for key, _ in keys.most_common(1)), None), []).append(choice)
+        plain = groups.pop(None, [])
+        switches = []
+        for key, found in groups.items():
+            assert key is not None
+            conditions = {condition for _, rules in found for condition, _ in rules}
+            wanted = [self._keys[each][1] for each in conditions if self._keys.get(each, (None,))[0] is key]
+            if len(wanted) < _FEW:
+                plain += found
+                continue
+            left = {value: self._left(found, key, value) for value in wanted}
+            switches.append((key, left, self._left(found, key, None), tuple(found)))
+        return tuple(plain), tuple(switches)
+
+    def _left(self, choices: list[_Choice], key: _Key, value: str | None) -> tuple[_Choice, ...]:
+        """What is left of choices for nodes that have just this value as key; None: one that nothing asks for."""
+        left = []
+        for chain, rules in choices:
+            some = [
+                rule
+                for rule in rules
+                if self._keys.get(rule[0], (None,))[0] is not key or self._keys[rule[0]][1] == value
+            ]
+            while some and not some[-1][1]:
+                some.pop()
+            if some:
+                left.append((chain, tuple(some)))
+        return tuple(left)
 
     def _fired(self, number: int, node: Node, message: str | None) -> Fired:
         id_, flag, role, text = self._assertions[number]
@@ -187,18 +229,30 @@ def _follow(plan: _Plan, document: Tree, run: Run) -> None:
     """Ask every rule of every node it applies to. All of a node comes before the next, while it is in the processor's
     cache: of a long invoice not all is."""
     places = document.places
-    for number, always, choices in plan:
+    for number, always, choices, switches in plan:
         for node in places[number].nodes:
             for body in always:
                 body(node, run)
-            for guarded, rules in choices:
-                if guarded is not None and _hidden(guarded, node, run):
-                    continue
-                for condition, bodies in rules:
-                    if condition is None or condition(node, run):
-                        for body in bodies:
-                            body(node, run)
-                        break
+            if choices:
+                _choose(choices, node, run)
+            for key, left, rest, all_ in switches:
+                try:
+                    values = key(node, run)
+                except DynamicError:  # where a condition ends in an error the rule is not applied
+                    values = ()
+                _choose(all_ if len(values) > 1 else left.get(values[0], rest) if values else rest, node, run)
+
+
+def _choose(choices: tuple[_Choice, ...], node: Node, run: Run) -> None:
+    """Of each choice ask the first rule that a node matches."""
+    for guarded, rules in choices:
+        if guarded is not None and _hidden(guarded, node, run):
+            continue
+        for condition, bodies in rules:
+            if condition is None or condition(node, run):
+                for body in bodies:
+                    body(node, run)
+                break
 
 
 def _shared(assertion: tuple[str, str, str, str | None]) -> tuple[str, str, str, str | None]:

@@ -57,6 +57,69 @@ def child_text(node: Any, name: str) -> str | None:
     return text
 
 
+def only_text(node: Any, *names: str) -> str | None:
+    """The string value of the one node at the end of a path of children, None where there is none; more are an
+    error."""
+    at = node
+    for name in names:
+        kids = at.kids.get(name)
+        if kids is None:
+            return None
+        if len(kids) > 1:
+            text: str | None = at_most_one([each.text for each in _inner(node, names)])
+            return text
+        at = kids[0]
+    found: str = at.text
+    return found
+
+
+def says(node: Any, wanted: str, *names: str) -> bool:
+    """Whether a node at the end of a path of children has a certain string value."""
+    at = node
+    for name in names:
+        kids = at.kids.get(name)
+        if kids is None:
+            return False
+        if len(kids) > 1:
+            return wanted in [each.text for each in _inner(node, names)]
+        at = kids[0]
+    return bool(at.text == wanted)
+
+
+def says_other(node: Any, wanted: str, *names: str) -> bool:
+    """Whether a node at the end of a path of children has another string value than this."""
+    at = node
+    for name in names:
+        kids = at.kids.get(name)
+        if kids is None:
+            return False
+        if len(kids) > 1:
+            return any(each.text != wanted for each in _inner(node, names))
+        at = kids[0]
+    return bool(at.text != wanted)
+
+
+def bears(node: Any, attribute: str, *names: str) -> bool:
+    """Whether a node at the end of a path of children has a certain attribute."""
+    at = node
+    for name in names:
+        kids = at.kids.get(name)
+        if kids is None:
+            return False
+        if len(kids) > 1:
+            return any(attribute in each.attributes for each in _inner(node, names))
+        at = kids[0]
+    return attribute in at.attributes
+
+
+def _inner(node: Any, names: Iterable[str]) -> list[Any]:
+    """The nodes at the end of a path of children."""
+    nodes = [node]
+    for name in names:
+        nodes = [child for each in nodes for child in each.kids.get(name, ())]
+    return nodes
+
+
 def truth(items: list[Any]) -> bool:
     """The effective boolean value of a sequence."""
     if not items:
@@ -152,17 +215,19 @@ def _like(untyped: str, other: Any) -> Any:
     return date_of(untyped) if isinstance(other, Date) else double_of(untyped)
 
 
+def filled(text: str | None) -> bool:
+    """Whether there is more in a text than white space: whether fn:normalize-space leaves anything."""
+    return text is not None and text.strip(SPACE) != ""
+
+
 def normalized(text: str | None) -> str:
     """fn:normalize-space."""
     if not text:
         return ""
-    if text.isprintable():  # no white space but spaces
-        if " " not in text:
-            return text
-        stripped = text.strip(" ")
-        if "  " not in stripped:
-            return stripped
-    return _SPACES.sub(" ", text.strip(SPACE))
+    stripped = text.strip(SPACE)
+    if " " not in stripped and "\n" not in stripped and "\t" not in stripped and "\r" not in stripped:
+        return stripped
+    return _SPACES.sub(" ", stripped)
 
 
 def upper(text: str | None) -> str:
@@ -222,15 +287,30 @@ def distinct(values: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
-class Run:
+class _Memory(dict[int, Any]):
+    """What is computed once, by its number."""
+
+    __slots__ = ("computed",)
+
+    computed: tuple[Callable[[Any], Any], ...]
+    """What computes each."""
+
+    def __missing__(self, number: int) -> Any:
+        self[number] = found = self.computed[number](self)
+        return found
+
+
+class Run(_Memory):
     """One document being judged by one program."""
 
-    __slots__ = ("found", "indexes", "memos", "root", "tree")
+    __slots__ = ("found", "indexes", "root", "top", "tree")
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, computed: tuple[Callable[[Any], Any], ...] = ()) -> None:
+        super().__init__()
+        self.computed = computed
         self.tree = tree
         self.root = tree.root
-        self.memos: dict[int, Any] = {}
+        (self.top,) = next(iter(tree.root.kids.values()))
         self.indexes: dict[tuple[int, int], tuple[Any, dict[Any, list[Any]] | None]] = {}
         self.found: list[tuple[float, int, Node, str | None]] = []
 
@@ -239,13 +319,13 @@ class Run:
         self.found.append((node.order, assertion, node, message))
 
 
-class Codes:
+class Codes(_Memory):
     """What is found in the code lists of one program: they do not change from document to document."""
 
-    __slots__ = ("indexes", "memos")
+    __slots__ = ("indexes",)
 
     def __init__(self) -> None:
-        self.memos: dict[int, Any] = {}
+        super().__init__()
         self.indexes: dict[tuple[int, int], tuple[Any, dict[Any, list[Any]] | None]] = {}
 
 
@@ -277,6 +357,44 @@ def narrowed(owner: Run | Codes, number: int, nodes: Any, key: Callable[[Any, An
     return ordered([node for each in wanted for node in index.get(each, ())])
 
 
+def chosen(owner: Run | Codes, number: int, nodes: Any, key: Callable[[Any, Any], Any], wanted: Any) -> Iterable[Any]:
+    """Those of some nodes that have a wanted value as key, to be gone through once.
+
+    As `narrowed`, but what comes is all that is wanted: where there is no index, because a key is an error or it would
+    not be worth while, each node is tested when its turn comes.
+    """
+    if type(nodes) is GeneratorType or (callable(wanted) and len(nodes) < _SMALL):
+        return _matching(owner, nodes, key, wanted)
+    if not nodes:
+        return ()
+    place = (number, id(nodes))
+    entry = owner.indexes.get(place)
+    if entry is None:
+        entry = owner.indexes[place] = (nodes, _index(nodes, key, owner))
+    index = entry[1]
+    if index is None:
+        return _matching(owner, nodes, key, wanted)
+    if callable(wanted):
+        wanted = wanted()
+    if len(wanted) == 1:
+        return index.get(wanted[0], ())
+    return ordered([node for each in wanted for node in index.get(each, ())])
+
+
+def _matching(owner: Run | Codes, nodes: Any, key: Callable[[Any, Any], Any], wanted: Any) -> Iterator[Any]:
+    for node in nodes:
+        if callable(wanted):
+            wanted = wanted()
+        if shared(wanted, key(node, owner)):
+            yield node
+
+
+def stands(owner: Run | Codes, number: int, nodes: Any, key: Callable[[Any, Any], Any], wanted: Any) -> bool:
+    """Whether any of some nodes has a wanted value as key."""
+    found = chosen(owner, number, nodes, key, wanted)
+    return any(True for _ in found) if type(found) is GeneratorType else bool(found)
+
+
 def _index(nodes: Any, key: Callable[[Any, Any], Any], owner: Run | Codes) -> dict[Any, list[Any]] | None:
     index: dict[Any, list[Any]] = {}
     try:
@@ -290,41 +408,46 @@ def _index(nodes: Any, key: Callable[[Any, Any], Any], owner: Run | Codes) -> di
 
 def memo(run: Run | Codes, compute: Callable[[Any], Any], number: int) -> Any:
     """What needs the document alone, computed when first asked for."""
-    found = run.memos.get(number, _UNSET)
+    found = run.get(number, _UNSET)
     if found is _UNSET:
-        found = run.memos[number] = compute(run)
+        found = run[number] = compute(run)
     return found
 
 
 def ready(run: Run, walk: Callable[[Run], Iterator[Any]], number: int) -> Any:
     """The nodes of a walk that needs the document alone, gathered when first asked for. Where it ends in an error the
     walk is taken anew by each who asks, to meet the error or to have found enough before it."""
-    found = run.memos.get(number, _UNSET)
+    found = run.get(number, _UNSET)
     if found is _UNSET:
         try:
             found = list(walk(run))
         except DynamicError:
             found = walk
-        run.memos[number] = found
+        run[number] = found
     return found if type(found) is list else found(run)
 
 
 def reaches(node: Any, *names: str) -> bool:
     """Whether a node has a child of the first name that has a child of the second, and so on.
 
-    Mostly it has not, and then the places of the document tell it without a look at any element.
+    Where there are many on the way, the places of the document mostly tell it without a look at any of them.
     """
+    at = node
+    for name in names:
+        kids = at.kids.get(name)
+        if kids is None:
+            return False
+        if len(kids) > 1:
+            break
+        at = kids[0]
+    else:
+        return True
     place = node.place
     for name in names:
         place = place.get(name)
         if place is None:
             return False
-    if len(node.place.nodes) == 1:
-        return True
-    nodes = [node]
-    for name in names:
-        nodes = [child for each in nodes for child in each.kids.get(name, ())]
-    return bool(nodes)
+    return len(node.place.nodes) == 1 or bool(_inner(node, names))
 
 
 def listed(item: Any) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from schemas.schematron.code import Card, Kind, any_of, risky
+from schemas.schematron.code import Card, Kind, any_of, risky, way
 from schemas.schematron.expression import Refused, Test
 from schemas.schematron.tree import tag
 
@@ -91,11 +91,13 @@ class Walk:
         if self.conditions:
             tests = " and ".join(f"({condition})" for condition in self.conditions)
             source = f"[{self.var} for {self.var} in {source} if {tests}]"
+        elif _is_chosen(source):
+            source = f"[*{source}]"
         self.source, self.conditions = f"{source}[{place - 1}:{place}]", []
 
     def _comprehension(self, item: str) -> str:
         if not self.clauses and not self.conditions and item == self.var and self.source is not None:
-            return self.source
+            return f"[*{self.source}]" if _is_chosen(self.source) else self.source
         loops = [*self.clauses]
         if self.source is not None:
             loops.append(f"for {self.var} in {self.source}")
@@ -156,9 +158,14 @@ class Walk:
         if self.single:
             return "True"
         if not self.clauses and not self.conditions:
-            return _any(str(self.source))
+            return f"stands{str(self.source)[6:]}" if _is_chosen(self.source) else _any(str(self.source))
         if self.source is None:
             return self._comprehension("1")
+        if self.attribute and self.conditions == [f"{self.attribute} in {self.var}.attributes"]:
+            loops = "".join(f" {each}" for each in [*self.clauses, f"for {self.var} in {self.source}"])
+            if path := way(self.var, loops):
+                node, _, names = path.partition(", ")
+                return f"bears({node}, {self.attribute}, {names})"
         if len(self.conditions) == 1:
             loops = " ".join([*self.clauses, f"for {self.var} in {self.source}"])
             return any_of(self.conditions[0], loops)
@@ -166,6 +173,11 @@ class Walk:
             return any_of(_any(self.source), " ".join(self.clauses))
         made = self._comprehension("1")
         return f"any({made[1:-1]})" if risky(made) else made
+
+
+def _is_chosen(source: str | None) -> bool:
+    """Whether nodes come from an index, so that there may be no more than a way to look for them."""
+    return source is not None and source.startswith("chosen(")
 
 
 _KIDS = re.compile(r"([\w.]+)\.kids\.get\((T\d+), \(\)\)")
