@@ -28,7 +28,7 @@ from schemas.xml import PREFIXES, Twins, element_at, name_of
 MANY = "*"
 """Stands in a pattern for the place in a list."""
 
-_DEPTH = 8
+DEPTH = 8
 """Groups inside groups that are followed; the model has six."""
 
 
@@ -46,6 +46,7 @@ class _Spot:
     when: Callable[[etree._Element], bool] | None = None
     children: dict[str, list[_Spot]] = field(default_factory=dict)
     attributes: dict[str, Known] = field(default_factory=dict)
+    fixed: bool = False
 
 
 def place(tree: etree._ElementTree, path: str, terms: Iterable[str], twins: Twins) -> str:
@@ -73,6 +74,59 @@ def known(steps: Iterable[str], choose: Callable[[str, list[Known]], Known]) -> 
         found = several[0].known if len(several) == 1 else choose(step, [one.known for one in several])
         spot = next(one for one in several if one.known == found)
     return found
+
+
+_TRADE = "rsm:SupplyChainTradeTransaction"
+_SHARED = {
+    (
+        "BT-18",
+        "cii",
+    ): f"{_TRADE}/ram:ApplicableHeaderTradeAgreement/ram:AdditionalReferencedDocument/ram:IssuerAssignedID",
+    ("BT-21", "ubl"): "cbc:Note",
+    ("BT-32", "ubl"): "cac:AccountingSupplierParty/cac:Party/cac:PartyTaxScheme/cbc:CompanyID",
+    ("BT-90", "ubl"): "cac:AccountingSupplierParty/cac:Party/cac:PartyIdentification/cbc:ID",
+    ("BT-111", "cii"): f"{_TRADE}/ram:ApplicableHeaderTradeSettlement"
+    "/ram:SpecifiedTradeSettlementHeaderMonetarySummation/ram:TaxTotalAmount",
+    ("BT-111", "ubl"): "cac:TaxTotal/cbc:TaxAmount",
+    ("BT-127", "ubl"): "cac:InvoiceLine/cbc:Note",
+    ("BT-128", "ubl"): "cac:InvoiceLine/cac:DocumentReference/cbc:ID",
+    ("BT-149", "cii"): f"{_TRADE}/ram:IncludedSupplyChainTradeLineItem/ram:SpecifiedLineTradeAgreement"
+    "/ram:NetPriceProductTradePrice/ram:BasisQuantity",
+    ("BT-150", "cii"): f"{_TRADE}/ram:IncludedSupplyChainTradeLineItem/ram:SpecifiedLineTradeAgreement"
+    "/ram:NetPriceProductTradePrice/ram:BasisQuantity/@unitCode",
+}
+"""Terms that share an element with another, which the functions of the syntax tell apart by what is in it."""
+
+
+def elements(term: str, syntax: str) -> tuple[str, ...]:
+    """Where a term stands in a syntax (cii, or ubl: an invoice), as paths from the root, as our tables have it."""
+    root = {"cii": "rsm:CrossIndustryInvoice", "ubl": "ubl:Invoice"}[syntax]
+    if (term, syntax) in _SHARED:
+        return (f"/{root}/{_SHARED[term, syntax]}",)
+    wanted = frozenset(patterns().get(term, ()))
+    group = term.startswith(("BG", "EXT-FR-FE-BG"))
+    return tuple(dict.fromkeys(_found(_spots()[root], f"/{root}", wanted, group=group)))
+
+
+def _found(spot: _Spot, path: str, wanted: frozenset[str], *, group: bool) -> Iterator[str]:
+    """The elements and attributes below a spot that are what is wanted: of a group the outermost, of a value those it
+    stands in."""
+    for tag, several in spot.children.items():
+        for one in several:
+            inner = list(_found(one, f"{path}/{tag}", wanted, group=group))
+            outermost = one.known != spot.known if group else not inner
+            if outermost and one.known.pattern in wanted and not _says_nothing(one):
+                yield f"{path}/{tag}"
+            yield from inner
+    for name, known in spot.attributes.items():
+        if known.pattern in wanted and known != spot.known:
+            yield f"{path}/@{name}"
+
+
+def _says_nothing(spot: _Spot) -> bool:
+    """Whether what stands there is always the same, as the kind of a tax."""
+    inner = [one for several in spot.children.values() for one in several]
+    return spot.fixed or (bool(inner) and all(map(_says_nothing, inner)))
 
 
 def _under(pattern: str, candidates: tuple[str, ...]) -> str | None:
@@ -146,7 +200,7 @@ def _terms(cls: type[Any], group: str, above: str, depth: int) -> Iterator[tuple
         for name in (term, french_id_of(one, group)):
             if name:
                 yield name, pattern
-        if shape.kind == "group" and depth < _DEPTH:
+        if shape.kind == "group" and depth < DEPTH:
             yield from _terms(shape.cls, term or group, pattern, depth + 1)
 
 
@@ -187,7 +241,7 @@ def _plant(spot: _Spot, nodes: Iterable[Node], scope: _Scope, path: str) -> None
 
 def _plant_one(spot: _Spot, node: Leaf | Fixed | Group, scope: _Scope, path: str) -> None:
     path = f"{path}/{node.tag}"
-    made = _Spot(spot.known)
+    made = _Spot(spot.known, fixed=isinstance(node, Fixed))
     spot.children.setdefault(node.tag, []).append(made)
     if isinstance(node, Leaf):
         made.known = _known(path, _field(scope, node.path)[0])

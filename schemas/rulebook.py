@@ -229,11 +229,11 @@ _SVRL, _XSL, _ISO = (
 )
 
 
-def asserted(rules: Rules, folder: str | None = None) -> Iterator[tuple[str, str]]:
-    """What the artefact of a layer asserts: the id that a finding has, and the publisher's sentence, without the values
-    that a document would put into it. An XSD asserts nothing. Raises Missing where the artefact is not installed, and
-    OSError or schemas.schematron's Refused where it cannot be read."""
-    loaded = find(rules.artefact, folder)
+def asserted(rules: Rules, folder: str | None = None, day: datetime.date | None = None) -> Iterator[tuple[str, str]]:
+    """What the artefact of a layer asserts in the edition for that day: the id that a finding has, and the publisher's
+    sentence, without the values that a document would put into it. An XSD asserts nothing. Raises Missing where the
+    artefact is not installed, and OSError or schemas.schematron's Refused where it cannot be read."""
+    loaded = editions.choose(rules.artefact, folder, day).loaded
     if rules.artefact.kind is Kind.XSD:
         return
     root = sheet.root_of(Path(loaded.path).read_bytes())

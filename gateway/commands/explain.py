@@ -1,20 +1,20 @@
-"""`estafette explain`: what a rule means, in both languages, and what to do when an invoice breaks it."""
+"""`estafette explain`: what a rule means, in both languages, and what to do when an invoice breaks it; what a business
+term is, and where."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.clock import SystemClock
 from gateway.commands import terminal
 from gateway.commands.batch import BAD, GOOD
 from gateway.commands.rules import effect_of
 from gateway.settings import Settings
-from schemas import explain, known_wrong
+from schemas import explain, known_wrong, reference
 from schemas.explain import Explanation
 
 EXAMPLES = """\
@@ -22,6 +22,7 @@ examples:
   estafette explain BR-CO-15                   what the rule asks for, and what to do
   estafette explain BR-FR-03_BT-9 BR-S-08      several, also ids that name a place
   estafette explain                            the families of rules
+  estafette explain BT-49                      a business term: where it is in CII, UBL and JSON, and its rules
   estafette explain --format json BR-01        for programs: rule, terms, says and fix in both languages, layers
   estafette explain CII-SR-465                 a rule known to be wrong: what is, who says so, what is done about it
 
@@ -43,7 +44,9 @@ def add(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument("rules", nargs="*", metavar="RULE", help="ids of rules, as findings name them")
+    it.add_argument(
+        "rules", nargs="*", metavar="RULE", help="ids of rules, as findings name them, or of business terms"
+    )
     terminal.add_format(it)
     terminal.add_language(it)
     it.set_defaults(run=run)
@@ -56,65 +59,29 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         _families(options.format, language)
         return GOOD
     folder = str(settings.rules) if settings.rules else None
+    today = SystemClock().now().date()
     worst = GOOD
     for number, rule in enumerate(options.rules):
-        explanation = _found(rule)
-        if explanation is None:
+        term = reference.term(rule, folder, today)
+        explanation = reference.explained(rule, folder, today) if term is None else None
+        if term is None and explanation is None:
             worst = BAD
             _unknown(rule, options.format, language)
             continue
-        if explanation.family:
-            explanation = _by_its_sentence(explanation, folder)
-        layers = _layers(explanation.rule, folder)
-        if options.format == "json":
-            terminal.print_json(_as_json(explanation, layers))
-            continue
-        if number:
+        if number and options.format == "text":
             print()
-        _tell(explanation, layers, language)
+        if explanation is not None:
+            layers = reference.layers(explanation.rule, folder, today)
+            if options.format == "json":
+                terminal.print_json(reference.as_json(explanation, layers))
+            else:
+                _tell(explanation, layers, language)
+        elif term is not None:
+            if options.format == "json":
+                terminal.print_json(term)
+            else:
+                _tell_term(term, language)
     return worst
-
-
-def _found(rule: str) -> Explanation | None:
-    """The explanation of an id as typed, or as it is meant when typed in small letters."""
-    return explain.explain(rule) or explain.explain(rule.upper())
-
-
-def _by_its_sentence(family: Explanation, folder: str | None) -> Explanation:
-    """What the publisher's sentence tells of a rule that its id says too little of; the family where there is none, and
-    where the levels of Factur-X use one id for several rules."""
-    from schemas import catalogue, rulebook
-    from schemas.schematron.expression import Refused
-
-    told = {}
-    for rules in catalogue.artefacts():
-        with contextlib.suppress(rulebook.Missing, Refused, OSError):
-            for rule, says in rulebook.asserted(rules, folder):
-                if rule == family.rule and (one := explain.explain(rule, says)):
-                    told[one.english] = one
-    return next(iter(told.values())) if len(told) == 1 else family
-
-
-def _as_json(explanation: Explanation, layers: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    return {
-        "rule": explanation.rule,
-        "title": {"en": explanation.title_english, "fr": explanation.title_french},
-        "terms": list(explanation.terms),
-        "says": {"en": explanation.english, "fr": explanation.french},
-        "fix": {"en": explanation.fix_english, "fr": explanation.fix_french},
-        "layers": [{"name": name, "edition": edition} for name, edition in layers],
-        "known_wrong": [
-            {
-                "says": {"en": one.english, "fr": one.french},
-                "effect": str(one.effect),
-                "effect_in_facturx": str(one.effect_on(hybrid=True)),
-                "artefacts": list(one.artefacts),
-                "source": one.source,
-                "since": one.since.isoformat(),
-            }
-            for one in known_wrong.of(explanation.rule)
-        ],
-    }
 
 
 def _tell(explanation: Explanation, layers: Sequence[tuple[str, str]], language: str) -> None:
@@ -141,15 +108,33 @@ def _tell(explanation: Explanation, layers: Sequence[tuple[str, str]], language:
         print(f"      {wrong.source}, {wrong.since}")
 
 
+_OF_TERMS = {
+    "en": {"cardinality": "Cardinality", "profile": "Lowest profile", "json": "In JSON", "rules": "Rules"},
+    "fr": {"cardinality": "Cardinalité", "profile": "Profil minimal", "json": "En JSON", "rules": "Règles"},
+}
+
+
+def _tell_term(term: Mapping[str, Any], language: str) -> None:
+    """A business term, in the reader's language."""
+    labels = {**_OF_TERMS[language], "cii": "CII", "ubl": "UBL"}
+    print(f"{term['term']}  {term['name'][language]}")
+    for key in ("cardinality", "profile"):
+        print(f"  {labels[key]}: {term[key] or '-'}")
+    for key in ("cii", "ubl", "json"):
+        for one in term[key] or ("-",):
+            print(f"  {labels[key]}: {one}")
+    print(f"  {labels['rules']} ({len(term['rules'])}): {', '.join(term['rules']) or '-'}")
+
+
 def _unknown(rule: str, form: str, language: str) -> None:
     """No explanation: the nearest ids, rather than a guess."""
-    near = difflib.get_close_matches(rule.upper(), explain.known(), n=5, cutoff=0.6)
+    near = reference.nearest(rule)
     if form == "json":
         terminal.print_json({"rule": terminal.shown(rule), "nearest": near})
         return
     name = terminal.printable(terminal.shown(rule))
-    says = f"estafette: no rule {name} is known." + (f" Nearest: {', '.join(near)}." if near else "")
-    dit = f"estafette : la règle {name} est inconnue." + (f" Proches : {', '.join(near)}." if near else "")
+    says = f"estafette: no rule or term {name} is known." + (f" Nearest: {', '.join(near)}." if near else "")
+    dit = f"estafette : la règle ou le terme {name} est inconnu." + (f" Proches : {', '.join(near)}." if near else "")
     print(dit if language == "fr" else says, file=sys.stderr)
 
 
@@ -168,38 +153,3 @@ def _families(form: str, language: str) -> None:
         says = f"\n{count} rules have a text of their own; `estafette explain RULE` shows it."
         dit = f"\n{count} règles ont leur propre texte ; `estafette explain RÈGLE` le montre."
         print(dit if language == "fr" else says)
-
-
-def _layers(rule: str, folder: str | None) -> list[tuple[str, str]]:
-    """The layers that apply a rule, each with the edition installed here; ours have none."""
-    from schemas import rulebook
-    from schemas.rulebooks import en16931, facturx, fr
-
-    levels = {level: facturx.chain(profile)[1] for profile, level in facturx.PROFILES.items()}
-    norm, richest, every = (levels["en16931"],), (levels["extended"],), tuple(levels.values())
-    table = (
-        ("BR-FR-CDV", (fr.BR_FR_CDV,)),
-        ("F10-", (fr.FLUX10,)),
-        ("FLUX10", (fr.FLUX10,)),
-        ("BR-FREXT", (fr.EXTENDED_CII, fr.EXTENDED_UBL)),
-        ("BR-FR", (fr.BR_FR_CII, fr.BR_FR_UBL)),
-        ("BR-FXEXT", richest),
-        ("BR-", (en16931.UBL, *norm)),
-        ("UBL-", (en16931.UBL,)),
-        ("CII-", (*norm, fr.EXTENDED_CII)),
-        ("FX-SCH", every),
-        ("FACTURX", every),
-        ("XSD", (facturx.D22B, en16931.INVOICE_XSD, en16931.CREDIT_NOTE_XSD)),
-    )
-    rules = next((rules for start, rules in table if rule.startswith(start)), None)
-    if rules is None:
-        own = {"XML": "xml", "JSON": "json", "PDF": "pdf", "FORMAT": "format", "MEDIA": "format", "HOUSE": "house"}
-        name = own.get(rule.partition("-")[0])
-        return [(name, "")] if name else []
-    layers = []
-    for one in rules:
-        try:
-            layers.append((one.layer, rulebook.find(one.artefact, folder).edition))
-        except rulebook.Missing:
-            layers.append((one.layer, f"{one.artefact.publisher} {one.artefact.edition} (not installed)"))
-    return layers
