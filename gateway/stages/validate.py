@@ -1,5 +1,8 @@
 """Validate: what the rules say, layer by layer, recorded with the document whatever they say.
 
+What came in and breaks rules is kept with its findings, and its refusal is proposed or sent as the account says; never
+that of a duplicate, because a status message names an invoice by its number, and would refuse the first one with it.
+
 Fail closed: a layer that could not run leaves the document waiting ("could not be judged"), never valid.
 
 The report is kept as canonical JSON beside what was asked, so that it can be replayed: the same bytes, judged by the
@@ -9,12 +12,13 @@ same editions, give the same report to the byte (`estafette rules replay`).
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from gateway import mandatory
 from gateway.compute import Interrupted
 from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work
-from gateway.store import inbound
+from gateway.store import inbound, numbers
 from schemas.finding import Report, Severity, Verdict
 from schemas.judge import judge
 from signing.chain import canonical
@@ -28,9 +32,7 @@ REFUSED = "210"
 async def run(work: Work, resources: Resources) -> Outcome:
     """Judge the structured invoice by the rules in force; one that came before under another id is not judged again."""
     if (first := work.facts(Stage.RECEIVED).get("same_bytes_as")) is not None:
-        told = {"first": first, "answer": _answer("DOUBLON", work)}
-        said = await mandatory.refusal(work, "DOUBLON", (), resources)
-        return Halted(inbound.RECEIVED_TWICE, (inbound.received_twice(first),), told, (), said.news, said.emitted)
+        return Halted(inbound.RECEIVED_TWICE, (inbound.received_twice(first),), {"first": first})
     data = await work.read(work.submitted, resources)  # so that findings point into the bytes the caller sent
     page = await work.read(Role.SUBMISSION, resources) if work.document.format == "pdf" else None
     french, hybrid = _asked(work, page is not None)
@@ -52,7 +54,9 @@ async def run(work: Work, resources: Resources) -> Outcome:
             return _again(work, _why(report))
         case Verdict.INVALID:
             said = mandatory.Said()
-            if work.document.inbound:
+            if work.document.inbound and (first := await _of_its_number(work, resources)) is not None:
+                facts["first"] = str(first)
+            elif work.document.inbound:
                 facts["answer"] = _answer("NON_CONFORME", work)
                 said = await mandatory.refusal(work, "NON_CONFORME", _broken(report), resources)
             return Halted("the document breaks rules", report.findings, facts, (kept,), said.news, said.emitted)
@@ -73,6 +77,19 @@ def _asked(work: Work, page: bool) -> tuple[bool, bool]:
     platform = work.facts(Stage.RECEIVED).get("network") == FRENCH_NETWORK
     seller = document.seller or ""
     return account.french and (platform or (len(seller) == 9 and seller.isdigit())), page
+
+
+async def _of_its_number(work: Work, resources: Resources) -> UUID | None:
+    """The valid document that came before under the same seller, number, type and year.
+
+    A refusal names no more than these: it would end that one for its seller.
+    """
+    document = work.document
+    if not document.seller or not document.number or not document.type_code or document.issue_date is None:
+        return None
+    key = ("inbound", document.seller, document.number, document.type_code, document.issue_date.year)
+    async with resources.pool.account(work.account.id) as connection:
+        return await numbers.holder(connection, key)
 
 
 def _answer(reason: str, work: Work) -> dict[str, Any]:

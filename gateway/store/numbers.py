@@ -15,7 +15,7 @@ Key = tuple[str, str, str, str, int]
 
 async def take(connection: Connection, account_id: UUID, document_id: UUID, key: Key) -> UUID | None:
     """Take a number for a document where it is free; the document that holds it now."""
-    first = await _holder(connection, key)
+    first = await holder(connection, key)
     outbound = key[0] == "outbound"
     if first is None or (outbound and first != document_id and await never_left(connection, first)):
         await connection.execute(
@@ -29,7 +29,7 @@ async def take(connection: Connection, account_id: UUID, document_id: UUID, key:
             *key,
             document_id,
         )
-        first = await _holder(connection, key)
+        first = await holder(connection, key)
     return first
 
 
@@ -47,9 +47,9 @@ async def never_left(connection: Connection, document_id: UUID) -> bool:
     )
 
 
-async def _holder(connection: Connection, key: Key) -> UUID | None:
+async def holder(connection: Connection, key: Key) -> UUID | None:
     """The document that holds an invoice number now, among those of its direction."""
-    holder: UUID | None = await connection.fetchval(
+    found: UUID | None = await connection.fetchval(
         """
         select document_id from invoice_number
         where direction = $1 and seller = $2 and number = $3 and type_code = $4 and issue_year = $5
@@ -57,4 +57,4 @@ async def _holder(connection: Connection, key: Key) -> UUID | None:
         """,
         *key,
     )
-    return holder
+    return found

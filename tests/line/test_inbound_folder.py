@@ -23,7 +23,7 @@ from gateway.errors import Conflict, NotFound
 from gateway.lifecycle import Role, Stage
 from gateway.resources import Resources
 from gateway.stages import receive
-from gateway.store import arrivals, inbound
+from gateway.store import accounts, arrivals, inbound
 from gateway.store.documents import Document
 from gateway.store.inbound import RECEIVED_TWICE, Taken
 from gateway.worker import Worker
@@ -117,12 +117,35 @@ async def test_a_duplicate_is_told_whatever_its_bytes_and_its_validity(box: Box)
         halted = next((event for event in await box.line.events(one.id) if event.outcome == "halted"), None)
         if one.halted:
             assert halted is not None
-            reason = "DOUBLON" if one.halted == RECEIVED_TWICE else "NON_CONFORME"
-            if "answer" in halted.facts:
-                assert halted.facts["answer"] == {"code": "210", "reason": reason, "policy": "propose"}
+            proposed = {"code": "210", "reason": "NON_CONFORME", "policy": "propose"}
+            assert halted.facts.get("answer") == (None if one.halted == RECEIVED_TWICE else proposed)
         assert await box.line.read(one.id, Role.SUBMISSION)
     checked = await audit_account(box.line.pool, box.line.account.id)
     assert checked.clean, checked.complaints
+
+
+async def test_a_duplicate_is_never_refused_because_that_would_refuse_the_first(box: Box):
+    await accounts.answer_invalid(box.line.pool, box.line.account.id, "send")
+    box.drop("first.xml", invoice("F-1"))
+    await box.work()
+    box.drop("same-bytes.xml", invoice("F-1"))
+    box.drop("same-number.xml", invoice("F-1", "ubl-invoice"))
+    box.drop("same-number-broken.xml", invoice("F-1", currency="XXZ"))
+    await box.work()
+    found = await box.inbox()
+    assert [one.halted is None for one in found].count(True) == 1
+    assert [one.status for one in found] == [None] * 4
+    assert await said(box) == 0
+    box.drop("broken.xml", invoice("F-2", currency="XXZ"))
+    await box.work()
+    assert await said(box) == 1
+    assert {one.number for one in await box.inbox() if one.status == "refused"} == {"F-2"}
+
+
+async def said(box: Box) -> int:
+    """How many status messages the gateway has made by itself."""
+    async with box.line.pool.account(box.line.account.id) as connection:
+        return int(await connection.fetchval("select count(*) from emission"))
 
 
 def bomb() -> bytes:
