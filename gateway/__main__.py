@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Command] = {
     "demo": Command("demo", "show the main job: invoices through a simulated platform to buyers and another gateway"),
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
     "inbound": Command("inbound", "invoices that came for nobody known: list, look, assign to an account, or drop"),
+    "answer": Command("answer", "say a status of a document: approved, refused, disputed, paid, or show all of them"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
     "archive": Command("archive", "search the archive, see who read in it, make its index anew"),
     "export": Command("export", "export the archive: a table, the originals, or all that a tax audit asks for"),
