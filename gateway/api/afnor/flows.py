@@ -184,9 +184,7 @@ def _parse_id(text: str) -> tuple[UUID, int]:
     return UUID(found[1]), int(found[2] or 0)
 
 
-async def reports_of(
-    resources: Resources, account_id: UUID, shown: Iterable[Flow]
-) -> dict[str | None, dict[str, Any]]:
+async def reports_of(resources: Resources, account_id: UUID, shown: Iterable[Flow]) -> dict[str | None, dict[str, Any]]:
     """The reports whose findings are told with these flows, by their hash; those whose retention has ended are gone."""
     wanted = {flow.report for flow in shown if flow.report is not None}
     found: dict[str | None, dict[str, Any]] = {}
