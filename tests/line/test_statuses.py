@@ -10,9 +10,10 @@ import pytest
 
 from gateway import answers
 from gateway.answers import Answered, Asked, Wanted
-from gateway.audit import audit_account
+from gateway.audit import Complaints, audit_account
 from gateway.errors import KeyReused, Rejected
 from gateway.lifecycle import Role, Stage
+from gateway.rereading import By, reread
 from gateway.store.documents import Document
 from schemas.finding import Verdict
 from schemas.formats import cdar
@@ -101,6 +102,9 @@ async def test_an_approval_walks_the_line_and_reaches_the_seller_once(sides: Sid
     for line in sides.seller, sides.buyer:
         checked = await audit_account(line.pool, line.account.id)
         assert checked.clean, checked.complaints
+        complaints = Complaints()
+        await reread(line.pool, line.account.id, By(), complaints.add, lambda _done: None)
+        assert complaints.told() == ()
 
 
 async def test_what_contradicts_is_refused_with_every_reason(sides: Sides):
