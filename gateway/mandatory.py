@@ -26,8 +26,8 @@ BY_MAIL = "mail"
 """A network that carries no statuses."""
 PARTLY = "partly_paid"
 """What a 212 says that leaves something to pay, or that gives back; it does not count as the furthest status."""
-REFUSED_INVALID, REFUSED_DUPLICATE = "invalid", "duplicate"
-"""Causes of a refusal by the account's policy."""
+REFUSED_INVALID = "invalid"
+"""Cause of a refusal by the account's policy."""
 COMMENT_RULES = 10
 """Rules named in the comment of a refusal."""
 
@@ -122,7 +122,7 @@ def _facts(payment: Payment) -> dict[str, object]:
 async def refusal(work: Work, reason: str, rules: tuple[str, ...], resources: Resources) -> Said:
     """The refusal (210) of an inbound document, where its account wants such sent; nothing where it cannot be named.
 
-    `reason`: DOUBLON or NON_CONFORME; `rules`: those it breaks, told in the comment.
+    `reason`: of MDT-113; `rules`: those it breaks, told in the comment.
     """
     if work.account.invalid_inbound != "send":
         return Said()
@@ -131,8 +131,6 @@ async def refusal(work: Work, reason: str, rules: tuple[str, ...], resources: Re
     if invoice is None or not answers.nameable(invoice):
         return Said()
     named = ", ".join(rules[:COMMENT_RULES]) + (", …" if len(rules) > COMMENT_RULES else "")
-    comment = f"Règles non respectées : {named}" if rules else "Facture déjà reçue"
-    wanted = Wanted(cdar.status_of("210"), (Reason(reason, comment, action="NIN" if rules else "NOA"),))
-    cause = REFUSED_INVALID if rules else REFUSED_DUPLICATE
-    news, emitted = _emission(work, invoice, wanted, cause, resources)
+    wanted = Wanted(cdar.status_of("210"), (Reason(reason, f"Règles non respectées : {named}", action="NIN"),))
+    news, emitted = _emission(work, invoice, wanted, REFUSED_INVALID, resources)
     return Said((news,), (emitted,))
