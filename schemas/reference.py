@@ -15,7 +15,7 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-from schemas import catalogue, editions, explain, known_wrong, place, rulebook
+from schemas import editions, explain, known_wrong, rulebook
 from schemas.explain import Explanation
 from schemas.invoice import Invoice
 from schemas.rulebook import Rules
@@ -66,6 +66,10 @@ def term(name: str, folder: str | None = None, day: datetime.date | None = None)
     """All that is known of a business term or group (BT-49, BG-23, BT-X-13, EXT-FR-FE-164), as JSON; None: our model
     has no such term."""
     name = name.upper()
+    if not name.startswith(("BT-", "BG-", "EXT-FR-FE-")):
+        return None
+    from schemas import place  # the tables of the syntaxes take long to load
+
     patterns = place.patterns().get(name)
     entry = _terms().get(name)
     if patterns is None or entry is None:
@@ -85,12 +89,16 @@ def term(name: str, folder: str | None = None, day: datetime.date | None = None)
 
 def nearest(name: str) -> list[str]:
     """The ids of rules and terms that are spelled most alike, the nearest first."""
+    from schemas import place
+
     return difflib.get_close_matches(name.upper(), [*explain.known(), *place.patterns()], n=5, cutoff=0.6)
 
 
 @lru_cache(maxsize=1)
 def _terms() -> dict[str, dict[str, str]]:
     """Term → its name, cardinality and lowest profile, where it first stands in the model."""
+    from schemas import place
+
     found: dict[str, dict[str, str]] = {}
 
     def walk(cls: type[Any], group: str, deep: int) -> None:
@@ -112,6 +120,8 @@ def _terms() -> dict[str, dict[str, str]]:
 @lru_cache(maxsize=4)
 def _speaking(folder: str | None, day: datetime.date | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The rules of the artefacts that are here, each once, with the terms they concern."""
+    from schemas import catalogue
+
     found: dict[str, tuple[str, ...]] = {}
     for rules in catalogue.artefacts():
         for name, says in _asserted(rules, folder, day):
@@ -129,6 +139,8 @@ def _asserted(rules: Rules, folder: str | None, day: datetime.date | None) -> It
 def _by_its_sentence(family: Explanation, folder: str | None, day: datetime.date | None) -> Explanation:
     """What the publisher's sentence tells of a rule that its id says too little of; the family where there is none, and
     where the levels of Factur-X use one id for several rules."""
+    from schemas import catalogue
+
     told = {}
     for rules in catalogue.artefacts():
         for name, says in _asserted(rules, folder, day):

@@ -14,7 +14,7 @@ from gateway.commands import terminal
 from gateway.commands.batch import BAD, GOOD
 from gateway.commands.rules import effect_of
 from gateway.settings import Settings
-from schemas import explain, known_wrong, reference
+from schemas import explain, known_wrong
 from schemas.explain import Explanation
 
 EXAMPLES = """\
@@ -58,6 +58,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if not options.rules:
         _families(options.format, language)
         return GOOD
+    from schemas import reference
+
     folder = str(settings.rules) if settings.rules else None
     today = SystemClock().now().date()
     worst = GOOD
@@ -128,6 +130,8 @@ def _tell_term(term: Mapping[str, Any], language: str) -> None:
 
 def _unknown(rule: str, form: str, language: str) -> None:
     """No explanation: the nearest ids, rather than a guess."""
+    from schemas import reference
+
     near = reference.nearest(rule)
     if form == "json":
         terminal.print_json({"rule": terminal.shown(rule), "nearest": near})

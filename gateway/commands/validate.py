@@ -183,6 +183,40 @@ def _into_french(reason: str) -> str:
     return reason
 
 
+_VALUES_IN_FRENCH = (
+    (r"^one of (\d+) codes; nearest: ", r"un des \1 codes ; proches : "),
+    (r"^one of (\d+) codes: ", r"un des \1 codes : "),
+    (r"^one of ", "une valeur parmi "),
+    (r"^none of ", "aucune valeur parmi "),
+    (r"^at most ", "au plus "),
+    (r"^at least ", "au moins "),
+    (r"^more than ", "plus de "),
+    (r"^less than ", "moins de "),
+    (r"^exactly ", "exactement "),
+    (r"^a value$", "une valeur"),
+    (r"^nothing$", "rien"),
+    (r"^without spaces$", "sans espaces"),
+    (r"^text of the form ", "texte de la forme "),
+    (r"^with “(.*)” in it$", r"« \1 » dans le texte"),
+    (r"^not (beginning|ending) with ", r"ne pas \1 with "),
+    (r"beginning with “(.*)”$", r"commençant par « \1 »"),
+    (r"ending with “(.*)”$", r"finissant par « \1 »"),
+    (r", give or take (\S+)$", r", à \1 près"),
+    (r"(\d) characters(\)?)$", r"\1 caractères\2"),
+    (r"(\d) decimals$", r"\1 décimales"),
+    (r"(\d) digits$", r"\1 chiffres"),
+    (r"(\d) capital letters$", r"\1 lettres capitales"),
+)
+"""How `schemas.schematron.operands` says what was found and expected, in French; other values stay as they are."""
+
+
+def _value(text: str | None, language: str) -> str:
+    """What was found or expected, in words; a dash for nothing."""
+    for english, french in _VALUES_IN_FRENCH if language == "fr" and text else ():
+        text = re.sub(english, french, text or "")
+    return text or "-"
+
+
 def _tell_finding(finding: Mapping[str, Any], language: str) -> None:
     """In French our own words go before the publisher's, which are kept: they are what a platform will cite."""
     from schemas.explain import explain
@@ -203,7 +237,8 @@ def _tell_finding(finding: Mapping[str, Any], language: str) -> None:
         print(printable(f"          {'en JSON' if language == 'fr' else 'in JSON'} {finding['place']}"))
     if finding["found"] is not None or finding["expected"] is not None:
         names = ("trouvé", "attendu") if language == "fr" else ("found", "expected")
-        print(printable(f"          {names[0]} {finding['found'] or '-'}, {names[1]} {finding['expected'] or '-'}"))
+        found, expected = _value(finding["found"], language), _value(finding["expected"], language)
+        print(printable(f"          {names[0]} {found}, {names[1]} {expected}"))
     if fix:
         print(printable(f"          → {fix}"))
 

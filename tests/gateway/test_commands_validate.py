@@ -74,6 +74,20 @@ def test_a_broken_rule_ends_with_one_and_is_explained() -> None:
     assert "→" in text.text
 
 
+def test_what_a_rule_compared_is_told_in_both_languages_and_as_members(tmp_path: Path) -> None:
+    file = tmp_path / "long.xml"
+    data = (SAMPLES / "ubl" / "invoice-simple.xml").read_bytes()
+    start = data.index(b">", data.index(b"<cbc:TaxInclusiveAmount")) + 1
+    file.write_bytes(data[:start] + b"1.23456" + data[data.index(b"<", start) :])
+    (line,) = estafette("validate", str(file), "--format", "json").out.splitlines()
+    found = {one["rule"]: one for one in json.loads(line)["findings"]}
+    assert (found["BR-DEC-14"]["found"], found["BR-DEC-14"]["expected"]) == ("1.23456", "at most 2 decimals")
+    assert found["BR-DEC-14"]["place"] == "/totals/with_vat"
+    assert found["BR-CO-15"]["found"] == "1.23456"
+    assert "found 1.23456, expected at most 2 decimals" in estafette("validate", str(file), "--language", "en").text
+    assert "trouvé 1.23456, attendu au plus 2 décimales" in estafette("validate", str(file), "--language", "fr").text
+
+
 def test_what_cannot_be_read_ends_with_two_and_stops_nobody(tmp_path: Path) -> None:
     good = SAMPLES / "cii/invoice-simple.xml"
     loop = tmp_path / "loop.xml"
@@ -263,7 +277,7 @@ def test_explain_suggests_and_lists() -> None:
     assert "BT-24" in unknown.text
     french = estafette("explain", "NO-SUCH\x1b[31m", "--language", "fr")
     assert french.code == 1
-    assert "inconnue" in french.err
+    assert "est inconnu" in french.err
     assert "\x1b" not in french.err
     families = estafette("explain")
     assert families.code == 0
