@@ -3,9 +3,13 @@
 from datetime import timedelta
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 import gateway.stages
-from gateway.lifecycle import WAITS, Stage, wait_before
+from gateway.lifecycle import WAITS, Later, News, Stage, caught_up, wait_before
 from gateway.line import LINE
+from schemas.formats.cdar import STATUSES
 
 
 def test_every_stage_has_its_station_and_every_file_its_stage():
@@ -39,3 +43,26 @@ def test_three_attempts_in_two_hours_and_three_days_in_all():
 def test_what_acts_on_the_outside_runs_after_a_commit_and_before_another():
     assert LINE[Stage.DELIVERED].commit_before
     assert LINE[Stage.DELIVERED].commit_after
+
+
+_NAMES = st.lists(st.sampled_from([status.name for status in STATUSES] + ["unknown", "partly_paid"]), max_size=8)
+
+
+@given(_NAMES, st.data())
+def test_statuses_in_any_order_twice_and_in_any_portions_count_the_same(names: list[str], data: st.DataObject) -> None:
+    """What a document's row shows does not depend on when which message came, nor on what a stage knew."""
+
+    def heard(order: list[str]) -> str | None:
+        status: str | None = None
+        while order:
+            portion = data.draw(st.integers(1, len(order)))
+            news = tuple(News("status", {"status": name, "furthest": "stale"}) for name in order[:portion])
+            outcome, status = caught_up(Later(timedelta(1), "waits", news), status)
+            assert isinstance(outcome, Later)
+            told = [item.facts["furthest"] for item in outcome.news if item.facts["furthest"] != "stale"]
+            assert not told or told[-1] == status
+            order = order[portion:]
+        return status
+
+    twice = data.draw(st.permutations(names + data.draw(st.lists(st.sampled_from(names or ["unknown"]), max_size=4))))
+    assert heard(names) == heard(list(twice))
