@@ -3,9 +3,9 @@
     python -m tests.bench.rules [--lines 5,50,500,2000,5000] [--sheets NAME,…] [--folder FOLDER] [--plot FILE]
 
 An invoice of ours is given as many lines as asked, so that its sums hold. Each time is the best of several runs of
-parsing and judging, in processor time of one thread, so that what else the machine does is counted as little as can be;
-both engines have their stylesheets compiled beforehand, and SaxonC is asked after ours for each invoice. The garbage collector is set as in the
-gateway's worker processes. Last comes how the time grows with ten times the lines.
+parsing and judging, in processor time of one thread, so that what else the machine does is counted as little as can be.
+Both engines have their stylesheets compiled beforehand; SaxonC is asked after ours, for each invoice. The garbage
+collector is set as in the gateway's worker processes. Last comes how the time grows with ten times the lines.
 """
 
 from __future__ import annotations
