@@ -28,6 +28,7 @@ from gateway.store.embedded import Cluster
 from gateway.store.pool import Pool, connect
 from gateway.webhooks import Telling
 from gateway.worker import Worker
+from schemas import judge
 from signing import checkpoint
 from signing.checkpoint import Verifier
 from signing.trust import Trust
@@ -107,9 +108,12 @@ async def _current(pool: Pool, keys: Keyring | None) -> None:
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, environment: Mapping[str, str], *, attach: bool = False
+    settings: Settings, environment: Mapping[str, str], *, attach: bool = False, warm: bool = False
 ) -> AsyncIterator[Gateway]:
-    """Everything a gateway needs, given back at the end. Raises Misconfigured with every complaint."""
+    """Everything a gateway needs, given back at the end. Raises Misconfigured with every complaint.
+
+    With `warm`, worker processes load the rules when they start, and no document waits for it.
+    """
     networks, problems = catalogue.build(environment, _now)
     if problems:
         raise Misconfigured(_complaints(problems))
@@ -134,8 +138,9 @@ async def open_gateway(
     async with database(settings, attach=attach) as pool, _closed(held):
         pepper = read_pepper(settings)
         await accounts.check_pepper(pool, pepper, _now())
-        compute = Compute(max(1, settings.workers), settings.compute_seconds)
         rules = str(settings.rules) if settings.rules else None
+        loading = partial(judge.warm, rules) if warm else None
+        compute = Compute(max(1, settings.workers), settings.compute_seconds, loading)
         required = settings.checkpoint_stamp == "required"
         notary = replace(
             read_notary(settings),

@@ -54,7 +54,7 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_gateway(settings, os.environ) as gateway, AsyncExitStack() as stack:
+    async with open_gateway(settings, os.environ, warm=True) as gateway, AsyncExitStack() as stack:
         port, running = await start(gateway, stack)
         settled()
         print(f"Estafette listens on http://{settings.host}:{port}  (API page: /docs)", flush=True)

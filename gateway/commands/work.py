@@ -40,7 +40,7 @@ async def _work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_gateway(settings, os.environ, attach=True) as gateway:
+    async with open_gateway(settings, os.environ, attach=True, warm=True) as gateway:
         worker = gateway.worker()
         running = [asyncio.create_task(worker.run()), asyncio.create_task(gateway.chores(worker).run())]
         print(f"Estafette works with {settings.workers} processes", flush=True)
