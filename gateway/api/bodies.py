@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from aiohttp import BodyPartReader, ClientPayloadError, web
@@ -32,6 +32,9 @@ _PAUSE = 30.0
 
 _IN_ALL = 600.0
 """Seconds in which a body must have come."""
+
+_DIGITS = 40
+"""Of one JSON number, written without an exponent; no amount comes near."""
 
 _MULTIPART = "multipart/form-data"
 _PARTS = ("pdf", "data")
@@ -90,7 +93,7 @@ def members_of(data: bytes, what: str) -> dict[str, Any]:
         members = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_members,
-            parse_float=Decimal,
+            parse_float=_exact,
             parse_int=_integer,
             parse_constant=_no_constant,
         )
@@ -192,9 +195,20 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 40:
+    if len(text) > _DIGITS:
         raise ValueError("a number is too long")
     return int(text)
+
+
+def _exact(text: str) -> Decimal:
+    """A number of few digits also when it is written out: 1e300000000 would fill the memory."""
+    try:
+        number = Decimal(text) if len(text) <= _DIGITS else None
+    except InvalidOperation:  # an exponent beyond what decimal numbers have
+        number = None
+    if number is None or len(number.as_tuple().digits) + abs(int(number.as_tuple().exponent)) > _DIGITS:
+        raise ValueError("a number is too long")
+    return number
 
 
 def _no_constant(text: str) -> None:

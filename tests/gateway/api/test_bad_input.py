@@ -71,6 +71,21 @@ async def test_what_is_no_document_is_refused_at_the_door(
     assert (await api.submit(key, small("good"), Idempotency_Key="bad")).status == 202
 
 
+@pytest.mark.parametrize("number", ["1e300000000", "-1e-300000000", "0e300000000", "1e9999999999999999999", "1" * 50])
+async def test_a_number_that_would_fill_the_memory_is_refused(api: Api, number: str) -> None:
+    key = await api.key(await api.account())
+    document = await answered(await api.submit(key, numbered("A"), JSON), 202)
+    bodies = {
+        "statuses": f'{{"status": "paid", "amounts": [{{"amount": {number}, "rate": "20"}}]}}',
+        "payments": f'{{"amount": {number}, "currency": "EUR", "paid_on": "2026-01-01"}}',
+    }
+    headers = {**key, "Content-Type": JSON}
+    for path, body in bodies.items():
+        answer = await api.client.post(f"/v1/documents/{document['id']}/{path}", data=body, headers=headers)
+        found = await problem(answer, 400, "malformed")
+        assert found["detail"].endswith("a number is too long")
+
+
 @pytest.mark.parametrize("declared", [True, False])
 async def test_101_megabytes_are_refused_without_being_kept(api: Api, declared: bool) -> None:
     key = await api.key(await api.account())
