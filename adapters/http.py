@@ -117,7 +117,7 @@ class Client:
             answer = await self._exchange(request, url)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as away:
             raise self._away(request, url, away, unknown=False) from away
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as wrong:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as wrong:
             raise Unreachable(f"{url.host}: the address cannot be used") from wrong
         except (aiohttp.ClientError, TimeoutError, OSError) as lost:
             raise self._away(request, url, lost, unknown=request.delivers) from lost
@@ -179,6 +179,8 @@ class Client:
             raise Unreachable("the address of the other side is no URL") from None
         if not host or url.user is not None or url.password is not None:
             raise Unreachable("the address of the other side has no host, or carries a password")
+        if not _is_name(host):
+            raise Unreachable(f"{host[:60]}: this is no name of a host")
         if self.allows(host, port):
             return url
         plain = self._plain and url.scheme == "http" and port == 80
@@ -253,6 +255,12 @@ def is_public(address: str) -> bool:
         if ip.sixtofour is not None or ip.teredo is not None or ip in _NAT64:
             return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host is an address, or a name that can be asked for: labels of 1 to 63 characters, 253 in all."""
+    labels = host.removesuffix(".").split(".")
+    return ":" in host or (len(host) <= 253 and all(0 < len(label) <= 63 for label in labels))
 
 
 def _is_literal(host: str) -> bool:

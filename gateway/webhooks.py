@@ -23,6 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.port import Courier, Reply, Unreachable
+from gateway.errors import Busy
 from gateway.lifecycle import Stage
 from gateway.resources import Resources
 from gateway.store import accounts, webhooks
@@ -84,10 +85,16 @@ async def spread(resources: Resources) -> int:
     """Make messages of everything new; tells how many."""
     made = 0
     for account_id, webhook_id in await webhooks.in_use(resources.pool):
-        more = True
-        while more:
-            count, more = await webhooks.spread(resources.pool, account_id, webhook_id, resources.clock.now(), TYPES)
-            made += count
+        try:
+            more = True
+            while more:
+                now = resources.clock.now()
+                count, more = await webhooks.spread(resources.pool, account_id, webhook_id, now, TYPES)
+                made += count
+        except Busy:
+            raise
+        except Exception:  # of one webhook; the others are told all the same
+            log.exception("a webhook's messages are not made", extra={"webhook": str(webhook_id)})
     return made
 
 
@@ -103,15 +110,18 @@ async def post(resources: Resources, claimed: Claimed, telling: Telling) -> None
     if found is None:
         return
     webhook, event = found
-    message = _message(event)
-    if webhook.face == webhooks.AFNOR:
-        body = await telling.flow_of(claimed.account_id, event, webhook.filter)
-        if body is None:
+    now = resources.clock.now()
+    try:
+        message = await _made(claimed, webhook, event, telling)
+        if message is None:
             await webhooks.drop(resources.pool, claimed)
             return
-        message = message[0], body
-    now = resources.clock.now()
-    attempt, reply = await _attempt(resources.courier, webhook, message, telling.pepper, now)
+        attempt, reply = await _attempt(resources.courier, webhook, message, telling.pepper, now)
+    except Busy:
+        raise
+    except Exception as unforeseen:  # it counts as an attempt, or it would be tried for ever and nobody would know
+        log.exception("a webhook's message failed", extra={"webhook": str(webhook.id)})
+        attempt, reply = Attempt(new_id(now), now, None, f"failed: {type(unforeseen).__name__}", 0), None
     again = _again(claimed, now, reply) if attempt.reason else None
     await webhooks.settle(resources.pool, claimed, attempt, again)
     async with resources.pool.account(claimed.account_id) as connection:
@@ -147,6 +157,15 @@ def type_of(event: EventRow) -> str:
 def secret(webhook: Webhook, pepper: bytes) -> str:
     """What the account checks signatures with: whsec_ and 32 bytes in base64."""
     return signature.written(signature.key(pepper, webhook.id, webhook.secret))
+
+
+async def _made(claimed: Claimed, webhook: Webhook, event: EventRow, telling: Telling) -> tuple[str, bytes] | None:
+    """The message of a webhook's face: its id and its body; None when there is nothing to tell."""
+    message = _message(event)
+    if webhook.face != webhooks.AFNOR:
+        return message
+    body = await telling.flow_of(claimed.account_id, event, webhook.filter)
+    return (message[0], body) if body is not None else None
 
 
 def _message(event: EventRow) -> tuple[str, bytes]:

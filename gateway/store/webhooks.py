@@ -19,11 +19,13 @@ from gateway.store.documents import EventRow
 from gateway.store.pool import Connection, Pool
 
 LIMIT = 20
-"""Webhooks of one account in use."""
+"""Webhooks of one account, those among them whose endpoint is gone."""
 BATCH = 500
 """Events read for one webhook in one transaction."""
 TOGETHER = 10
 """Messages of one webhook under way at once: a slow endpoint holds up its own alone."""
+OF_ONE_ACCOUNT = 20
+"""Messages of one account under way at once: the slow endpoints of one hold up no other's."""
 LEASE = timedelta(seconds=60)
 """Longer than one attempt may take."""
 NATIVE, AFNOR = "native", "afnor"
@@ -88,7 +90,7 @@ class Attempt:
 async def create(connection: Connection, account_id: UUID, webhook: Webhook) -> None:
     """Keep a new webhook; it is told of what happens from now on. Raises Conflict."""
     await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 24))", f"webhooks of {account_id}")
-    if await connection.fetchval("select count(*) from webhook where ended_at is null") >= LIMIT:
+    if await connection.fetchval("select count(*) from webhook where ended is distinct from 'removed'") >= LIMIT:
         raise Conflict(f"an account has at most {LIMIT} webhooks; remove one that is not needed")
     await connection.execute(
         "insert into webhook (account_id, webhook_id, url, events, description, cursor, created_at, resume_at, face, "
@@ -118,16 +120,17 @@ async def listed(connection: Connection, face: str = NATIVE) -> Sequence[Webhook
     return [_webhook(row) for row in rows]
 
 
-async def get(connection: Connection, webhook_id: UUID) -> Webhook:
-    """One webhook that was not removed. Raises NotFound."""
-    found = next((one for one in await listed(connection) if one.id == webhook_id), None)
+async def get(connection: Connection, webhook_id: UUID, face: str = NATIVE) -> Webhook:
+    """One webhook of a face that was not removed. Raises NotFound."""
+    found = next((one for one in await listed(connection, face) if one.id == webhook_id), None)
     if found is None:
         raise NotFound("there is no such webhook")
     return found
 
 
-async def remove(connection: Connection, webhook_id: UUID, now: datetime) -> None:
-    """Tell it nothing any more; what was under way may still arrive. Raises NotFound."""
+async def remove(connection: Connection, webhook_id: UUID, now: datetime, face: str = NATIVE) -> None:
+    """Tell one of a face nothing any more; what was under way may still arrive. Raises NotFound."""
+    await get(connection, webhook_id, face)
     await _changed(
         connection,
         "update webhook set ended = 'removed', ended_at = $2 "
@@ -140,6 +143,7 @@ async def remove(connection: Connection, webhook_id: UUID, now: datetime) -> Non
 
 async def renew_secret(connection: Connection, webhook_id: UUID, overlap_until: datetime) -> Webhook:
     """Give it another secret; messages bear the former one's signature too until then. Raises NotFound."""
+    await get(connection, webhook_id)
     await _changed(
         connection,
         "update webhook set secret = secret + 1, overlap_until = $2 where webhook_id = $1 and ended_at is null",
@@ -151,6 +155,7 @@ async def renew_secret(connection: Connection, webhook_id: UUID, overlap_until: 
 
 async def again(connection: Connection, webhook_id: UUID, now: datetime, message: tuple[UUID, int] | None) -> int:
     """Tell again: one message, or all that were given up; wakes an endpoint that was away or gone. Raises NotFound."""
+    await get(connection, webhook_id)
     await _changed(
         connection,
         "update webhook set ended = null, ended_at = null, failures = 0, resume_at = $2 "
@@ -229,31 +234,43 @@ async def spread(
 
 
 async def claim(pool: Pool, now: datetime, limit: int) -> list[Claimed]:
-    """Take messages that are due, so that of one endpoint at most TOGETHER are under way, past those others hold."""
+    """Take messages that are due, past those that others hold: accounts by turns, the longest overdue first.
+
+    Of one endpoint at most TOGETHER are under way, of one account at most OF_ONE_ACCOUNT.
+    """
     async with pool.worker() as connection:
         rows = await connection.fetch(
             """
             update webhook_message m set lease = lease + 1, attempts = attempts + 1,
                 leased_until = $1::timestamptz + $2::interval
             from (
-                select w.account_id, w.webhook_id, d.document_id, d.seq from webhook w cross join lateral (
-                    select document_id, seq from webhook_message
-                    where account_id = w.account_id and webhook_id = w.webhook_id and state = 'waiting' and due <= $1
-                        and (leased_until is null or leased_until < $1)
-                    order by due
-                    limit greatest(0, $3 - (
-                        select count(*) from webhook_message held
-                        where held.account_id = w.account_id and held.webhook_id = w.webhook_id
-                            and held.state = 'waiting' and held.leased_until >= $1))
-                    for update skip locked) d
-                where w.ended_at is null and w.resume_at <= $1 limit $4) due
+                select account_id, webhook_id, document_id, seq from (
+                    select w.account_id, w.webhook_id, d.document_id, d.seq, d.due, held.messages
+                        + row_number() over (partition by w.account_id order by d.due, w.webhook_id) as turn
+                    from webhook w
+                    cross join lateral (
+                        select count(*) as messages from webhook_message h
+                        where h.account_id = w.account_id and h.state = 'waiting' and h.leased_until >= $1) held
+                    cross join lateral (
+                        select document_id, seq, due from webhook_message
+                        where account_id = w.account_id and webhook_id = w.webhook_id and state = 'waiting'
+                            and due <= $1 and (leased_until is null or leased_until < $1)
+                        order by due
+                        limit greatest(0, $3 - (
+                            select count(*) from webhook_message h
+                            where h.account_id = w.account_id and h.webhook_id = w.webhook_id
+                                and h.state = 'waiting' and h.leased_until >= $1))) d
+                    where w.ended_at is null and w.resume_at <= $1) waiting
+                where turn <= $4 order by turn, due limit $5) due
             where (m.account_id, m.webhook_id, m.document_id, m.seq)
                 = (due.account_id, due.webhook_id, due.document_id, due.seq)
+                and m.state = 'waiting' and (m.leased_until is null or m.leased_until < $1)
             returning m.account_id, m.webhook_id, m.document_id, m.seq, m.attempts, m.lease, m.made_at
             """,
             now,
             LEASE,
             TOGETHER,
+            OF_ONE_ACCOUNT,
             limit,
         )
     return [Claimed(*row.values()) for row in rows]

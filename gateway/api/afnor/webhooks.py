@@ -66,9 +66,7 @@ async def remove(request: web.Request) -> web.Response:
     except ValueError as unknown:
         raise NotFound("there is no such webhook") from unknown
     async with resources.pool.account(request[CALLER].account.id) as connection:
-        if webhook_id not in {one.id for one in await store.listed(connection, AFNOR)}:
-            raise NotFound("there is no such webhook")
-        await store.remove(connection, webhook_id, resources.clock.now())
+        await store.remove(connection, webhook_id, resources.clock.now(), AFNOR)
     return web.Response(status=204)
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -23,6 +24,7 @@ from gateway import webhooks
 from gateway.api.afnor.webhooks import flow_body
 from gateway.chores import Chores
 from gateway.resources import Resources
+from gateway.store import webhooks as store
 from tests.gateway.api.conftest import PEPPER, Api, answered, numbered, problem, sample, small
 
 
@@ -253,7 +255,8 @@ async def test_a_redirect_is_no_success_and_is_not_followed(api, told, endpoint)
     "url",
     ["http://example.org/hook", "https://127.0.0.1/hook", "https://[::1]/hook", "https://169.254.169.254/latest",
      "https://localhost/hook", "https://2130706433/hook", "https://example.org:22/hook", "ftp://example.org/hook",
-     "https://user:secret@example.org/hook", "https://10.0.0.1/hook", "hook"],
+     "https://user:secret@example.org/hook", "https://10.0.0.1/hook", "hook", "https://a..example.org/hook",
+     "https://.example.org/hook", f"https://{'a' * 64}.example.org/hook"],
 )  # fmt: skip
 async def test_no_address_inside_is_taken(api, told, url):
     """RELIABILITY rule 26; the address that is dialled is checked again (tests/adapters/test_http.py)."""
@@ -367,6 +370,9 @@ async def test_the_two_faces_keep_their_webhooks_apart(api, told, endpoint):
     assert theirs["webhookIds"] == [made["webhookId"]]
     assert "signingKey" not in theirs["webhooks"][0]
     assert (await api.client.delete(f"/afnor-flow/v1/webhooks/{native['id']}", headers=key)).status == 404
+    for method, address in (("DELETE", ""), ("POST", "/secret"), ("POST", "/again")):
+        wrong = await api.client.request(method, f"/v1/webhooks/{made['webhookId']}{address}", json={}, headers=key)
+        assert wrong.status == 404
     assert (await api.client.delete(f"/afnor-flow/v1/webhooks/{made['webhookId']}", headers=key)).status == 204
     assert (await answered(await api.client.get("/afnor-flow/v1/webhooks", headers=key), 200))["count"] == 0
 
@@ -381,3 +387,52 @@ async def test_a_subscription_that_cannot_be_is_told_in_the_standards_shape(api,
     body = {**asked, **({"callbackUrl": endpoint.url} if asked.get("callbackUrl") == "OK" else {})}
     refused = await answered(await api.client.post("/afnor-flow/v1/webhooks", json=body, headers=key), 400)
     assert refused["errorCode"] in ("MISSING_REQUIRED_FIELD", "INVALID_FIELD")
+
+
+async def test_the_slow_endpoints_of_one_account_hold_up_no_other(api, told, endpoint):
+    many, one = await api.key(await api.account()), await api.key(await api.account(number=1))
+    for n in range(4):
+        await subscribed(api, many, f"{endpoint.url}?{n}", events=["document.received"])
+    made = await subscribed(api, one, endpoint.url, events=["document.received"])
+    for n in range(20):
+        await api.submit(many, numbered(f"M-{n}"), "application/json")
+    await api.submit(one, numbered("O-1"), "application/json")
+    await webhooks.spread(told)
+    first = await webhooks.due(told, 10)
+    assert made["id"] in {str(claimed.webhook_id) for claimed in first}, "accounts take turns"
+    more = [claimed for _ in range(10) for claimed in await webhooks.due(told, 50)]
+    assert len([one for one in (*first, *more) if str(one.webhook_id) != made["id"]]) == store.OF_ONE_ACCOUNT
+
+
+async def test_what_nobody_foresaw_is_an_attempt_in_the_log(api, told, endpoint, clock):
+    account = await api.account()
+    key = await api.key(account)
+    made = await answered(
+        await api.client.post("/afnor-flow/v1/webhooks", json={"callbackUrl": endpoint.url}, headers=key), 201
+    )
+    await api.submit(key, numbered("N-1"), "application/json")
+
+    async def broken(*_: Any) -> bytes:
+        raise ZeroDivisionError
+
+    await webhooks.spread(told)
+    for one in await webhooks.due(told, 50):
+        await webhooks.post(told, one, webhooks.Telling(PEPPER, broken))
+    async with told.pool.account(account.id) as connection:
+        logged, _ = await store.attempts(connection, UUID(made["webhookId"]), None, 10)
+    assert [one.reason for one, _, _ in logged] == ["failed: ZeroDivisionError"]
+    clock.advance(timedelta(minutes=1))
+    assert await deliver(told) == 1
+
+
+async def test_an_account_has_so_many_webhooks_also_with_those_that_are_gone(api, told, endpoint):
+    key = await api.key(await api.account())
+    for n in range(store.LIMIT):
+        await subscribed(api, key, f"{endpoint.url}?{n}", events=["document.received"])
+    await api.submit(key, numbered("N-1"), "application/json")
+    endpoint.status = 410
+    while await deliver(told):
+        pass
+    shown = await answered(await api.client.get("/v1/webhooks", headers=key), 200)
+    assert {one["state"] for one in shown["webhooks"]} == {"gone"}
+    await problem(await api.client.post("/v1/webhooks", json={"url": endpoint.url}, headers=key), 409, "conflict")
