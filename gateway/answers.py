@@ -191,7 +191,10 @@ def complaints(
     said = [event for event in told if event.outcome == "status"]
     yield from _of_document(document, invoice)
     yield from _of_speaker(wanted.status, document)
-    yield from _of_state(wanted.status, document, said)
+    if (first := first_of(told)) is not None and document.inbound:
+        yield _twice(wanted.status, first)
+    else:
+        yield from _of_state(wanted.status, document, said)
     yield from _of_reasons(wanted)
     yield from _of_amounts(wanted, document, invoice)
 
@@ -236,6 +239,20 @@ def _speaker(status: Status, why: str) -> Finding:
         path="/status",
         found=status.name,
     )
+
+
+def first_of(told: Sequence[EventRow]) -> str | None:
+    """The document that an invoice is a second copy of, as its journal says; None: it is none."""
+    for event in told:
+        if (first := event.facts.get("same_bytes_as") or event.facts.get("first")) is not None:
+            return str(first)
+    return None
+
+
+def _twice(status: Status, first: str) -> Finding:
+    """A message names an invoice by its number: said of a duplicate, it would be heard of the first one."""
+    why = "it came before, and the other side would take it as said of the first one"
+    return _state(status, why, fix=f"Say it of document {first}.")
 
 
 def _of_state(status: Status, document: Document, said: Sequence[EventRow]) -> Iterator[Finding]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
 from gateway import answers
+from gateway.addressee import addressed
 from gateway.answers import Answered, Asked, Wanted
 from gateway.audit import Complaints, audit_account
 from gateway.errors import KeyReused, Rejected
 from gateway.lifecycle import Role, Stage
 from gateway.rereading import By, reread
+from gateway.stages.receive import Incoming, admit_incoming
 from gateway.store.documents import Document
 from schemas.finding import Verdict
 from schemas.formats import cdar
@@ -154,3 +157,25 @@ async def test_two_answers_at_once_are_one_after_the_other(sides: Sides):
         return_exceptions=True,
     )
     assert sorted(type(one).__name__ for one in outcomes) == ["Answered", "Rejected", "Rejected"]
+
+
+async def test_nothing_is_said_of_a_duplicate(sides: Sides):
+    """Neither of the same bytes nor of other ones, valid or not: it would be heard of the first invoice."""
+    sent = await sides.seller.invoice("FA-5", BUYER)
+    first = await sides.came(number="FA-5")
+    await say(sides.buyer, first.id, "approved")
+    data = await sides.buyer.read(first.id, Role.SUBMISSION)
+    other = await sides.seller.read(sent, Role.SUBMISSION)
+    invalid = re.sub(rb">[SBM]1</", b">X9</", other)
+    assert data != other != invalid
+    for place, copy in enumerate((data, other, invalid)):
+        incoming = Incoming("afnor", f"again-{place}", copy, addressed(copy), BUYER)
+        came = await admit_incoming(incoming, sides.buyer.account.id, sides.buyer.resources)
+        for _ in range(3):
+            await work(sides.buyer)
+        assert (await sides.buyer.show(came.document_id)).halted
+        with pytest.raises(Rejected) as caught:
+            await say(sides.buyer, came.document_id, "refused", Reason("DOUBLON", "Deux fois.", action="NOA"))
+        (finding,) = caught.value.findings
+        assert (finding.rule, str(first.id) in finding.fix) == ("HOUSE-STATUS-STATE", True)
+    assert not (await hears(sides.seller, sent, "approved", sides.buyer)).halted
