@@ -42,6 +42,7 @@ from adapters.afnor_flow import (
     key_of,
     members,
     name_of,
+    plain,
     says_already_there,
     stamp,
     verdict_of,
@@ -533,12 +534,11 @@ def _parts(consignment: Consignment) -> tuple[http.Part, ...]:
 
 
 def _refusal(answer: http.Answer, body: Mapping[str, Any]) -> Refused:
-    code = str(body.get("errorCode") or f"HTTP-{answer.status}")[:100]
-    says = str(body.get("errorMessage") or body.get("detail") or body.get("title") or f"answered {answer.status}")[
-        :2000
-    ]
+    code = plain(body.get("errorCode"), 100, f"HTTP-{answer.status}")
+    said = body.get("errorMessage") or body.get("detail") or body.get("title")
+    says = plain(said, 2000, f"answered {answer.status}")
     details = body.get("details")
-    expected = details[:2000] if isinstance(details, str) and details else None
+    expected = plain(details, 2000) or None if isinstance(details, str) else None
     finding = Finding(code, Severity.FATAL, "network", says, expected=expected)
     return Refused(f"the platform refuses the flow: {code}", (finding,))
 

@@ -1,7 +1,7 @@
 """A flow of XP Z12-013 1.3.0 as a platform shows it: what it is to us, and its members, read with patience.
 
 Platforms leave members out, add their own and speak older editions: nothing here raises, and what cannot be read is
-nothing.
+nothing. No text it gives has what a database refuses (NUL, half a surrogate pair).
 """
 
 from __future__ import annotations
@@ -20,17 +20,23 @@ _INVOICE_TYPES = ("SupplierInvoice", "CustomerInvoice", "StateSupplierInvoice", 
 _STATUS_TYPES = ("CustomerInvoiceLC", "SupplierInvoiceLC", "Undefined")
 
 
+def plain(value: object, limit: int, otherwise: str = "") -> str:
+    """A member as text of at most so many characters that any database keeps; `otherwise` where it is empty."""
+    text = str(value or otherwise)[:limit]
+    return "".join(sign for sign in text if sign != "\0" and not "\ud800" <= sign <= "\udfff") or otherwise
+
+
 def findings_of(flow: Mapping[str, Any]) -> tuple[Finding, ...]:
     """Why the platform refuses, from the details of its acknowledgement; never empty."""
     acknowledgement = flow.get("acknowledgement")
     details = acknowledgement.get("details") if isinstance(acknowledgement, dict) else None
     found = tuple(
         Finding(
-            rule=str(detail.get("reasonCode") or "PLATFORM-ERROR")[:100],
+            rule=plain(detail.get("reasonCode"), 100, "PLATFORM-ERROR"),
             severity=Severity.WARNING if detail.get("level") == "Warning" else Severity.FATAL,
             layer="network",
-            says=str(detail.get("reasonMessage") or "The platform gives no reason.")[:2000],
-            path=str(detail.get("item") or "")[:500],
+            says=plain(detail.get("reasonMessage"), 2000, "The platform gives no reason."),
+            path=plain(detail.get("item"), 500),
         )
         for detail in (details if isinstance(details, list) else [])
         if isinstance(detail, dict)
@@ -54,7 +60,8 @@ def key_of(flow: Mapping[str, Any]) -> str | None:
     if flow.get("flowDirection") == "In":
         ours = flow.get("flowType") in (*_STATUS_TYPES, None) and flow.get("flowSyntax") == "CDAR"
         return id if ours else None
-    tracked = isinstance(flow.get("trackingId"), str) and flow["trackingId"]
+    tracking = flow.get("trackingId")
+    tracked = isinstance(tracking, str) and tracking and tracking.isprintable()  # no other can be one of ours
     return f"{id}#ack:{said}" if tracked and said in ("Ok", "Error") else None
 
 
@@ -107,5 +114,5 @@ def members(body: bytes) -> Mapping[str, Any]:
 
 
 def dumped(flow: Mapping[str, Any]) -> bytes:
-    """The flow as bytes to keep, the same for the same members."""
-    return json.dumps(flow, ensure_ascii=False, sort_keys=True).encode()
+    """The flow as bytes to keep, the same for the same members; half a surrogate pair stays escaped, as it came."""
+    return json.dumps(flow, ensure_ascii=False, sort_keys=True).encode(errors="backslashreplace")

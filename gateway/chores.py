@@ -2,8 +2,8 @@
 renew the evidence, end what is past its retention and audit everything.
 
 Each run has one runner in the installation (the chore's row moves its due date). What is collected is stored before
-the cursor moves, each arrival once for ever; one that cannot be read or tied to a document is kept as a stray and never
-blocks.
+the cursor moves, each arrival once for ever; one that cannot be read, tied to a document or stored with it is kept as a
+stray and never blocks.
 """
 
 from __future__ import annotations
@@ -248,9 +248,7 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
     """Take everything a network brings now; tells how many arrivals were new."""
     new = 0
     for stray in await arrivals.strays(resources.pool, network.name):
-        if await _tie(resources, network.name, stray):
-            await arrivals.forget_stray(resources.pool, network.name, stray.network_id)
-            new += 1
+        new += await _tied(resources, network.name, stray)
     for _ in range(PAGES):
         cursor = await arrivals.cursor(resources.pool, network.name)
         try:
@@ -271,14 +269,45 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
     return new
 
 
+async def _tied(resources: Resources, network: str, stray: Arrival) -> bool:
+    """Whether a stray found its document now; one that fails stays, and the next ones get their turn."""
+    try:
+        if not await _tie(resources, network, stray):
+            return False
+        await arrivals.forget_stray(resources.pool, network, stray.network_id)
+    except Busy:
+        raise
+    except Exception:
+        log.exception("a stray could not be tied", extra={"network": network})
+        return False
+    return True
+
+
 async def _kept(resources: Resources, network: str, arrival: Arrival) -> bool | None:
-    """Store an arrival: True with its document, False as a stray, None when it could not be stored now."""
+    """Store an arrival: True with its document, False as a stray, None when it could not be stored now.
+
+    One whose texts the database refuses would be refused at every collection: it is kept without what is refused.
+    """
     try:
         if arrival.kind is ArrivalKind.INVOICE:
             return await _taken(resources, network, arrival)
         if await _tie(resources, network, arrival):
             return True
         await arrivals.keep_stray(resources.pool, network, arrival, resources.clock.now())
+    except Busy:
+        raise
+    except Exception:
+        log.exception("an arrival could not be stored as it came", extra={"network": network})
+        return await _set_aside(resources, network, arrival)
+    return False
+
+
+async def _set_aside(resources: Resources, network: str, arrival: Arrival) -> bool | None:
+    """Keep as a stray what could not be stored as it came: False, or None when that fails too."""
+    kept, now = arrivals.storable(arrival), resources.clock.now()
+    reason = UNSTORED if arrival.kind is ArrivalKind.INVOICE else ""
+    try:
+        await arrivals.keep_stray(resources.pool, network, kept, now, recipient=kept.recipient, reason=reason)
     except Busy:
         raise
     except Exception:

@@ -7,8 +7,9 @@ collection. A person assigns an invoice to an account, or drops it with a reason
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,9 @@ from gateway.errors import NotFound
 from gateway.store import tasks
 from gateway.store.pool import Pool
 from schemas.finding import Finding
+
+ID_LIMIT = 500
+"""Characters of a network's id that are kept as they are where the whole could not be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,36 @@ async def keep_stray(
             reason,
         )
     return bool(new)
+
+
+def storable(arrival: Arrival) -> Arrival:
+    """The same arrival without what the database refuses in texts (NUL, half a surrogate pair); its bytes stay.
+
+    An id that this changes, or that is too long for an index, gets a mark of what it was, so that no two become one.
+    """
+    network_id = _storable(arrival.network_id)[:ID_LIMIT]
+    if network_id != arrival.network_id:
+        was = sha256(arrival.network_id.encode(errors="surrogatepass")).hexdigest()
+        network_id = f"{network_id}~{was[:16]}"
+    return replace(
+        arrival,
+        network_id=network_id,
+        media_type=_storable(arrival.media_type),
+        consignment=None if arrival.consignment is None else _storable(arrival.consignment),
+        refused=tuple(Finding.from_json(_storable(finding.as_json())) for finding in arrival.refused),
+        recipient=_storable(arrival.recipient),
+        name=_storable(arrival.name),
+    )
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return "".join(sign for sign in value if sign != "\0" and not "\ud800" <= sign <= "\udfff")
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _storable(one) for name, one in value.items()}
+    return value
 
 
 async def strays(pool: Pool, network: str, limit: int = 100) -> Sequence[Arrival]:
