@@ -419,7 +419,7 @@ class Coder:
         self._predicates(walk, predicates, scope)
 
     def _predicates(self, walk: Walk, predicates: tuple[Expression, ...], scope: Scope) -> None:
-        for predicate in predicates:
+        for number, predicate in enumerate(predicates, 1):
             if _is_place(predicate):
                 assert isinstance(predicate, Literal)
                 walk.at(int(predicate.value))
@@ -427,9 +427,10 @@ class Coder:
             walk.looped()
             focus = Code(walk.var, walk.kind, Card.ONE, walk.element)
             inner = replace(scope, focus=focus, foreign=walk.foreign)
+            placed = any(map(_is_place, predicates[number:]))
             for part in conjuncts(predicate):
                 self.refuse_place(part, inner)
-                if not joins.narrow(self, walk, part, inner):
+                if not joins.narrow(self, walk, part, inner, placed=placed):
                     walk.where(self.truth(part, inner))
 
     def refuse_place(self, predicate: Expression, scope: Scope) -> None:

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 _STABLE = re.compile(r"(?:memo|ready)\((s|CODES), M\d+, \d+\)|\w+(?:\.parent)*\.kids\.get\(T\d+, \(\)\)")
 
 
-def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope) -> bool:
+def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope, *, placed: bool) -> bool:
     """Let a walk ask an index for the nodes that a predicate can hold for, where there is one to ask; whether it then
-    reaches only those that the predicate holds for, so that nothing is left to be tested."""
+    reaches only those that the predicate holds for, so that nothing is left to be tested.
+
+    `placed`: a place follows in the same step. It counts within each turn of the loops outside, which nodes that are
+    gathered no longer have."""
     if not (isinstance(predicate, Binary) and predicate.operator == "=") or walk.source is None:
         return False
-    gathered = _gathered(walk) if walk.clauses else ""
+    gathered = _gathered(walk) if walk.clauses and not placed else ""
     stable = None if walk.clauses else _STABLE.fullmatch(walk.source)
     if not gathered and (not stable or any(map(risky, walk.conditions))):
         return False

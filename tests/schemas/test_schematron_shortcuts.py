@@ -60,11 +60,34 @@ _MANY = Rule(
         Assert("//x:line[x:id = 'B']", "BY-ID"),
     ),
 )
+_PLACES = (
+    Rule(
+        "x:line",
+        (
+            Assert("count(/x:a/x:line/x:tax[x:code = $code][1]) = 1", "FIRST-OF-CODE"),
+            Assert("count(//x:line/x:tax[x:code = $code][1]/x:rate) = 2", "FIRST-OF-CODE-RATE"),
+            Assert("count(/x:a/x:line/x:tax[x:code = $code][x:rate][1]) = 2", "FIRST-OF-CODE-WITH-RATE"),
+            Assert("count(../x:line/x:tax[x:code = 'Z'][2]) = 1", "SECOND-Z"),
+            Assert("count(/x:a/x:line/x:tax[1][x:code = $code]) = 1", "FIRST-IS-OF-CODE"),
+        ),
+        {"code": "x:id"},
+    ),
+    Rule(
+        "/x:a",
+        (
+            Assert("count(/x:a/x:line/x:tax[x:code = 'S'][1]) = 1", "FIRST-S"),
+            Assert("count(//x:line/x:tax[x:code = 'S'][x:rate][1]/x:rate) = 2", "FIRST-S-RATE"),
+            Assert("count(x:line/(x:tax | x:absent)[x:code = 'S'][1]) = 1", "FIRST-S-OF-EACH"),
+            Assert("count((x:line/x:tax)[x:code = 'S'][1]) = 0", "FIRST-S-OF-ALL"),
+        ),
+    ),
+)
 _SHEETS = {
     "categories": ((*_CATEGORIES, _OTHER), _NORMAL),
     "top": ((_TOP,),),
     "deep": ((_DEEP,),),
     "many": ((_MANY,),),
+    "places": (_PLACES,),
 }
 
 
@@ -112,6 +135,15 @@ DOCUMENTS = {
     "a text in parts": _a(_line("<x:deep><x:in><x:text>wo<x:b>rd</x:b></x:text></x:in></x:deep>")),
     "no rates": _a(*(_line(_tax(_code(code), "")) for code in "ZES"), id_=""),
     "other, absent": _a("<x:other><x:id>A</x:id><x:absent/></x:other>"),
+    "two taxes of a code in each line": _a(
+        *(
+            _line(*(_tax(_code(code), f"<x:rate>{n}</x:rate>") for code in "SSZZ"), id_=id_)
+            for n, id_ in enumerate("SZQ")
+        )
+    ),
+    "taxes of a code in two lines": _a(
+        _line(_tax(_code("S"), ""), _tax(_code("S"), _RATE), id_="S"), _line(_tax(_code("Z")), _tax(_code("S"), _RATE))
+    ),
     "other with a tax": _a(f"<x:other><x:id>A</x:id>{_tax(_code('S'), _RATE)}</x:other>", _line(_tax(_code("Z")))),
 }
 
