@@ -286,7 +286,8 @@ class Compiler:
             loose, owner = False, f"{owner}.parent"
         named = self.condition([source for source, by_names in conditions if by_names])
         others = self.condition([source for source, by_names in conditions if not by_names])
-        self.asked[others] = keys
+        if others != "None":
+            self.asked[others] = keys
         return f"{tuple(above)!r}, {anchored}, {named}, {others}"
 
     def predicates(self, step: Step, owner: str) -> Iterator[tuple[str, bool]]:
@@ -305,9 +306,12 @@ class Compiler:
 
     def keys(self, step: Step) -> Iterator[_Key]:
         """What a step of a match pattern wants the values of its node to be: each as the number of the function that
-        gives the values, and the one that must be among them. What ends in an error is not there."""
+        gives the values, and the one that must be among them. What ends in an error is not there. What names decide
+        is no part of the function that asks the other predicates, which steps of other names may share."""
         scope = Scope(_ELEMENT)
         for part in (part for predicate in step.predicates for part in conjuncts(predicate)):
+            if naming.by_names(part):
+                continue
             match part:
                 case Binary("=", key, Literal(str() as wanted)) if free(key) == {"."}:
                     code = self.coder.values(key, scope, unordered=True)

@@ -82,12 +82,28 @@ _PLACES = (
         ),
     ),
 )
+_NAMED = (
+    (
+        Rule("x:*[local-name() = 'line'][@at]", (Assert("false()", "LINE-AT"),)),
+        Rule("x:*[local-name() = 'other'][@at]", (Assert("false()", "OTHER-AT"),)),
+        Rule("x:*", (Assert("x:id", "ANY"),)),
+    ),
+    (
+        Rule("x:*[local-name() = 'line'][x:id = 'A']", (Assert("false()", "LINE-A"),)),
+        Rule("x:*[x:id = 'A']", (Assert("false()", "ANY-A"),)),
+        Rule("x:*[x:id = 'B']", (Assert("false()", "ANY-B"),)),
+        Rule("x:line", (Assert("false()", "LINE"),)),
+    ),
+    (Rule("x:*[local-name() = 'tax']", (Assert("false()", "TAX"),)),),
+    (Rule("x:*[local-name() = 'other']", (Assert("false()", "OTHER-ELEMENT"),)),),
+)
 _SHEETS = {
     "categories": ((*_CATEGORIES, _OTHER), _NORMAL),
     "top": ((_TOP,),),
     "deep": ((_DEEP,),),
     "many": ((_MANY,),),
     "places": (_PLACES,),
+    "named": _NAMED,
 }
 
 
@@ -143,6 +159,9 @@ DOCUMENTS = {
     ),
     "taxes of a code in two lines": _a(
         _line(_tax(_code("S"), ""), _tax(_code("S"), _RATE), id_="S"), _line(_tax(_code("Z")), _tax(_code("S"), _RATE))
+    ),
+    "lines and others, some with a mark": _a(
+        "<x:line/><x:line at='1'/><x:other/><x:other at=''/>", _line(id_="B"), _line(id_="C")
     ),
     "other with a tax": _a(f"<x:other><x:id>A</x:id>{_tax(_code('S'), _RATE)}</x:other>", _line(_tax(_code("Z")))),
 }
