@@ -8,7 +8,7 @@ walks the line as a document of its own, and leaves by the network of the docume
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -40,6 +40,8 @@ RECEIVER = frozenset({"204", "205", "206", "207", "208", "210"})
 """What who receives an invoice says of it."""
 ISSUER = frozenset({"209", "220", "224", "225", "226", "227", "228"})
 """What who issued it says."""
+COLLECTED = "212"
+"""What the seller says of a payment."""
 ONCE = frozenset({"204", "205", "210", "220"})
 """What makes no sense twice."""
 DECIDED = frozenset({"approved", "partly_approved", "payment_sent", "paid"})
@@ -85,7 +87,8 @@ async def answer(wanted: Wanted, document_id: UUID, asked: Asked, account: Accou
             document = await documents.get(connection, document_id)
             told = await documents.events(connection, document_id)
         invoice = await read_invoice(document, account, resources)
-        if wrong := tuple(complaints(wanted, document, told, invoice)):
+        paid_before = await collected(document, account, resources) if wanted.status.code == COLLECTED else {}
+        if wrong := tuple(complaints(wanted, document, told, invoice, paid_before)):
             raise Rejected("this cannot be said of the document", wrong)
         assert invoice is not None
         now = resources.clock.now()
@@ -125,6 +128,31 @@ async def read_invoice(document: Document, account: Account, resources: Resource
     async with resources.pool.account(account.id) as connection:
         data = await documents.read(connection, content.sha256)
     return await parsed(data, format_, resources)
+
+
+async def collected(document: Document, account: Account, resources: Resources) -> dict[Decimal, Decimal]:
+    """What the account itself said was collected of a document (212), by normalized VAT rate. Raises Busy."""
+    async with resources.pool.account(account.id) as connection:
+        messages = await answers.said(connection, document.id, COLLECTED)
+    try:
+        return await resources.compute(_collected, messages) if messages else {}
+    except Interrupted as interrupted:
+        raise Busy("the messages could not be read; try again") from interrupted
+
+
+def _collected(messages: Sequence[bytes]) -> dict[Decimal, Decimal]:
+    """For a worker process; a message that cannot be read was judged before it was sent, so there is none."""
+    return by_rate(one for data in messages for one in cdar.read(data).amounts)
+
+
+def by_rate(amounts: Iterable[Amount]) -> dict[Decimal, Decimal]:
+    """What amounts say was collected, VAT included, by normalized VAT rate."""
+    found: dict[Decimal, Decimal] = {}
+    for one in amounts:
+        if one.kind == "MEN" and one.amount is not None:
+            rate = (one.rate or Decimal(0)).normalize()
+            found[rate] = found.get(rate, Decimal(0)) + one.amount
+    return found
 
 
 def nameable(invoice: Invoice) -> bool:
@@ -185,9 +213,13 @@ def fingerprint(*parts: str, body: bytes) -> bytes:
 
 
 def complaints(
-    wanted: Wanted, document: Document, told: Sequence[EventRow], invoice: Invoice | None
+    wanted: Wanted,
+    document: Document,
+    told: Sequence[EventRow],
+    invoice: Invoice | None,
+    before: Mapping[Decimal, Decimal],
 ) -> Iterator[Finding]:
-    """Everything that keeps a status from being said of a document now."""
+    """Everything that keeps a status from being said of a document now; `before`: what `collected` tells."""
     said = [event for event in told if event.outcome == "status"]
     yield from _of_document(document, invoice)
     yield from _of_speaker(wanted.status, document)
@@ -197,6 +229,8 @@ def complaints(
         yield from _of_state(wanted.status, document, said)
     yield from _of_reasons(wanted)
     yield from _of_amounts(wanted, document, invoice)
+    if wanted.status.code == COLLECTED and invoice is not None:
+        yield from _of_total(wanted, document, invoice, before)
 
 
 def _of_document(document: Document, invoice: Invoice | None) -> Iterator[Finding]:
@@ -341,7 +375,7 @@ def _of_amounts(wanted: Wanted, document: Document, invoice: Invoice | None) -> 
             yield _finding(
                 "AMOUNT", says, path=f"{path}/currency", found=one.currency, expected=document.currency or ""
             )
-    if status.code != "212" or invoice is None:
+    if status.code != COLLECTED or invoice is None:
         return
     rates = {(part.rate or 0) for part in invoice.vat_breakdown}
     if not collected:
@@ -354,9 +388,26 @@ def _of_amounts(wanted: Wanted, document: Document, invoice: Invoice | None) -> 
             listed = ", ".join(sorted(f"{rate:f}" if rate else "0" for rate in rates))
             found = None if one.rate is None else f"{one.rate:f}"
             yield _finding("AMOUNT", says, path=f"/amounts/{place}/rate", found=found, expected=listed)
-    total = sum((one.amount or Decimal(0) for one in collected), Decimal(0))
-    if abs(total) > abs(document.total or Decimal(0)):
-        yield _finding("AMOUNT", "More was paid than the invoice asks for (BT-112).", path="/amounts")
+
+
+def _of_total(
+    wanted: Wanted, document: Document, invoice: Invoice, before: Mapping[Decimal, Decimal]
+) -> Iterator[Finding]:
+    """All messages together never tell more than the invoice asks for, in all and at each rate."""
+    now = by_rate(wanted.amounts)
+    together = {rate: before.get(rate, Decimal(0)) + amount for rate, amount in now.items()}
+    whole: dict[Decimal, Decimal] = {}
+    for part in invoice.vat_breakdown:
+        rate = (part.rate or Decimal(0)).normalize()
+        amount = (part.taxable_amount or Decimal(0)) + (part.tax_amount or Decimal(0))
+        whole[rate] = whole.get(rate, Decimal(0)) + amount
+    fix = "Say only what was not said before; what is given back is a negative amount." if any(before.values()) else ""
+    if abs(sum({**before, **together}.values(), Decimal(0))) > abs(document.total or Decimal(0)):
+        says = "More was paid than the invoice asks for (BT-112), with what was said before."
+        yield _finding("AMOUNT", says, path="/amounts", fix=fix)
+    elif any(abs(amount) > abs(whole[rate]) for rate, amount in together.items() if rate in whole):
+        says = "More was paid at a VAT rate than the invoice asks for at it (BG-23), with what was said before."
+        yield _finding("AMOUNT", says, path="/amounts", fix=fix)
 
 
 def _finding(

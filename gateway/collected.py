@@ -46,16 +46,25 @@ def due_on_receipt(invoice: Invoice) -> bool:
     return invoice.process[:1] in SERVICES and invoice.tax_point_code not in ON_DEBITS
 
 
-def shares(invoice: Invoice, payments: Sequence[Decimal]) -> list[tuple[Share, ...]]:
-    """What each payment collects at each rate, in their order; nothing for what is paid over the amount due."""
+def shares(
+    invoice: Invoice, payments: Sequence[Decimal], said: Mapping[Decimal, Decimal] | None = None
+) -> list[tuple[Share, ...]]:
+    """What each payment collects at each rate, in their order; nothing for what is paid over the amount due.
+
+    `said`: what the account told by itself as collected, by normalized rate. The first payments are those: they collect
+    nothing anew until they have paid for it.
+    """
     room = capacities(invoice)
-    taken = dict.fromkeys(room, 0)
+    taken = {rate: max(cents((said or {}).get(rate, Decimal(0))), 0) for rate in room}
+    told = sum(taken.values())
     due, balance, found = sum(room.values()), 0, list[tuple[Share, ...]]()
     for payment in payments:
         before = _within(balance, due)
         balance += cents(payment)
         change = _within(balance, due) - before
-        left = {rate: room[rate] - taken[rate] for rate in room}
+        covered = max(min(change, told), 0)
+        told, change = told - covered, change - covered
+        left = {rate: max(room[rate] - taken[rate], 0) for rate in room}
         parts = apportion(change, left if change > 0 else taken)
         for rate, part in parts.items():
             taken[rate] += part

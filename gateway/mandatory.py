@@ -2,7 +2,8 @@
 
 A payment of an invoice whose VAT falls due on receipt is told to the other side and to the administration (CGI 290 A),
 by VAT rate, and its reversal by negative amounts. The message is written into the line in the same transaction as the
-payment's own event, so that neither is ever there without the other, whatever dies in between.
+payment's own event, so that neither is ever there without the other, whatever dies in between. What the account said
+by itself before is not told again: the first payments that are reported are those.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ async def _collected(work: Work, untold: list[Payment], resources: Resources) ->
     by_id = {str(payment.id): payment for payment in work.payments}
     told = [by_id[one] for one in work.payments_told if one in by_id]
     order = [payment for payment in (*told, *untold) if payment.currency == document.currency]
-    each = shares(invoice, [payment.amount for payment in order])
+    said = await answers.collected(document, work.account, resources)
+    each = shares(invoice, [payment.amount for payment in order], said)
     due, found = document.amount_due or Decimal(0), dict[object, tuple[News, Emitted]]()
     for place, (payment, parts) in enumerate(zip(order, each, strict=True)):
         if parts and payment in untold:

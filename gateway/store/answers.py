@@ -75,6 +75,25 @@ async def messages(connection: Connection, document_id: UUID) -> dict[str, bytes
     return found
 
 
+async def said(connection: Connection, document_id: UUID, code: str) -> list[bytes]:
+    """The messages by which the account itself said a status of a document, but those that ended on their way."""
+    rows = await connection.fetch(
+        """
+        select e.sha256 from document d join entry e using (account_id, document_id)
+        join event v on v.document_id = d.about and v.outcome = 'status'
+            and v.facts->>'message' = d.document_id::text and v.facts->>'source' = 'account' and v.facts->>'code' = $2
+        where d.about = $1 and d.halted is null and e.role = 'submission' order by d.document_id
+        """,
+        document_id,
+        code,
+    )
+    found = []
+    for row in rows:
+        with suppress(NotFound):
+            found.append(await contents.read(connection, row["sha256"].hex()))
+    return found
+
+
 async def emitted(connection: Connection, document_id: UUID) -> frozenset[str]:
     """The causes for which the gateway has said something about a document by itself."""
     rows = await connection.fetch("select cause from emission where document_id = $1", document_id)

@@ -53,6 +53,19 @@ def test_a_payment_in_parts_a_reversal_and_an_overpayment() -> None:
     assert told(invoice(("20", "120.00"), ("20", "-20.00")), "100.00") == [{"20": "100.00"}]
 
 
+def test_what_the_account_said_by_itself_is_not_told_again() -> None:
+    whole, said = invoice(("20", "120.00"), ("10", "55.00")), {Decimal(20): Decimal("60.00")}
+
+    def new(*payments: str) -> list[dict[str, str]]:
+        each = shares(whole, [Decimal(one) for one in payments], said)
+        return [{f"{share.rate.normalize():f}": f"{share.amount:f}" for share in parts} for parts in each]
+
+    assert new("60.00", "115.00", "1.00") == [{}, {"10": "55.00", "20": "60.00"}, {}]
+    assert new("175.00") == [{"10": "55.00", "20": "60.00"}]
+    assert new("40.00", "20.00", "-60.00") == [{}, {}, {"20": "-60.00"}]
+    assert shares(whole, [Decimal("175.00")], {Decimal(20): Decimal("120"), Decimal(10): Decimal("55")}) == [()]
+
+
 @given(
     st.dictionaries(st.sampled_from(["0", "2.1", "5.5", "10", "20"]), st.integers(0, 30_000), min_size=1),
     st.lists(_AMOUNTS.filter(bool), max_size=8),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway import mandatory
+from gateway import answers, mandatory
 from gateway.addressee import addressed
 from gateway.audit import audit_account
 from gateway.lifecycle import Later, Role, Stage
@@ -26,9 +26,11 @@ from gateway.store.tasks import Claim
 from gateway.worker import Worker
 from schemas.finding import Verdict
 from schemas.formats import cdar
+from schemas.formats.cdar import Amount
 from schemas.judge import judge
 from tests.line.conftest import Line
 from tests.line.test_inbound import BUYER, Sides, sides, work
+from tests.line.test_statuses import refused, say
 
 __all__ = ["sides"]
 
@@ -97,6 +99,28 @@ async def test_each_payment_is_told_once_and_taken_back_by_its_reversal(line: Li
     assert len(tracked) == len(set(tracked)) == 4
     checked = await audit_account(line.pool, line.account.id)
     assert checked.clean, checked.complaints
+
+
+async def test_what_the_account_said_by_itself_is_not_told_again(line: Line):
+    """Neither by a second message of the account, nor by the gateway when the payment is reported."""
+    document_id = await line.invoice("P-0", "100000231")
+    document = await line.until(document_id, Stage.ACKNOWLEDGED)
+    invoice = await answers.read_invoice(document, line.account, line.resources)
+    assert invoice is not None
+    assert document.amount_due is not None
+    first = invoice.vat_breakdown[0]
+    part = (first.taxable_amount or Decimal(0)) + (first.tax_amount or Decimal(0))
+    amount = Amount("MEN", part, "EUR", first.rate, date(2026, 11, 24), changed=False)
+    await say(line, document_id, "paid", amounts=(amount,))
+    assert await refused(line, document_id, "paid", amounts=(amount,)) == {"HOUSE-STATUS-AMOUNT"}
+    await line.worker.drain()
+    await pay(line, document_id, str(part), "p1")
+    await line.worker.drain()
+    assert len(await about(line, document_id)) == 1
+    await pay(line, document_id, str(document.amount_due - part), "p2")
+    await line.worker.drain()
+    told = [await collected(line, message) for message in await about(line, document_id)]
+    assert sum(amount or 0 for parts in told for _, amount in parts) == document.amount_due
 
 
 async def test_a_payment_and_its_message_are_there_together_whatever_dies(line: Line, monkeypatch: pytest.MonkeyPatch):

@@ -52,7 +52,10 @@ async def submit(new: NewFlow, caller: Caller, resources: Resources) -> Admissio
         invoice = await answers.read_invoice(document, caller.account, resources)
         async with resources.pool.account(caller.account.id) as connection:
             events = await documents.events(connection, document.id)
-        wrong = tuple(answers.complaints(wanted, document, events, invoice))
+        before = {}
+        if wanted.status.code == answers.COLLECTED:
+            before = await answers.collected(document, caller.account, resources)
+        wrong = tuple(answers.complaints(wanted, document, events, invoice, before))
         if wrong:
             raise _wrong(wrong)
         about = About(document.id, document.version, caller.public_id, answers.facts_of(wanted, message.at, "account"))
