@@ -22,7 +22,7 @@ the XML it carries is judged, and paths and lines point into that; its page is h
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -132,10 +132,11 @@ def _judged(
         names = [*(rules.layer for rules in others), *((house.NAME,) if is_invoice else ())]
         layers.extend(Layer(name, "", LayerVerdict.SKIPPED, _after(layer)) for name in names)
     # 3.
-    told = _placed(_told(findings, recognised, invoice), tree)
+    kept = _kept(findings)
+    told = _placed(_told(kept, recognised, invoice), tree)
     if recognised.format == JSON:
         told = [replace(finding, line=None) for finding in told]
-    return _report(recognised, layers, told)
+    return _report(recognised, layers, findings, told)
 
 
 def _by_the_house(
@@ -211,18 +212,23 @@ def _unreadable(findings: tuple[Finding, ...], recognised: Recognised) -> Report
         Layer("xsd", "", LayerVerdict.SKIPPED, f"the layer {name} failed"),
     )
     findings = tuple(replace(one, place=one.path) if one.layer == JSON else one for one in findings)
-    return _report(recognised, layers, _told(findings, recognised, None))
+    return _report(recognised, layers, findings, _told(_kept(findings), recognised, None))
 
 
-def _report(recognised: Recognised, layers: Iterable[Layer], findings: list[Finding]) -> Report:
-    """Findings in the order of layers, as many as a report keeps; fatal ones are never the ones left out."""
-    kept = findings
-    if len(findings) > FINDINGS_LIMIT:
-        fatal = [finding for finding in findings if finding.severity is Severity.FATAL]
-        kept = (fatal + [finding for finding in findings if finding.severity is not Severity.FATAL])[:FINDINGS_LIMIT]
-    return Report(
-        _verdict(findings), recognised.format, recognised.profile, tuple(layers), tuple(kept), len(findings) - len(kept)
-    )
+def _report(
+    recognised: Recognised, layers: Iterable[Layer], findings: Sequence[Finding], told: Sequence[Finding]
+) -> Report:
+    """The verdict on all findings, and those that are kept, told in full."""
+    uncounted = len(findings) - len(told)
+    return Report(_verdict(findings), recognised.format, recognised.profile, tuple(layers), tuple(told), uncounted)
+
+
+def _kept(findings: Sequence[Finding]) -> Sequence[Finding]:
+    """As many as a report keeps, in the order of layers; fatal ones are never the ones left out."""
+    if len(findings) <= FINDINGS_LIMIT:
+        return findings
+    fatal = [finding for finding in findings if finding.severity is Severity.FATAL]
+    return (fatal + [finding for finding in findings if finding.severity is not Severity.FATAL])[:FINDINGS_LIMIT]
 
 
 def _verdict(findings: Iterable[Finding]) -> Verdict:

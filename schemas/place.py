@@ -53,7 +53,7 @@ def place(tree: etree._ElementTree, path: str, terms: Iterable[str], twins: Twin
     """The JSON pointer into our model for a finding at a path of the tree about some terms; "" is the document as a
     whole. `twins`: see `schemas.xml.path_of`.
     """
-    pattern, places = _pointed(tree, element_at(tree, path) if path else None, twins)
+    pattern, places = _pointed(tree, element_at(tree, path, twins) if path else None, twins)
     for term in terms:
         under = _under(pattern, patterns().get(term, ()))
         if under is not None:
@@ -177,7 +177,7 @@ def _number(spot: _Spot, element: etree._Element, twins: Twins) -> int:
         return 0
     if spot.when is None:
         return (twins.place(element) or 1) - 1
-    return sum(1 for one in element.itersiblings(element.tag, preceding=True) if spot.when(one))
+    return twins.before(element, spot.when)
 
 
 # --- the tables -------------------------------------------------------------------------------------------------------

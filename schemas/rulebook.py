@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -49,6 +50,8 @@ __all__ = [
     "nameless",
     "prepare",
 ]
+
+log = logging.getLogger(__name__)
 
 ENGINE = "ENGINE-"
 """How the rule ids of findings begin that say: this could not be judged."""
@@ -113,7 +116,9 @@ def prepare(rules: Rules, folder: str | None = None) -> None:
         for artefact in editions.known(rules.artefact, folder):
             with contextlib.suppress(Missing, store.Unusable):
                 if artefact.kind is Kind.SCHEMATRON:
-                    _program(find(artefact, folder))
+                    loaded = find(artefact, folder)
+                    _program(loaded)
+                    _keep_teller(loaded)
 
 
 def fault(artefact: Artefact, loaded: Loaded) -> str:
@@ -121,11 +126,19 @@ def fault(artefact: Artefact, loaded: Loaded) -> str:
     try:
         if artefact.kind is Kind.SCHEMATRON:
             store.load(loaded.path, store.default_cache(), loaded.rules)
+            _keep_teller(loaded)
         else:
             xsd.load(loaded.path)
     except (xsd.Unusable, store.Unusable) as error:
         return str(error)
     return ""
+
+
+def _keep_teller(loaded: Loaded) -> None:
+    """Have what tells what the rules compare compiled and kept, so that the first broken rule does not wait for it."""
+    if store.default_cache() is not None:
+        with contextlib.suppress(store.Unusable):
+            store.load_teller(loaded.path, store.default_cache(), loaded.rules)
 
 
 def is_compiled(loaded: Loaded) -> bool | None:
@@ -176,14 +189,27 @@ def _fired(loaded: Loaded, document: bytes | Tree) -> list[tuple[Fired, Operands
 
 
 def _with_operands(loaded: Loaded, document: Tree, fired: tuple[Fired, ...]) -> list[tuple[Fired, Operands | None]]:
+    """Fatal ones are told first, and as many as compare anything up to TOLD_LIMIT."""
     teller = _teller(loaded) if fired else None
     if teller is None:
         return [(one, None) for one in fired]
     run = Run(document)
-    return [
-        (one, teller.tell(one.number, one.node, run) if place < TOLD_LIMIT and one.node is not None else None)
-        for place, one in enumerate(fired)
-    ]
+    comparing = [place for place, one in enumerate(fired) if teller.knows(one.number)]
+    comparing.sort(key=lambda place: fired[place].flag in _NOT_FATAL)
+    told = {place: _told(teller, fired[place], run) for place in comparing[:TOLD_LIMIT]}
+    return [(one, told.get(place)) for place, one in enumerate(fired)]
+
+
+_NOT_FATAL = ("warning", "information", "info")
+
+
+def _told(teller: Teller, one: Fired, run: Run) -> Operands | None:
+    """What an assertion compared; whatever goes wrong here, the verdict does not depend on it."""
+    try:
+        return teller.tell(one.number, one.node, run) if one.node is not None else None
+    except Exception:
+        log.exception("it cannot be told what a rule compared", extra={"rule": one.id})
+        return None
 
 
 @lru_cache(maxsize=64)

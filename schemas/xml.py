@@ -15,9 +15,8 @@ It refuses with findings (`Unreadable`), never half-reads, and swallows no other
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lxml import etree
@@ -144,6 +143,28 @@ class Twins:
     def __init__(self) -> None:
         self._children: dict[tuple[etree._Element, str], list[etree._Element]] = {}
         self._places: dict[etree._Element, int] = {}
+        self._named: dict[tuple[etree._Element, str], list[etree._Element]] = {}
+        self._alike: dict[tuple[etree._Element, str, Callable[[etree._Element], bool]], dict[etree._Element, int]] = {}
+
+    def named(self, parent: etree._Element, name: str) -> list[etree._Element]:
+        """The child elements of that local name, in document order; of any with a star."""
+        found = self._named.get((parent, name))
+        if found is None:
+            children = parent.iterchildren("*")
+            found = [child for child in children if name == "*" or name_of(child)[1] == name]
+            self._named[parent, name] = found
+        return found
+
+    def before(self, element: etree._Element, means: Callable[[etree._Element], bool]) -> int:
+        """How many twins of an element stand before it that mean what it means."""
+        parent = element.getparent()
+        if parent is None:
+            return 0
+        places = self._alike.get((parent, element.tag, means))
+        if places is None:
+            alike = filter(means, self.of(parent, element.tag))
+            places = self._alike[parent, element.tag, means] = {one: place for place, one in enumerate(alike)}
+        return places.get(element, 0)
 
     def of(self, parent: etree._Element, tag: str) -> list[etree._Element]:
         """The children of that name, in document order."""
@@ -178,11 +199,12 @@ def path_of(element: etree._Element, attribute: str = "", twins: Twins | None = 
 _STEP = re.compile(r"(?:(?:[^:/]+):)?([^:/\[\]]+)(?:\[([0-9]+)\])?")
 
 
-def element_at(tree: etree._ElementTree, path: str) -> etree._Element | None:
+def element_at(tree: etree._ElementTree, path: str, twins: Twins | None = None) -> etree._Element | None:
     """The element that a path of ours, or of lxml's with stars, names: an attribute's is its element's; where the path
     goes on to what is not there, the last that is. None where it is no such path.
     """
     at: etree._Element | None = None
+    counted = twins or Twins()
     for step in path.removeprefix("/").split("/"):
         if step.startswith("@"):
             break
@@ -195,11 +217,10 @@ def element_at(tree: etree._ElementTree, path: str) -> etree._Element | None:
             if name not in ("*", name_of(at)[1]):
                 return None
             continue
-        same = (child for child in at.iterchildren("*") if name == "*" or name_of(child)[1] == name)
-        below = next(itertools.islice(same, place - 1, None), None)
-        if below is None:
+        below = counted.named(at, name)[place - 1 : place]
+        if not below:
             break
-        at = below
+        (at,) = below
     return at
 
 

@@ -94,6 +94,10 @@ class Teller:
         exec(code, space)  # noqa: S102  # made by `compile_operands`, see `store` for where it comes from
         self._comparisons: dict[int, Callable[[Node, Run], tuple[Any, ...]]] = space["COMPARISONS"]
 
+    def knows(self, number: int) -> bool:
+        """Whether the assertion of that number compares anything."""
+        return number in self._comparisons
+
     def tell(self, number: int, node: Node, run: Run) -> Operands | None:
         """What the assertion of that number, which does not hold of a node, compared; None where that is not known."""
         comparisons = self._comparisons.get(number)
