@@ -100,13 +100,26 @@ def union(one: Kind, other: Kind) -> Kind:
     return Kind.ITEM if Kind.NODE in (one, other) or Kind.ITEM in (one, other) else Kind.ATOMIC
 
 
-_LOCAL = re.compile(r"\b[vwx]\d+\b")
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_LOCAL = re.compile(rf"{_QUOTED}|\b[vwx]\d+\b")
+_LITERAL = re.compile(_QUOTED)
 
 
 def settled(source: str) -> str:
-    """The same Python with its loop variables named by their order, so that what is the same reads the same."""
+    """The same Python with its loop variables named by their order, so that what is the same reads the same. What is
+    written in quotes is a value, whatever it looks like."""
     names: dict[str, str] = {}
-    return _LOCAL.sub(lambda match: names.setdefault(match[0], f"y{len(names)}"), source)
+
+    def named(match: re.Match[str]) -> str:
+        found = match[0]
+        return found if found[0] in "'\"" else names.setdefault(found, f"y{len(names)}")
+
+    return _LOCAL.sub(named, source)
+
+
+def unquoted(source: str) -> str:
+    """The same Python with nothing in its quotes, so that only names are found in it."""
+    return _LITERAL.sub("''", source)
 
 
 _RISKS = re.compile(

@@ -14,7 +14,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from schemas.schematron.code import EXACTS, TEXTS, Card, Code, Kind, Scope, free, risky, settled
+from schemas.schematron.code import EXACTS, TEXTS, Card, Code, Kind, Scope, free, risky, settled, unquoted
 from schemas.schematron.expression import Binary, Expression
 from schemas.schematron.walk import Walk
 
@@ -58,8 +58,9 @@ def narrow(coder: Coder, walk: Walk, predicate: Expression, scope: Scope, *, pla
 def _gathered(walk: Walk) -> str:
     """Python that makes what a walk has reached one after the other; empty where that is not the same for all."""
     source = walk.reached()
-    bound = set(_BOUND.findall(source))
-    if walk.foreign or not source.startswith("[") or _LAMBDA.search(source) or set(_LOCAL.findall(source)) - bound:
+    names = unquoted(source)
+    bound = set(_BOUND.findall(names))
+    if walk.foreign or not source.startswith("[") or _LAMBDA.search(names) or set(_LOCAL.findall(names)) - bound:
         return ""
     return f"({source[1:-1]})"
 

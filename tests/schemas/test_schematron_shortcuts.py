@@ -97,6 +97,21 @@ _NAMED = (
     (Rule("x:*[local-name() = 'tax']", (Assert("false()", "TAX"),)),),
     (Rule("x:*[local-name() = 'other']", (Assert("false()", "OTHER-ELEMENT"),)),),
 )
+_LITERALS = Rule(
+    "/x:a",
+    (
+        Assert("x:id = 'v1'", "IS-V1"),
+        Assert("x:id = 'v2'", "IS-V2"),
+        Assert("//x:line[x:id = 'x12']", "SOME-X12"),
+        Assert("//x:line[x:id = 'x13']", "SOME-X13"),
+        Assert("x:line/x:id = ('v1', 'w2')", "V1-OR-W2"),
+        Assert("concat(x:id[1], 'v3') = 'v1v3'", "WITH-V3"),
+        Assert("contains(' x1 x2 x3 ', concat(' ', x:id[1], ' '))", "LISTED"),
+        Assert("""x:id = "'v1" """, "WITH-QUOTE"),
+        Assert("x:line[x:id = 'v1']/x:tax[x:code = 'x7']/x:rate", "LINE-V1-TAX-X7"),
+        Assert(r"matches(x:id[1], '\\v1|^y\d$')", "MATCHES"),
+    ),
+)
 _SHEETS = {
     "categories": ((*_CATEGORIES, _OTHER), _NORMAL),
     "top": ((_TOP,),),
@@ -104,6 +119,7 @@ _SHEETS = {
     "many": ((_MANY,),),
     "places": (_PLACES,),
     "named": _NAMED,
+    "literals": ((_LITERALS,),),
 }
 
 
@@ -163,6 +179,11 @@ DOCUMENTS = {
     "lines and others, some with a mark": _a(
         "<x:line/><x:line at='1'/><x:other/><x:other at=''/>", _line(id_="B"), _line(id_="C")
     ),
+    "an id like a name": _a(_line(id_="x12"), id_="<x:id>v1</x:id>"),
+    "another like a name": _a(_line(_tax(_code("x7")), id_="v1"), id_="<x:id>v2</x:id>"),
+    "an id like a name that names become": _a(_line(_tax(_code("y1")), id_="y0"), id_="<x:id>y0</x:id>"),
+    "an id like a name in a list": _a(_line(id_="x13"), id_="<x:id>x2</x:id>"),
+    "an id with a quote": _a(_line(id_="w2"), id_="<x:id>'v1</x:id>"),
     "other with a tax": _a(f"<x:other><x:id>A</x:id>{_tax(_code('S'), _RATE)}</x:other>", _line(_tax(_code("Z")))),
 }
 
