@@ -22,7 +22,7 @@ from uuid import UUID
 from gateway.compute import Compute, Interrupted, beside
 from gateway.lifecycle import Role
 from gateway.sought import EDITION, Sought
-from gateway.stages.parse import Parsed, parse
+from gateway.stages.parse import Parsed, columns_of_message, parse
 from gateway.store import contents, shown
 from gateway.store.contents import BYTES
 from gateway.store.pool import Pool
@@ -224,6 +224,8 @@ def _erased(one: Shown) -> list[str]:
     complaints = []
     if one.row["purged_at"] is None or any(one.row[name] is not None for name in _ERASED):
         complaints.append("it was purged, and its row still tells of it")
+    if one.index is not None and one.index["accepted_at"] != one.came:
+        complaints.append("the archive's index says that it came at another time than its first event")
     if one.index is not None and (one.index["erased_at"] is None or one.index["terms"] or one.index["seller_name"]):
         complaints.append("it was purged, and the archive's index still tells of it")
     return complaints
@@ -260,8 +262,7 @@ def _read(given: Given, told: Told) -> list[str]:
 
 def _said(one: Shown, data: bytes) -> list[str]:
     """A status message has nothing of an invoice, and goes to whom its bytes say."""
-    to = next((party for party in cdar.read(data).recipients if party.address), None)
-    says = {"buyer_scheme": to.address_scheme, "buyer_address": to.address} if to else {}
+    says = columns_of_message(cdar.read(data))
     differ = [name for name in _ROW if one.row[name] != says.get(name)]
     return [f"its row shows another {', '.join(differ)} than its bytes say"] if differ else []
 
@@ -272,13 +273,14 @@ def _indexed(one: Shown, says: Mapping[str, Any], sought: Sought) -> list[str]:
         return ["it is missing in the archive's index"]
     total = says.get("total")
     bounded = None if total is None else max(min(total, _CEILING), -_CEILING)
-    created = one.row["created_at"]
+    if one.came is None:
+        return ["no event says when it came"]
     expected = {
         **{name: says.get(name) for name in ("issue_date", "type_code", "number", "currency", "total")},
         "cents": None if bounded is None else math.floor(bounded * 100),
-        "day": says.get("issue_date") or created.astimezone(UTC).date(),
+        "day": says.get("issue_date") or one.came.astimezone(UTC).date(),
         **{name: one.row[name] for name in ("direction", "participant")},
-        "accepted_at": created,
+        "accepted_at": one.came,
         "erased_at": None,
     }
     if one.index["edition"] == EDITION:

@@ -17,6 +17,7 @@ from schemas import json_form
 from schemas.catalogue import FORMATS, recognise
 from schemas.finding import Finding, Severity
 from schemas.formats import cdar
+from schemas.formats.cdar import StatusMessage
 from schemas.invoice import Invoice, Party
 from schemas.xml import Unreadable
 
@@ -98,9 +99,13 @@ async def _message(work: Work, resources: Resources) -> Outcome:
     except Unreadable as unreadable:
         return Halted("the submission cannot be read", unreadable.findings)
     facts = {"format": cdar.FORMAT.name, "profile": message.guideline, "code": message.code, "message": message.id}
+    return Done(facts, columns=columns_of_message(message))
+
+
+def columns_of_message(message: StatusMessage) -> dict[str, str]:
+    """What a status message's row shows of its bytes: where it goes; without a scheme, by the French directory."""
     to = next((party for party in message.recipients if party.address), None)
-    address = {"buyer_scheme": to.address_scheme or "0225", "buyer_address": to.address} if to else {}
-    return Done(facts, columns=address)
+    return {"buyer_scheme": to.address_scheme or "0225", "buyer_address": to.address} if to else {}
 
 
 def parse(data: bytes) -> Parsed:

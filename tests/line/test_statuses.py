@@ -14,10 +14,13 @@ from gateway.addressee import addressed
 from gateway.answers import Answered, Asked, Wanted
 from gateway.audit import Complaints, audit_account
 from gateway.errors import KeyReused, Rejected
-from gateway.lifecycle import Role, Stage
+from gateway.lifecycle import Kept, Role, Stage
 from gateway.rereading import By, reread
 from gateway.stages.receive import Incoming, admit_incoming
+from gateway.store import flows
 from gateway.store.documents import Document
+from gateway.store.flows import About, FlowInfo, NewFlow
+from gateway.store.identifiers import new_id
 from schemas.finding import Verdict
 from schemas.formats import cdar
 from schemas.formats.cdar import Amount, Reason
@@ -179,3 +182,25 @@ async def test_nothing_is_said_of_a_duplicate(sides: Sides):
         (finding,) = caught.value.findings
         assert (finding.rule, str(first.id) in finding.fix) == ("HOUSE-STATUS-STATE", True)
     assert not (await hears(sides.seller, sent, "approved", sides.buyer)).halted
+
+
+async def test_a_message_whose_address_has_no_scheme_is_read_again_as_it_was(line: Line):
+    """An account's own software may leave it out: it is of the French directory for the line, and for the audit."""
+    sent = await line.invoice("FA-6", "100000231")
+    invoice = await line.until(sent, Stage.ACKNOWLEDGED)
+    now, cancelled = line.resources.clock.now(), Wanted(cdar.status_of("220"))
+    read = await answers.read_invoice(invoice, line.account, line.resources)
+    assert read is not None
+    message = answers.compose(cancelled, invoice, read, now, sent)
+    data = re.sub(rb'(<ram:URIID) schemeID="[^"]*"', rb"\1", cdar.write(message))
+    assert cdar.read(data).recipients[0].address_scheme == ""
+    assert judge(data).verdict is Verdict.VALID
+    kept = Kept(Role.SUBMISSION, "application/xml", data)
+    new = NewFlow(line.account.id, new_id(now), line.account.participants[0], "cdar", kept, now, FlowInfo("m", "CDAR"))
+    facts = answers.facts_of(cancelled, now, "account")
+    await flows.admit(line.pool, new, About(sent, invoice.version, "estk_1", facts))
+    await line.worker.drain()
+    assert (await line.show(new.document_id)).buyer_scheme == "0225"
+    complaints = Complaints()
+    await reread(line.pool, line.account.id, By(), complaints.add, lambda _done: None)
+    assert complaints.told() == ()
