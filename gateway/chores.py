@@ -20,6 +20,7 @@ from gateway.errors import Busy
 from gateway.publish import Copies, publish
 from gateway.resources import Resources
 from gateway.stages import receive
+from gateway.statuses import direction_of
 from gateway.store import accounts, arrivals, tasks
 from gateway.store.webhooks import Claimed
 from gateway.webhooks import Telling
@@ -353,7 +354,9 @@ async def _tie(resources: Resources, network: str, arrival: Arrival) -> bool:
             message = await resources.compute(cdar.read, arrival.data)
         except (Unreadable, Interrupted):
             return False
-        named = arrivals.Named(message.seller, message.number, message.type_code, message.issue_date)
+        named = arrivals.Named(
+            message.seller, message.number, message.type_code, message.issue_date, direction_of(message)
+        )
         owner = await arrivals.owner_of_name(resources.pool, network, named)
     if owner is None:
         return False

@@ -9,14 +9,17 @@ verdict, because the other side has said it. Where it could not be judged, that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.port import ArrivalKind
+from gateway.addressee import SELF_BILLED
 from gateway.compute import Interrupted
 from gateway.lifecycle import BY_ACCOUNT, BY_OTHER_SIDE, BY_PLATFORM, Kept, News, Role
 from gateway.resources import Resources, Work
+from gateway.store.arrivals import INBOUND, OUTBOUND
 from gateway.store.documents import WaitingArrival
 from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import cdar
@@ -24,8 +27,11 @@ from schemas.judge import judge
 from schemas.xml import Unreadable
 from signing.chain import instant
 
+PLATFORMS = frozenset({"WK", "DFH", ""})
+"""Roles of an issuer that is a platform or the public portal; empty: it says no role."""
 REFUSES_A_MESSAGE = frozenset({"501", "601"})
 """What ends a status message of ours: it is inadmissible, or rejected by the public portal."""
+_FRENCH = re.compile(r"(?:FR[0-9A-Z]{2})?([0-9]{9})(?:[0-9]{5})?")
 _BROKEN_LIMIT = 50
 """Rules named with the verdict on a status message."""
 
@@ -71,6 +77,28 @@ async def hear(work: Work, resources: Resources) -> Heard:
     if ended is None and said is not None and said.ends:
         ended = f"{said.name} {BY_ACCOUNT}"
     return Heard(tuple(news), furthest, ended, findings)
+
+
+def direction_of(message: cdar.StatusMessage) -> str:
+    """Which side of its invoice a message is for, outbound or inbound: that of who did not say it.
+
+    A platform's is for its recipients; one for both is for who issued the invoice, who waits for it.
+    """
+    if message.issuer.id and message.issuer.role not in PLATFORMS:
+        to_seller = _siren(message.issuer.id) != _siren(message.seller) and message.issuer.role != "SE"
+    else:
+        roles = {party.role for party in message.recipients}
+        both = {"SE", "BY"} <= roles or not {"SE", "BY"} & roles
+        if both:
+            return OUTBOUND
+        to_seller = "SE" in roles
+    return OUTBOUND if to_seller != (message.type_code in SELF_BILLED) else INBOUND
+
+
+def _siren(text: str) -> str:
+    """The SIREN of a SIREN, a SIRET or a French VAT number; of anything else the text itself."""
+    found = _FRENCH.fullmatch("".join(text.split()).upper())
+    return found[1] if found else text
 
 
 async def _judged(data: bytes, resources: Resources) -> dict[str, Any]:

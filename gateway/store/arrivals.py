@@ -19,6 +19,9 @@ from gateway.store import tasks
 from gateway.store.pool import Pool
 from schemas.finding import Finding
 
+OUTBOUND, INBOUND = "outbound", "inbound"
+"""The directions of a document."""
+
 ID_LIMIT = 500
 """Characters of a network's id that are kept as they are where the whole could not be stored."""
 
@@ -70,37 +73,41 @@ class Named:
     type_code: str
     """Empty when it is not said."""
     issue_date: date | None
+    direction: str = OUTBOUND
+    """Which one is meant where the invoice went out and came in here: seller and buyer may share a gateway."""
 
 
 async def owner_of_name(pool: Pool, network: str, named: Named) -> Owner | None:
     """The one document of this name that went to the network or came by it; None when there is none, or several.
 
     A number is a seller's own for a year, whatever the type: where none has the type that is named, it is left out
-    (published examples name 380 for a corrective invoice and for a credit note).
+    (published examples name 380 for a corrective invoice and for a credit note). Where both sides are here, the
+    direction that is named is meant; where one is, it is that one.
     """
+    sides = (_SENT, _RECEIVED) if named.direction == OUTBOUND else (_RECEIVED, _SENT)
     async with pool.worker() as connection:
         for type_code in dict.fromkeys((named.type_code, "")):
-            rows = await connection.fetch(
-                """
-                select account_id, document_id from delivery
-                where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
-                    and ($5::date is null or issue_date = $5)
-                union
-                select account_id, document_id from (
-                    select account_id, document_id from inbound
-                    where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
-                        and ($5::date is null or issue_date = $5) order by document_id limit 1) as first
-                limit 2
-                """,
-                named.seller,
-                named.number,
-                network,
-                type_code,
-                named.issue_date,
-            )
-            if rows:
-                return Owner(rows[0]["account_id"], rows[0]["document_id"]) if len(rows) == 1 else None
+            for side in sides:
+                rows = await connection.fetch(side, named.seller, named.number, network, type_code, named.issue_date)
+                if rows:
+                    return Owner(rows[0]["account_id"], rows[0]["document_id"]) if len(rows) == 1 else None
     return None
+
+
+_SENT = """
+    select distinct account_id, document_id from delivery
+    where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
+        and ($5::date is null or issue_date = $5)
+    limit 2
+"""
+_RECEIVED = """
+    select distinct on (account_id, type_code, extract(year from issue_date)) account_id, document_id from inbound
+    where seller = $1 and number = $2 and network = $3 and ($4 = '' or type_code = $4)
+        and ($5::date is null or issue_date = $5)
+    order by account_id, type_code, extract(year from issue_date), document_id
+    limit 2
+"""
+"""The first of each account, type and year: the others are its duplicates."""
 
 
 async def keep(pool: Pool, network: str, owner: Owner, arrival: Arrival, now: datetime) -> bool:
