@@ -200,12 +200,20 @@ async def earlier(pool: Pool, new: NewFlow) -> Admission | None:
 
 
 async def named(connection: Connection, invoice: Invoice) -> Sequence[UUID]:
-    """The invoices of the account that bear a name, two at most; those that ended before anything left do not count."""
+    """The invoices of the account that bear a name, two at most.
+
+    What the account issued does not count where it ended before anything left. What came counts also when it breaks
+    rules, so that it can be refused, but not beside a valid one of its name, and never as the duplicate of another.
+    """
     rows = await connection.fetch(
         """
-        select document_id from document d
+        select document_id, direction = 'inbound' as inbound, stage in ('received', 'parsed') as unjudged
+        from document d
         where number = $1 and replace(seller, ' ', '') = $2 and ($3 = '' or type_code = $3)
             and ($4::date is null or issue_date = $4) and format <> 'cdar'
+            and not (direction = 'inbound' and exists (
+                select from event e where e.document_id = d.document_id
+                    and coalesce(e.facts->>'first', e.facts->>'same_bytes_as') is not null))
         order by document_id
         """,
         invoice.number,
@@ -213,7 +221,15 @@ async def named(connection: Connection, invoice: Invoice) -> Sequence[UUID]:
         invoice.type_code,
         invoice.issue_date,
     )
-    found = [row["document_id"] for row in rows if not await never_left(connection, row["document_id"])]
+    valid = any(row["inbound"] and not row["unjudged"] for row in rows)
+    found = []
+    for row in rows:
+        if row["inbound"]:
+            left_out = valid and row["unjudged"]
+        else:
+            left_out = await never_left(connection, row["document_id"])
+        if not left_out:
+            found.append(row["document_id"])
     return found[:2]
 
 

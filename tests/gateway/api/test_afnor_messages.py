@@ -101,6 +101,37 @@ async def test_an_answer_changes_no_acknowledgement(api: Api) -> None:
     assert told == [(invoice, "Ok")]
 
 
+async def test_an_invalid_invoice_is_refused_beside_no_valid_one(api: Api) -> None:
+    """One that breaks rules can be refused; once a valid one of its name is there, a message speaks of that."""
+    key = await api.key(await account_of(api, BUYER))
+    headers = {**key, "Content-Type": "application/xml"}
+    broken = CII.replace(b">EUR</ram:InvoiceCurrencyCode>", b">XYZ</ram:InvoiceCurrencyCode>")
+    assert broken != CII
+    invalid = await answered(await api.client.post("/v1/inbound", data=broken, headers=headers), 202)
+    await api.worker.drain()
+    shown = await answered(await api.client.get(f"/v1/documents/{invalid['id']}", headers=key))
+    assert shown["halted"]["reason"] == "the document breaks rules"
+    await refused(await say(api, key), 422, "InvoiceLCInvalidStatus")  # it can only be refused
+    invoice = await received(api, key)
+    twice = await answered(await api.client.post("/v1/inbound", data=broken + b"\n", headers=headers), 202)
+    await api.worker.drain()
+    await answered(await say(api, key, trackingId="a"), 202)
+    told = [(await answered(await api.client.get(f"/v1/documents/{one}", headers=key)))["status"]
+            for one in (invalid["id"], invoice, twice["id"])]  # fmt: skip
+    assert told == [None, "approved", None]
+
+
+async def test_an_invalid_invoice_alone_is_refused(api: Api) -> None:
+    key = await api.key(await account_of(api, BUYER))
+    headers = {**key, "Content-Type": "application/xml"}
+    broken = CII.replace(b">EUR</ram:InvoiceCurrencyCode>", b">XYZ</ram:InvoiceCurrencyCode>")
+    invalid = await answered(await api.client.post("/v1/inbound", data=broken, headers=headers), 202)
+    await api.worker.drain()
+    await answered(await say(api, key, REFUSED), 202)
+    shown = await answered(await api.client.get(f"/v1/documents/{invalid['id']}", headers=key))
+    assert shown["status"] == "refused"
+
+
 async def test_what_is_said_over_our_own_api_is_a_flow(api: Api) -> None:
     key = await api.key(await account_of(api, BUYER))
     invoice = await received(api, key)
