@@ -266,6 +266,11 @@ def is_seller(document: Document) -> bool:
     return document.inbound == (document.type_code in SELF_BILLED)
 
 
+def own_side(document: Document, invoice: Invoice) -> Party:
+    """The party of an invoice for which the account speaks."""
+    return invoice.seller if is_seller(document) else invoice.buyer
+
+
 def _speaker(status: Status, why: str) -> Finding:
     return _finding(
         "SPEAKER",
@@ -432,7 +437,7 @@ def compose(wanted: Wanted, document: Document, invoice: Invoice, at: datetime, 
     """The message between platforms that says it. The invoice names both parties' SIRENs."""
     at = at.replace(microsecond=0)
     status, seller = wanted.status, is_seller(document)
-    own, other = (invoice.seller, invoice.buyer) if seller else (invoice.buyer, invoice.seller)
+    own, other = own_side(document, invoice), invoice.buyer if seller else invoice.seller
     stamp = f"{dates.legal(at):%Y%m%d%H%M%S}"
     mandatory = status.code == "210" or (status.code == "212" and due_on_receipt(invoice))
     return StatusMessage(

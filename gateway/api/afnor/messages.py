@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from gateway import answers
+from gateway.addressee import siren
 from gateway.api.afnor.answers import Wrong, told
 from gateway.compute import Interrupted
 from gateway.errors import Busy, Conflict, Rejected
@@ -50,6 +51,9 @@ async def submit(new: NewFlow, caller: Caller, resources: Resources) -> Admissio
         document = await _about(message, caller, resources)
         wanted = answers.Wanted(cdar.status_of(message.code), message.reasons, message.amounts)
         invoice = await answers.read_invoice(document, caller.account, resources)
+        own = siren(answers.own_side(document, invoice)) if invoice is not None else ""
+        if own and message.issuer.id != own:
+            raise Wrong(422, "InvoiceLCAccessDenied", "the message's issuer (MDT-38) is not this account's party of it")
         async with resources.pool.account(caller.account.id) as connection:
             events = await documents.events(connection, document.id)
         before = {}

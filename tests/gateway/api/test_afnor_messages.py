@@ -12,7 +12,7 @@ from tests.gateway.api.conftest import Api, sample
 from tests.gateway.api.test_afnor_flows import CII, FLOWS, answered, hand_in, refused
 
 APPROVED, REFUSED = sample("cdar/approved.xml"), sample("cdar/refused.xml")
-BUYER, SELLER = "812046373", "523847192"
+BUYER, SELLER, OTHER = "812046373", "523847192", "404833048"
 
 
 async def account_of(api: Api, siren: str) -> Account:
@@ -76,6 +76,20 @@ async def test_nobody_speaks_for_the_other_side(api: Api) -> None:
     await refused(await say(api, key), 422, "InvoiceLCAccessDenied")
     as_seller = APPROVED.replace(f">{BUYER}<".encode(), f">{SELLER}<".encode()).replace(b">BY<", b">SE<")
     await refused(await say(api, key, as_seller), 422, "InvoiceLCAccessDenied")
+
+
+async def test_one_legal_entity_of_an_account_does_not_speak_for_another(api: Api) -> None:
+    account = await account_of(api, BUYER)
+    now = api.resources.clock.now()
+    await accounts.add_participant(api.resources.pool, account.id, siren=OTHER, name="Other", now=now)
+    key = await api.key(account)
+    invoice = await received(api, key)
+    as_other = APPROVED.replace(f">{BUYER}<".encode(), f">{OTHER}<".encode())
+    assert as_other != APPROVED
+    await refused(await say(api, key, as_other), 422, "InvoiceLCAccessDenied")
+    shown = await answered(await api.client.get(f"/v1/documents/{invoice}", headers=key))
+    assert shown["status"] is None
+    await answered(await say(api, key), 202)
 
 
 async def test_the_same_message_twice_at_once_is_said_once(api: Api) -> None:
