@@ -6,6 +6,7 @@ RELIABILITY T19 to T21 against a real database, as its superuser, who can switch
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
 from dataclasses import dataclass
@@ -363,7 +364,8 @@ FLIPS = {
 
 async def test_any_flipped_bit_is_found(archived: Archive) -> None:
     """T19: random bits over every kind of row; each is found, and all is well again when it is flipped back."""
-    seed = random.SystemRandom().randrange(1 << 32)
+    searched = "ESTAFETTE_EXAMPLES" in os.environ  # as for Hypothesis: other bits are looked for by hand
+    seed = random.SystemRandom().randrange(1 << 32) if searched else 19
     chance = random.Random(seed)
     for table, columns in FLIPS.items():
         for column in columns:
