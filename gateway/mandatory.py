@@ -17,14 +17,13 @@ from gateway.collected import Share, due_on_receipt, shares
 from gateway.lifecycle import Emitted, News, Stage
 from gateway.resources import Resources, Work
 from gateway.store import payments
+from gateway.store.answers import MAIL
 from gateway.store.documents import Payment
 from gateway.store.identifiers import new_id
 from schemas.formats import cdar
 from schemas.formats.cdar import Amount, Reason
 from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
 
-BY_MAIL = "mail"
-"""A network that carries no statuses."""
 PARTLY = "partly_paid"
 """What a 212 says that leaves something to pay, or that gives back; it does not count as the furthest status."""
 REFUSED_INVALID = "invalid"
@@ -84,7 +83,7 @@ def _concerned(work: Work) -> bool:
     return (
         work.account.french
         and answers.is_seller(document)
-        and network not in (None, BY_MAIL)
+        and network not in (None, MAIL)
         and document.about is None
         and document.type_code not in CREDIT_NOTE_TYPES
     )

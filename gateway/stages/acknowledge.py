@@ -8,6 +8,7 @@ from gateway import mandatory
 from gateway.lifecycle import Done, Halted, Later, Outcome, Skipped, Stage
 from gateway.resources import Resources, Work
 from gateway.statuses import Heard, hear
+from gateway.store.answers import SILENT
 from schemas.formats import cdar
 
 LOOK_AGAIN = timedelta(days=1)
@@ -16,15 +17,12 @@ LOOK_AGAIN = timedelta(days=1)
 DECIDED = cdar.status_of("206").rank
 """An inbound invoice that is partly approved, or further, is decided on; what is disputed or suspended is not."""
 
-SILENT_NETWORKS = frozenset({"mail", "drop"})
-"""Networks that bring no statuses."""
-
 
 async def run(work: Work, resources: Resources) -> Outcome:
     """Turn what arrived into status events; done when the invoice is made available (203) or further."""
     inbound = work.document.inbound
     network = work.facts(Stage.DELIVERED).get("network")
-    if not inbound and network in SILENT_NETWORKS:
+    if not inbound and network in SILENT:
         return Skipped(f"{network} brings no statuses")
     heard = await hear(work, resources)
     if heard.ended:

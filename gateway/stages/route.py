@@ -55,7 +55,7 @@ async def _back(work: Work, about: UUID, resources: Resources) -> Outcome | None
         return Halted(f"what it speaks of never left: {halted}")
     if network is None:
         return Later(UNSENT, "what it speaks of has not been handed over yet")
-    if network == answers.API:
+    if network == answers.API or network in answers.SILENT:
         return None
     address = ElectronicAddress(document.buyer_scheme or "", document.buyer_address or "")
     return _decided(work, Route(network, address, f"the document it speaks of went by {network}"))

@@ -20,6 +20,10 @@ from schemas.formats import cdar
 
 API = "api"
 """What stands for the network of a document that its account brought itself."""
+MAIL = "mail"
+"""The network on which nobody reads status messages."""
+SILENT = frozenset({MAIL, "drop"})
+"""Networks that bring no statuses, and have no way back to who sent an invoice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from gateway import answers
 from gateway.addressee import addressed
 from gateway.answers import Answered, Asked, Wanted
 from gateway.audit import Complaints, audit_account
+from gateway.commands import demo_invoices
 from gateway.errors import KeyReused, Rejected
 from gateway.lifecycle import Kept, Role, Stage
 from gateway.rereading import By, reread
@@ -204,3 +205,20 @@ async def test_a_message_whose_address_has_no_scheme_is_read_again_as_it_was(lin
     complaints = Complaints()
     await reread(line.pool, line.account.id, By(), complaints.add, lambda _done: None)
     assert complaints.told() == ()
+
+
+async def test_what_came_by_folder_is_answered_at_the_sellers_address(sides: Sides):
+    """A folder has no way back: who approved would wait for ever, and the seller never hear of it."""
+    buyer = demo_invoices.buyer_that_accepts()
+    buyer["legal_id"]["value"] = buyer["endpoint"]["value"] = BUYER
+    data = demo_invoices.written(demo_invoices.invoice("FA-8", buyer), "cii")
+    incoming = Incoming("drop", "FA-8.xml", data, addressed(data), BUYER)
+    came = await admit_incoming(incoming, sides.buyer.account.id, sides.buyer.resources)
+    for _ in range(3):
+        await work(sides.buyer)
+    answered = await say(sides.buyer, came.document_id, "approved")
+    for _ in range(3):
+        await work(sides.buyer)
+    message = await sides.buyer.show(answered.message)
+    assert (message.halted, message.facts["routed"]["network"]) == (None, "afnor")
+    assert message.stage.reaches(Stage.DELIVERED), message.waits_for
