@@ -255,14 +255,30 @@ def check_row(trail: Trail) -> list[str]:
     told = {"stage": stage, "halted": halted, "status": status,
             "format": first.get("format"), "participant": first.get("participant"),
             "direction": "inbound" if "network_id" in first else "outbound",
+            "created_at": trail.events[0]["at"] if trail.events else None,
             "seen_at": next((event["at"] for event in trail.events if event["outcome"] == "seen"), None)}  # fmt: skip
     differ = [name for name, value in told.items() if row[name] != value]
+    if not _announced(trail):
+        differ.append("purge_on")
     complaints = []
     if differ:
         complaints.append(f"document {row['document_id']}: its row says another {' and '.join(differ)} than its events")
     if delivered != set(trail.delivered):
         complaints.append(f"document {row['document_id']}: its deliveries are not those of its events")
     return complaints
+
+
+def _announced(trail: Trail) -> bool:
+    """Whether the row's day of purge is the one announced last. It may be empty while nothing is purged: a new policy
+    takes back what was announced under the one before, and keeps by it."""
+    said: str | None = None
+    purged = False
+    for event in trail.events:
+        if event["outcome"] == "announced":
+            said = event["facts"]["purge_on"]
+        purged |= event["outcome"] == "purged"
+    day = trail.document["purge_on"]
+    return day.isoformat() == said if day is not None else not purged
 
 
 def _check_leaves(trail: Trail) -> list[str]:

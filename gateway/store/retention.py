@@ -61,22 +61,25 @@ async def set_policy(connection: Connection, account_id: UUID, wanted: Policy, n
 async def candidates(
     connection: Connection, *, invoices_before: datetime, refused_before: datetime, after: UUID, limit: int = PAGE
 ) -> tuple[Candidate, ...]:
-    """Documents that came before these instants and are not purged, in the order of their ids, after one."""
+    """Documents that came before these instants and are not purged, in the order of their ids, after one.
+
+    The row finds them; when they came is what their first event says, whatever the row was changed to.
+    """
     rows = await connection.fetch(
         """
         select * from (
-            select d.document_id, d.number, d.issue_date, d.created_at, d.purge_on,
+            select d.document_id, d.number, d.issue_date, first.at, d.purge_on,
                    exists (select from task t where t.document_id = d.document_id) as under_way,
                    exists (select from hold h where h.released_at is null and hold_meets(h, d)) as held,
                    d.halted is not null and d.direction = 'outbound'
                        and d.stage not in ('delivered', 'acknowledged', 'settled')
                        and not exists (select from event e where e.document_id = d.document_id
                                        and e.stage = 'delivered') as refused
-            from document d
-            where d.document_id > $3 and d.purged_at is null and d.created_at < $2
+            from document d join event first on first.document_id = d.document_id and first.seq = 1
+            where d.document_id > $3 and d.purged_at is null and d.created_at < $2 and first.at < $2
               and (d.halted is not null or d.created_at < $1)
         ) as found
-        where refused or created_at < $1
+        where refused or at < $1
         order by document_id limit $4
         """,
         *(invoices_before, refused_before, after, limit),
@@ -87,7 +90,7 @@ async def candidates(
             DocumentClass.REFUSED if row["refused"] else DocumentClass.INVOICE,
             row["number"],
             row["issue_date"],
-            row["created_at"].date(),
+            row["at"].date(),
             row["purge_on"],
             row["under_way"],
             row["held"],
@@ -108,13 +111,18 @@ async def purge(
 ) -> tuple[str, ...]:
     """Write the tombstone and destroy what only this document has; the hashes of what went. Raises Conflict.
 
-    It looks again, under a lock, whether something keeps the document: a hold that came meanwhile wins.
+    It looks again, under a lock, whether something keeps the document: a hold that came meanwhile wins. What decides is
+    believed only where the events say it too: a row that was changed in the database alone destroys nothing.
     """
     async with pool.account(account_id) as connection:
         await holds.serialize(connection, account_id)
         row = await connection.fetchrow(
             """
-            select purge_on, purged_at, exists (select from task t where t.document_id = d.document_id) as under_way
+            select purge_on, purged_at, exists (select from task t where t.document_id = d.document_id) as under_way,
+                   (select (e.facts->>'purge_on')::date from event e where e.document_id = d.document_id
+                        and e.outcome = 'announced' order by e.seq desc limit 1) as announced,
+                   exists (select from event e where e.document_id = d.document_id and e.seq = 1
+                               and e.at = d.created_at) as came
             from document d where document_id = $1 for no key update
             """,
             document_id,
@@ -123,6 +131,10 @@ async def purge(
             raise Conflict("the document is purged already, or its line has not ended")
         if row["purge_on"] is None or row["purge_on"] > now.date():
             raise Conflict("the purge of the document is not announced, or its day has not come")
+        if row["announced"] != row["purge_on"]:
+            raise Conflict("no event announces the purge of the document for the day that its row names")
+        if not row["came"]:
+            raise Conflict("the document did not come when its row says: its first event names another time")
         if await holds.on(connection, document_id):
             raise Conflict("the document is held")
         every = await connection.fetch("select distinct sha256 from entry where document_id = $1", document_id)

@@ -34,9 +34,11 @@ class Shown:
 
     id: UUID
     row: Mapping[str, Any]
-    """Of `document`: what was read from its bytes, its first instant, and when it was purged."""
+    """Of `document`: what was read from its bytes, and when it was purged."""
     index: Mapping[str, Any] | None = None
     """Of `archive_index`, with how many of its terms it is found by; None: it is not found."""
+    came: datetime | None = None
+    """When it came, by its first event."""
     parsed: str | None = None
     """How reading it ended, by its event: done or halted; None: not read yet."""
     format: str = ""
@@ -81,7 +83,7 @@ async def _page(connection: Connection, after: UUID) -> dict[UUID, Shown]:
     rows = await connection.fetch(
         """
         select document_id, number, type_code, issue_date, seller, buyer, buyer_scheme, buyer_address, currency, total,
-               amount_due, due_date, direction, participant, created_at, purged_at
+               amount_due, due_date, direction, participant, purged_at
         from document where document_id > $1 order by document_id limit $2
         """,
         *(after, PAGE),
@@ -100,17 +102,20 @@ async def _page(connection: Connection, after: UUID) -> dict[UUID, Shown]:
     for row in await connection.fetch(
         """
         select document_id, seq, at, stage, outcome, facts from event where document_id = any($1)
-            and (stage in ('parsed', 'sealed') and outcome in ('done', 'skipped', 'halted') or outcome = 'purged')
+            and (stage in ('parsed', 'sealed') and outcome in ('done', 'skipped', 'halted') or outcome = 'purged'
+                 or seq = 1)
         order by document_id, seq
         """,
         ids,
     ):
         shown = page[row["document_id"]]
+        if row["seq"] == 1:
+            shown.came = row["at"]
         if row["outcome"] == "purged":
             shown.purged = True
         elif row["stage"] == "parsed":
             shown.parsed, shown.format = row["outcome"], str(row["facts"].get("format", ""))
-        else:
+        elif row["stage"] == "sealed":
             shown.sealed.append(SealedEvent(row["seq"], row["at"], row["facts"]))
     for row in await connection.fetch(
         """

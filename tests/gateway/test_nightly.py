@@ -113,8 +113,11 @@ async def test_damage_is_an_alarm_and_the_gateway_goes_on(api: Api, caplog: pyte
     await damage(api)
     with caplog.at_level(logging.ERROR, "gateway.nightly"):
         told = await nightly.run(api.resources)
-    assert (told.state, told.complaints) == (State.NOT_CLEAN, 1)
-    assert told.says == (f"document {document}: event 1 is not what was written",)
+    assert (told.state, told.complaints) == (State.NOT_CLEAN, 2)
+    assert told.says == (
+        f"document {document}: event 1 is not what was written",
+        f"document {document}: its row says another created_at than its events",
+    )
     assert [record.levelname for record in caplog.records if record.name == "gateway.nightly"] == ["ERROR"]
     assert "SECRET" not in caplog.text
     ready = await answered(await api.client.get("/health/ready"), 200, "Readiness")

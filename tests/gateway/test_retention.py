@@ -278,6 +278,28 @@ async def test_a_document_is_announced_and_purged_and_its_tombstone_stays(ground
     assert (again.announced, again.purged) == (0, 0)
 
 
+async def test_a_row_that_was_changed_in_the_database_alone_destroys_nothing(ground: Ground) -> None:
+    document_id = await ground.settled()
+    eleven_years = "update document set created_at = created_at - interval '11 years', purge_on = "
+    await ground.as_superuser(f"{eleven_years} '2020-01-01', issue_date = '2015-01-01'")
+    ran = await ground.run()
+    assert (ran.announced, ran.purged) == (0, 0), "its first event says when it came"
+    with pytest.raises(Conflict, match="no event announces"):
+        await store.purge(ground.pool, ground.account.id, document_id, {}, ground.clock.now())
+    assert any("another created_at and purge_on than" in one for one in await ground.complaints())
+    await ground.as_superuser("update document set created_at = created_at + interval '11 years', purge_on = null")
+    ground.clock.advance(timedelta(days=365 * 11))
+    assert (await ground.run()).announced == 1
+    assert await ground.complaints() == ()
+    ground.clock.advance(timedelta(days=31))
+    await ground.as_superuser("update document set purge_on = purge_on - 1")
+    assert (await ground.run()).purged == 0
+    await ground.as_superuser(f"{eleven_years} purge_on + 1")
+    with pytest.raises(Conflict, match="did not come when its row says"):
+        await store.purge(ground.pool, ground.account.id, document_id, {}, ground.clock.now())
+    assert await ground.read(digest(SECRET)) == SECRET
+
+
 async def test_what_was_purged_cannot_be_had_from_a_backup_either(ground: Ground, server: Any, tmp_path: Path) -> None:
     """The whole database as it was before the purge, with every key that still exists and all rights."""
     await ground.settled()
@@ -565,6 +587,9 @@ async def test_a_hold_on_many_is_in_force_at_once_and_told_page_by_page(
         (listed,) = await holds.listed(connection)
     assert (listed.told, listed.goes_on) == (7, False)
     assert await ground.events(later) == []
+    await ground.as_superuser(
+        "update document d set created_at = e.at from event e where e.document_id = d.document_id and e.seq = 1"
+    )
     assert await ground.complaints() == ()
 
 

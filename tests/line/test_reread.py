@@ -14,7 +14,7 @@ import pytest
 
 from adapters.key_file import KeyFile
 from gateway import rereading
-from gateway.audit import Complaints
+from gateway.audit import Complaints, audit_account
 from gateway.commands import demo_invoices
 from gateway.lifecycle import Stage
 from gateway.nightly import Believed, everything
@@ -56,6 +56,9 @@ CHANGED = {
     "update archive_index set total = 1": "the archive's index shows another total than its bytes say",
     "update archive_index set cents = cents + 1": "the archive's index shows another cents than its bytes say",
     "update archive_index set buyer_name = 'Ami'": "the archive's index shows another buyer_name than its bytes say",
+    "update archive_index set accepted_at = now()": "the archive's index shows another accepted_at than its bytes say",
+    "update document set created_at = to_timestamp(0)": "its row says another created_at than its events",
+    "update document set purge_on = '2020-01-01'": "its row says another purge_on than its events",
     "update archive_index set day = day - 400": "the archive's index shows another day than its bytes say",
     "delete from archive_term where term like 'b%'": "the archive's index does not find it by each of its words",
     "delete from archive_index": "it is missing in the archive's index",
@@ -76,6 +79,7 @@ async def test_whatever_is_shown_is_what_the_bytes_say_or_is_named(line: Line, s
     for statement, says in CHANGED.items():
         await as_superuser(line, statement)
         _, complaints = await read(line)
+        complaints += (await audit_account(line.pool, line.account.id)).complaints
         assert complaints == (f"document {document.id}: {says}",), statement
         table = next(name for name in tables if f" {name}" in statement)
         async with line.pool.owner() as connection, connection.transaction():
@@ -83,6 +87,7 @@ async def test_whatever_is_shown_is_what_the_bytes_say_or_is_named(line: Line, s
             await connection.execute(f"delete from {table}")
             await connection.execute(f"insert into {table} select * from aside_{table}")
     assert (await read(line))[1] == ()
+    assert (await audit_account(line.pool, line.account.id)).clean
 
 
 async def test_an_operator_who_changes_an_amount_is_named_by_the_whole_audit(line: Line) -> None:
