@@ -5,6 +5,8 @@ questions with their answers of the same moment (`store.questions`), and the man
 on purpose: whoever gets hold of a backup reads no invoice, and what was purged with its key does not come back.
 
 A dump is a program that the database runs as its superuser: only one that the key of the checkpoints signed is run.
+Between the check and the run the file may be swapped, and what a superuser did outside the database no rollback undoes:
+so each piece is compared again with what was checked before PostgreSQL gets a byte of it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import os
 import secrets
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -36,6 +38,10 @@ FORM = "estafette-backup/1"
 DUMP, MANIFEST, SIGNATURE = "database.dump", "manifest.json", "manifest.sig"
 MANIFEST_LIMIT = 64 * 1024 * 1024
 """Bytes of a manifest, at most."""
+SIGNATURE_LIMIT = 64 * 1024
+"""Bytes of its signature, at most."""
+_ENCRYPTED = 0x1
+"""The flag of an entry that has a password (APPNOTE 4.4.4)."""
 
 
 class Damaged(Exception):
@@ -73,6 +79,18 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What was read of a backup, once: nothing is believed or put back that is read otherwise later."""
+
+    manifest: Manifest
+    signed: str
+    """The lines that its signature must be of."""
+    signature: bytes
+    pieces: tuple[bytes, ...]
+    """SHA-256 of each CHUNK of the dump, in order: all of them together are what the manifest tells the hash of."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notary:
     """Who says that a backup is of this archive, and when it was made."""
 
@@ -102,34 +120,30 @@ async def make(cluster: Cluster, pool: Pool, path: Path, notary: Notary, told: P
     return manifest
 
 
-def check(path: Path, told: Callable[[int], None]) -> Manifest:
-    """Read a backup from its first byte to its last; what it says of itself. Raises Damaged, OSError."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sorted(archive.namelist()) != [DUMP, MANIFEST, SIGNATURE]:
-                raise Damaged(f"it is no backup of ours, which holds {DUMP}, {MANIFEST}, {SIGNATURE} and no more")
-            manifest = _read_manifest(archive)
-            digest, size = sha256(), 0
-            with archive.open(DUMP) as dump:
-                while piece := dump.read(CHUNK):
-                    digest.update(piece)
-                    size += len(piece)
-                    told(size)
-    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as wrong:
-        raise Damaged(f"it is no whole backup: {wrong}") from wrong
-    if (size, digest.hexdigest()) != (manifest.size, manifest.sha256):
+def check(path: Path, told: Callable[[int], None]) -> Checked:
+    """Read a backup from its first byte to its last; `told` how many were read. Raises Damaged, OSError."""
+    whole, size, pieces = sha256(), 0, []
+    with _opened(path) as archive:
+        written = _part(archive, MANIFEST, MANIFEST_LIMIT)
+        signature = _part(archive, SIGNATURE, SIGNATURE_LIMIT)
+        manifest = _read_manifest(written)
+        with archive.open(DUMP) as dump:
+            for piece in _pieces(dump):
+                whole.update(piece)
+                pieces.append(sha256(piece).digest())
+                size += len(piece)
+                told(size)
+    if (size, whole.hexdigest()) != (manifest.size, manifest.sha256):
         raise Damaged(f"{DUMP} is not what the manifest says: it was changed or cut")
-    return manifest
+    return Checked(manifest, _signed(written), signature, tuple(pieces))
 
 
-def believe(path: Path, keys: Iterable[Verifier]) -> None:
-    """See that one of these keys has signed a backup that was checked. Raises Damaged, OSError."""
+def believe(checked: Checked, keys: Iterable[Verifier]) -> None:
+    """See that one of these keys has signed a backup that was checked. Raises Damaged."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            written, note = archive.read(MANIFEST), archive.read(SIGNATURE).decode()
-        if checkpoint.vouched(note, keys) != _signed(written):
+        if checkpoint.vouched(checked.signature.decode(), keys) != checked.signed:
             raise Damaged(f"{MANIFEST} is not what was signed: it was changed")
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as wrong:
+    except ValueError as wrong:
         raise Damaged(f"its signature cannot be read: {wrong}") from wrong
     except checkpoint.NotProved as wrong:
         raise Damaged(f"it was not made by this archive, or was changed: {wrong}") from wrong
@@ -140,10 +154,13 @@ def _signed(manifest: bytes) -> str:
     return f"{FORM}\nsha256 {sha256(manifest).hexdigest()}\n"
 
 
-async def put_back(cluster: Cluster, path: Path, told: Callable[[int], None]) -> None:
-    """Put the dump of a backup that was checked into an empty database. Raises Misconfigured."""
-    with zipfile.ZipFile(path) as archive, archive.open(DUMP) as dump:
-        await dumping.restore(cluster, _pieces(dump), told)
+async def put_back(cluster: Cluster, path: Path, checked: Checked, told: Callable[[int], None]) -> None:
+    """Put the dump that was checked into an empty database, and no other byte. Raises Damaged, Misconfigured, OSError.
+
+    A file that was swapped or changed since is told as Damaged, and the database stays empty.
+    """
+    with _opened(path) as archive, archive.open(DUMP) as dump:
+        await dumping.restore(cluster, _same(dump, checked.pieces), told)
 
 
 async def compare(pool: Pool, manifest: Manifest, told: Callable[[int], None]) -> list[str]:
@@ -230,11 +247,30 @@ async def _dump(cluster: Cluster, moment: Moment, archive: zipfile.ZipFile, told
     return size, digest.hexdigest()
 
 
-def _read_manifest(archive: zipfile.ZipFile) -> Manifest:
-    if archive.getinfo(MANIFEST).file_size > MANIFEST_LIMIT:
-        raise Damaged("its manifest is too large")
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A file that holds what a backup holds, as we write it: plain. Raises Damaged, also for what is read of it."""
     try:
-        members = json.loads(archive.read(MANIFEST))
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if sorted(entry.filename for entry in entries) != [DUMP, MANIFEST, SIGNATURE]:
+                raise Damaged(f"it is no backup of ours, which holds {DUMP}, {MANIFEST}, {SIGNATURE} and no more")
+            if any(entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & _ENCRYPTED for entry in entries):
+                raise Damaged("it is no backup of ours, in which nothing is compressed or encrypted once more")
+            yield archive
+    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as wrong:
+        raise Damaged(f"it is no whole backup: {wrong}") from wrong
+
+
+def _part(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    if archive.getinfo(name).file_size > limit:
+        raise Damaged(f"{name} is too large: more than {limit} bytes")
+    return archive.read(name)
+
+
+def _read_manifest(written: bytes) -> Manifest:
+    try:
+        members = json.loads(written)
         if members.get("form") != FORM:
             raise Damaged(f"its form is {str(members.get('form'))[:60]!r}, and this release reads {FORM}")
         return _manifest(members)
@@ -288,6 +324,18 @@ def _members(manifest: Manifest) -> dict[str, Any]:
 def _pieces(dump: IO[bytes]) -> Iterator[bytes]:
     while piece := dump.read(CHUNK):
         yield piece
+
+
+def _same(dump: IO[bytes], checked: tuple[bytes, ...]) -> Iterator[bytes]:
+    """The pieces of a dump, each seen to be the one that was checked before it is given. Raises Damaged."""
+    swapped = f"{DUMP} is not what was checked: the file was changed or swapped meanwhile"
+    place = 0
+    for place, piece in enumerate(_pieces(dump), 1):
+        if place > len(checked) or sha256(piece).digest() != checked[place - 1]:
+            raise Damaged(swapped)
+        yield piece
+    if place != len(checked):
+        raise Damaged(swapped)
 
 
 def _sync(path: Path) -> None:

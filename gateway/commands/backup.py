@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import backup
-from gateway.backup import Damaged, Manifest, Notary, Progress
+from gateway.backup import Checked, Damaged, Manifest, Notary, Progress
 from gateway.clock import SystemClock
 from gateway.commands import files, terminal
 from gateway.commands.files import Unusable
@@ -56,14 +56,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     drawn = Drawn()
     if options.check:
         try:
-            manifest = backup.check(Path(options.file), lambda done: drawn.show(f"{done >> 20} MiB"))
-            signed = _signed(Path(options.file), settings)
+            checked = backup.check(Path(options.file), lambda done: drawn.show(f"{done >> 20} MiB"))
+            signed = _signed(checked, settings)
         except Damaged as damaged:
             drawn.clear()
             print(f"{terminal.shown(options.file)}: {terminal.printable(str(damaged))}")
             return 1
         drawn.clear()
-        _tell(options, manifest, settings, signed=signed)
+        _tell(options, checked.manifest, settings, signed=signed)
         return 0
     if settings.database_url:
         raise Unusable(
@@ -91,11 +91,11 @@ def _settle(folder: Path) -> None:
         os.close(handle)
 
 
-def _signed(path: Path, settings: Settings) -> bool:
+def _signed(checked: Checked, settings: Settings) -> bool:
     """Whether a key of this archive signed the backup; False where there is no key here. Raises Damaged."""
     if not secret_files(settings)[1].exists():
         return False
-    backup.believe(path, read_verifiers(settings, read_notary(settings)))
+    backup.believe(checked, read_verifiers(settings, read_notary(settings)))
     return True
 
 

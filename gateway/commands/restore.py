@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import os
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gateway import backup, nightly
-from gateway.backup import Damaged, Known, Manifest
+from gateway.backup import Checked, Damaged, Known, Manifest
 from gateway.clock import SystemClock
 from gateway.commands import terminal
 from gateway.commands.files import Unusable
@@ -47,7 +48,9 @@ backup of a later release. Then it asks the thousand questions of the backup aga
 What came after the backup is not in it. Documents that were under way at that moment may have been delivered since:
 each is looked for at its platform before it is handed over again, and one that had to be sealed anew is set aside for
 a person to look. Pollers of the feed are told where to go on (409 `restored`). Copies of checkpoints that were kept
-outside show how much is lost: they know more leaves than the archive does now.
+outside show how much is lost: they know more leaves than the archive does now. What was collected from a folder lies
+in `done/` of it, by the day (UTC) on which it was taken: before `estafette serve`, move the files of the backup's day
+and later back into the folder. One that is in the backup is known by its name and bytes, and makes no second document.
 Exit code 0: all answers are the same and the audit is clean. 1: they are not. 2: it could not be done.
 """
 
@@ -93,22 +96,17 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 "cette passerelle utilise sa propre base (ESTAFETTE_DATABASE_URL) : restaurez-la par ses outils",
             )
         )
-    drawn = Drawn()
+    drawn, path = Drawn(), Path(options.file)
     try:
-        manifest = backup.check(Path(options.file), lambda done: drawn.show(f"{done >> 20} MiB checked"))
+        checked = backup.check(path, lambda done: drawn.show(f"{done >> 20} MiB checked"))
+        _fits(settings, checked.manifest)
+        backup.believe(checked, read_verifiers(settings, read_notary(settings)))
+        outcome = asyncio.run(_restore(settings, path, checked, drawn))
     except Damaged as damaged:
         says = f"{terminal.shown(options.file)}: {damaged}"
         raise Unusable(Told(says, f"{terminal.shown(options.file)} : {damaged}")) from damaged
     finally:
         drawn.clear()
-    _fits(settings, manifest)
-    try:
-        backup.believe(Path(options.file), read_verifiers(settings, read_notary(settings)))
-    except Damaged as damaged:
-        says = f"{terminal.shown(options.file)}: {damaged}"
-        raise Unusable(Told(says, f"{terminal.shown(options.file)} : {damaged}")) from damaged
-    outcome = asyncio.run(_restore(settings, Path(options.file), manifest, drawn))
-    drawn.clear()
     _tell(options, outcome)
     return 0 if outcome.sound else 1
 
@@ -129,7 +127,8 @@ def _fits(settings: Settings, manifest: Manifest) -> None:
     read_notary(settings)
 
 
-async def _restore(settings: Settings, path: Path, manifest: Manifest, drawn: Drawn) -> Outcome:
+async def _restore(settings: Settings, path: Path, checked: Checked, drawn: Drawn) -> Outcome:
+    manifest = checked.manifest
     async with embedded(settings) as cluster:
         bare = await connect(cluster)
         try:
@@ -138,7 +137,7 @@ async def _restore(settings: Settings, path: Path, manifest: Manifest, drawn: Dr
                     f"the database in {settings.data} is not empty; name an empty data folder (ESTAFETTE_DATA)"
                 )
             await migrate.roles(bare)
-            await backup.put_back(cluster, path, lambda done: drawn.show(f"{done >> 20} MiB put back"))
+            await backup.put_back(cluster, path, checked, lambda done: drawn.show(f"{done >> 20} MiB put back"))
             drawn.show("looking at what was put back", at_once=True)
             await dumping.refresh(bare)
             differ = await backup.compare(bare, manifest, lambda done: drawn.show(f"{done} questions asked again"))
@@ -196,17 +195,19 @@ def _tell(options: argparse.Namespace, outcome: Outcome) -> None:
         print(f"audit: {'clean' if audit.clean else 'NOT CLEAN'}, {audit.tree.leaves} leaves")
     for one in (*outcome.differ, *audit.complaints):
         print(f"  {terminal.printable(one)}")
-    for line in _advice(outcome, french=french):
+    for line in advice(manifest.taken_at, outcome.lost, outcome.under_way, french=french):
         print(line)
 
 
-def _advice(outcome: Outcome, *, french: bool) -> list[str]:
-    """What is not in it, and what to do about that."""
-    at, lost, under_way = instant(outcome.manifest.taken_at), outcome.lost, outcome.under_way
+def advice(taken_at: datetime, lost: Known, under_way: int, *, french: bool) -> list[str]:
+    """What is not in a backup of that moment, and what to do about that; lines for people."""
+    at, day = instant(taken_at), f"{taken_at.astimezone(UTC):%Y-%m-%d}"
     if french:
         says = [
             f"Ce qui a été accepté ou dit après {at} n'y est pas. Avant « estafette serve », reposez les gels posés "
             "depuis ; les émetteurs renvoient leurs documents.",
+            "Un dossier de dépôt (ESTAFETTE_FOLDER_IN) ne renvoie rien : remettez-y, avant de démarrer, les fichiers "
+            f"de « done/{day} » et des jours suivants ; ceux que l'archive connaît ne font pas de second document.",
             f"{under_way} documents étaient en route : chacun est recherché auprès de sa plateforme avant d'être remis "
             "(par courriel il repart sous le même Message-ID).",
         ]
@@ -219,6 +220,8 @@ def _advice(outcome: Outcome, *, french: bool) -> list[str]:
         says = [
             f"What was accepted or said after {at} is not in it. Before `estafette serve`, set again the legal holds "
             "that were set since; senders send their documents again.",
+            "A folder that is collected from (ESTAFETTE_FOLDER_IN) sends nothing again: before you start, move the "
+            f"files of `done/{day}` and later days back into it; those that the archive knows make no second document.",
             f"{under_way} documents were under way: each is looked for at its platform before it is handed over; by "
             "e-mail it goes again under the same Message-ID.",
         ]

@@ -65,7 +65,10 @@ async def dump(cluster: Cluster, at: Moment) -> AsyncIterator[bytes]:
 
 
 async def restore(cluster: Cluster, pieces: Iterator[bytes], told: Callable[[int], None]) -> None:
-    """Put a dump into the empty database, whole or not at all; `told` how many bytes went in. Raises Misconfigured."""
+    """Put a dump into the empty database, whole or not at all; `told` how many bytes went in. Raises Misconfigured.
+
+    What `pieces` raises is raised: the program is ended before its input is, so that it never takes a part for all.
+    """
     arguments = ("--format=custom", "--single-transaction", "--exit-on-error", "--no-password", *_place(cluster))
     process = await _start("pg_restore", *arguments, "--dbname", DATABASE, given=asyncio.subprocess.PIPE)
     said = asyncio.create_task(_said(process))

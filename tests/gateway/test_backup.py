@@ -13,22 +13,25 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from adapters import folder
 from gateway import backup, settings
 from gateway.__main__ import main
+from gateway.commands.restore import advice
 from gateway.lifecycle import Role
 from gateway.main import Gateway, database, open_gateway
 from gateway.publish import Copies, publish
 from gateway.stages import receive
 from gateway.stages.receive import Handed, Request
-from gateway.store import accounts, documents, migrate
+from gateway.store import accounts, documents, dumping, migrate
 from gateway.store.accounts import Account
 from gateway.store.embedded import Cluster
 from gateway.store.identifiers import new_id
@@ -233,9 +236,9 @@ def flipped(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
-def packed(parts: Mapping[str, bytes]) -> Callable[[Path], None]:
+def packed(parts: Mapping[str, bytes], how: int = zipfile.ZIP_STORED) -> Callable[[Path], None]:
     def write(place: Path) -> None:
-        with zipfile.ZipFile(place, "w") as archive:
+        with zipfile.ZipFile(place, "w", how) as archive:
             for name, data in parts.items():
                 archive.writestr(name, data)
 
@@ -264,6 +267,9 @@ def damages(made: Made) -> Iterator[tuple[str, Callable[[Path], object], str]]:
     yield "stranger", packed({**rewritten, backup.SIGNATURE: stranger.vouch(text).encode()}), "not made by this archive"
     other = json.dumps({**members, "form": "estafette-backup/9"}).encode()
     yield "form", packed({**parts, backup.MANIFEST: other}), "its form is"
+    long = {**parts, backup.SIGNATURE: parts[backup.SIGNATURE] + b"\n" * backup.SIGNATURE_LIMIT}
+    yield "long", packed(long), f"{backup.SIGNATURE} is too large"
+    yield "deflated", packed(parts, zipfile.ZIP_DEFLATED), "nothing is compressed"
 
 
 def test_a_backup_that_was_tampered_with_is_refused_before_anything_is_made(
@@ -277,6 +283,98 @@ def test_a_backup_that_was_tampered_with_is_refused_before_anything_is_made(
         assert main(["restore", str(place)]) == 2, name
         assert says in capsys.readouterr().err, name
     assert [path.name for path in empty.iterdir()] == ["secrets"]
+
+
+def evil(made: Made) -> Iterator[tuple[str, Callable[[Path], object]]]:
+    """What somebody may lay in the place of a backup after it was checked."""
+    with zipfile.ZipFile(made.file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    dump = parts[backup.DUMP]
+    yield "last", packed({**parts, backup.DUMP: flipped(dump, len(dump) - 1)})
+    yield "shorter", packed({**parts, backup.DUMP: dump[: len(dump) // 2 // 4096 * 4096]})
+    yield "longer", packed({**parts, backup.DUMP: dump + b"--"})
+    yield "bit", lambda place: place.write_bytes(flipped(made.file.read_bytes(), len(dump) - 10))
+
+
+async def put_back(
+    checked: backup.Checked, place: Path, data: Path, swap: Callable[[Path], object]
+) -> tuple[int, bool]:
+    """How many bytes PostgreSQL got of a backup that was swapped after its check, and whether nothing is there."""
+    got = 0
+
+    def told(done: int) -> None:
+        nonlocal got
+        got = done
+
+    async with Cluster(data, unsafe_no_fsync=True) as cluster:
+        pool = await connect(cluster)
+        try:
+            await migrate.roles(pool)
+            swap(place)
+            with pytest.raises(backup.Damaged, match=r"changed or swapped|no whole backup"):
+                await backup.put_back(cluster, place, checked, told)
+            return got, await dumping.is_empty(pool)
+        finally:
+            await pool.close()
+
+
+def test_of_a_backup_that_was_swapped_after_its_check_nothing_else_is_run(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "CHUNK", 4096)  # many pieces: PostgreSQL has begun when the other bytes come
+    place = made.folder / "swapped.estafette"
+    for name, swap in evil(made):
+        shutil.copy(made.file, place)
+        checked = backup.check(place, lambda _: None)
+        backup.believe(checked, [signer(made).verifier])
+        got, nothing = asyncio.run(put_back(checked, place, made.folder / f"swapped-{name}", swap))
+        assert 0 < got <= checked.manifest.size, name
+        assert nothing, name
+
+
+async def nothing_in(data: Path) -> bool:
+    """Whether the database of a data folder was made and has nothing in it."""
+    async with Cluster(data, unsafe_no_fsync=True) as cluster:
+        pool = await connect(cluster)
+        try:
+            return await dumping.is_empty(pool)
+        finally:
+            await pool.close()
+
+
+def test_another_backup_that_takes_the_place_of_the_one_that_was_checked_is_not_put_back(
+    made: Made, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the command meets it: the file is another one by the time the database has started."""
+    elder = made.folder / "elder"
+    elder.mkdir()
+    other = asyncio.run(outdated(made, made.folder / "other", elder))
+    place = made.folder / "under.estafette"
+    shutil.copy(made.file, place)
+    ended = Event()
+
+    def swap() -> None:
+        while [path.name for path in empty.iterdir()] == ["secrets"] and not ended.wait(0.002):
+            pass
+        other.replace(place)
+
+    swapping = Thread(target=swap)
+    swapping.start()
+    try:
+        assert main(["restore", str(place)]) == 2
+    finally:
+        ended.set()
+        swapping.join()
+    assert "changed or swapped" in capsys.readouterr().err
+    assert asyncio.run(nothing_in(empty)), "something was left of the other one"
+
+
+@pytest.mark.parametrize("french", [True, False])
+def test_from_which_day_on_the_files_of_a_folder_are_moved_back_is_told(french: bool) -> None:
+    late = datetime(2026, 11, 25, 1, 30, tzinfo=timezone(timedelta(hours=2)))  # the folders are named by UTC
+    [line] = [line for line in advice(late, backup.Known(), 0, french=french) if "ESTAFETTE_FOLDER_IN" in line]
+    assert "done/2026-11-24" in line
+    assert f"{folder.DONE}/" in line
 
 
 def test_without_the_keys_nothing_is_made_and_each_is_named(
