@@ -3,6 +3,9 @@
 A status never walks a document back: `furthest` is the status that counts, by the ranks of the vocabulary, whatever the
 order of arrival. Unknown codes are kept and shown. A message that cannot be read is kept and shown too.
 
+What somebody says who is no party of the invoice, or that is not his to say, is kept and shown as `unproved`, and does
+not count: else whoever knows an invoice's number could end it. Platforms say what is theirs: their roles are believed.
+
 A status message is judged by its XSD and BR-FR-CDV, and the verdict told with it; what it says counts whatever the
 verdict, because the other side has said it. Where it could not be judged, that is told: never that it is valid.
 """
@@ -20,15 +23,22 @@ from gateway.compute import Interrupted
 from gateway.lifecycle import BY_ACCOUNT, BY_OTHER_SIDE, BY_PLATFORM, Kept, News, Role
 from gateway.resources import Resources, Work
 from gateway.store.arrivals import INBOUND, OUTBOUND
-from gateway.store.documents import WaitingArrival
+from gateway.store.documents import Document, WaitingArrival
 from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import cdar
+from schemas.formats.cdar import Speaker
 from schemas.judge import judge
 from schemas.xml import Unreadable
 from signing.chain import instant
 
 PLATFORMS = frozenset({"WK", "DFH", ""})
 """Roles of an issuer that is a platform or the public portal; empty: it says no role."""
+_PLATFORMS = frozenset({Speaker.ISSUING_PLATFORM, Speaker.RECEIVING_PLATFORM, Speaker.PORTAL})
+_PARTIES = frozenset({Speaker.SELLER, Speaker.BUYER})
+FRENCH_SCHEMES = frozenset({"0225", "0002", "0009"})
+"""Schemes of electronic addresses that begin with a SIREN."""
+NO_PARTY, NOT_THEIRS = "said by somebody who is no party to it", "said by the party that does not say this"
+"""Why a status is not proved."""
 REFUSES_A_MESSAGE = frozenset({"501", "601"})
 """What ends a status message of ours: it is inadmissible, or rejected by the public portal."""
 _FRENCH = re.compile(r"(?:FR[0-9A-Z]{2})?([0-9]{9})(?:[0-9]{5})?")
@@ -68,6 +78,9 @@ async def hear(work: Work, resources: Resources) -> Heard:
             news.append(_unreadable(arrival, unreadable.findings))
             continue
         status = cdar.status_of(message.code)
+        if (why := _unproved(message, work.document)) is not None:
+            news.append(_doubted(arrival, message, why, await _judged(arrival.data, resources)))
+            continue
         furthest = cdar.further(furthest, status.name)
         news.append(_status(arrival, message, furthest, await _judged(arrival.data, resources)))
         refuses = work.document.about is not None and status.code in REFUSES_A_MESSAGE
@@ -93,6 +106,34 @@ def direction_of(message: cdar.StatusMessage) -> str:
             return OUTBOUND
         to_seller = "SE" in roles
     return OUTBOUND if to_seller != (message.type_code in SELF_BILLED) else INBOUND
+
+
+def _unproved(message: cdar.StatusMessage, document: Document) -> str | None:
+    """Why a message does not count: who says it may not; None when it does."""
+    status, issuer = cdar.status_of(message.code), message.issuer
+    speakers = frozenset(status.speakers)
+    if not speakers or Speaker.THIRD in speakers:
+        return None  # a code of partners, or a third party's: it ends nothing
+    if (not issuer.id or issuer.role in PLATFORMS) and speakers & _PLATFORMS:
+        return None
+    sides = _sides(_siren(issuer.id), document) if issuer.id else frozenset[Speaker]()
+    if not sides:
+        return NO_PARTY
+    theirs = speakers & _PARTIES
+    return None if not theirs or sides & theirs or document.type_code in SELF_BILLED else NOT_THEIRS
+
+
+def _sides(siren: str, document: Document) -> frozenset[Speaker]:
+    """Which parties of an invoice bear a SIREN: by their identifiers (BT-30, BT-47), the buyer's French address (BT-49)
+    and the participant of the account."""
+    own_is_seller = document.inbound == (document.type_code in SELF_BILLED)
+    sellers, buyers = {_siren(document.seller or "")}, {_siren(document.buyer or "")}
+    if document.buyer_scheme in FRENCH_SCHEMES:
+        buyers.add((document.buyer_address or "")[:9])
+    (sellers if own_is_seller else buyers).add(document.participant)
+    return frozenset(
+        side for side, known in ((Speaker.SELLER, sellers), (Speaker.BUYER, buyers)) if siren and siren in known
+    )
 
 
 def _siren(text: str) -> str:
@@ -124,6 +165,19 @@ def _status(arrival: WaitingArrival, message: cdar.StatusMessage, furthest: str 
     }
     if message.reasons:
         facts["reasons"] = [reason.code for reason in message.reasons]
+    return News("status", facts, (Kept(Role.STATUS, arrival.media_type, arrival.data),))
+
+
+def _doubted(arrival: WaitingArrival, message: cdar.StatusMessage, why: str, judged: dict[str, Any]) -> News:
+    facts: dict[str, Any] = {
+        "status": "unproved",
+        "claimed": cdar.status_of(message.code).name,
+        "why": why,
+        "at": instant(message.at),
+        "source": arrival.network,
+        "network_id": arrival.network_id,
+        **judged,
+    }
     return News("status", facts, (Kept(Role.STATUS, arrival.media_type, arrival.data),))
 
 

@@ -11,10 +11,11 @@ from adapters.port import Arrival, ArrivalKind, Collected
 from gateway import answers
 from gateway.addressee import addressed
 from gateway.answers import Wanted
+from gateway.audit import audit_account
 from gateway.chores import collect
 from gateway.lifecycle import Role, Stage
 from gateway.stages.receive import Incoming, admit_incoming
-from gateway.statuses import direction_of
+from gateway.statuses import NO_PARTY, NOT_THEIRS, direction_of
 from gateway.store import documents
 from gateway.store.arrivals import INBOUND, OUTBOUND
 from schemas.formats import cdar
@@ -99,3 +100,57 @@ async def test_each_side_on_one_gateway_hears_the_other(line: Line):
         strays = await connection.fetchval("select count(*) from arrival where document_id = $1", came)
     assert (received.status, strays) == ("paid", 1)
     assert (await line.show(sent)).status == "approved"
+
+
+STRANGER = Party("BY", "999999999", "0002")
+REFUSAL = Reason("NON_CONFORME", "Ce n'est pas ce que nous avons commandé.")
+
+
+async def unproved(line: Line, document_id: UUID) -> list[tuple[str, str]]:
+    """What was said of a document without proof, and why it does not count."""
+    return [
+        (event.facts["claimed"], event.facts["why"])
+        for event in await line.events(document_id)
+        if event.facts.get("status") == "unproved"
+    ]
+
+
+async def test_nobody_else_ends_an_invoice(line: Line):
+    sent = await line.invoice("WS-2", SILENT)
+    before = (await line.until(sent, Stage.ACKNOWLEDGED)).status
+    buyer = Party("BY", SILENT, "0002")
+    odd = [
+        await spoken(line, sent, "210", STRANGER, REFUSAL),
+        await spoken(line, sent, "205", STRANGER),
+        await spoken(line, sent, "213", STRANGER, REFUSAL),
+        await spoken(line, sent, "210", replace(STRANGER, id=""), REFUSAL),
+        await spoken(line, sent, "210", PLATFORM, REFUSAL),
+        await spoken(line, sent, "210", Party("WK", "0003", "0238"), REFUSAL),
+        await spoken(line, sent, "210", BY_SELLER, REFUSAL),
+        await spoken(line, sent, "212", buyer),
+    ]
+    await brought(line, *odd)
+    document = await line.show(sent)
+    assert (document.status, document.halted) == (before, None)
+    assert await unproved(line, sent) == [
+        *((status, NO_PARTY) for status in ("refused", "approved", "rejected", "refused", "refused", "refused")),
+        ("refused", NOT_THEIRS),
+        ("paid", NOT_THEIRS),
+    ]
+    checked = await audit_account(line.pool, line.account.id)
+    assert checked.clean, checked.complaints
+    await brought(line, await spoken(line, sent, "205", replace(buyer, id=f"{SILENT}00012", scheme="0009")))
+    assert (await line.show(sent)).status == "approved"
+    await brought(line, await spoken(line, sent, "210", buyer, REFUSAL))
+    document = await line.show(sent)
+    assert (document.status, document.halted) == ("refused", "refused by the other side")
+
+
+@pytest.mark.parametrize("issuer", [PLATFORM, Party("WK", "0003", "0238"), Party(""), Party("DFH", "0000", "0238")])
+async def test_a_platform_says_what_is_its_to_say(line: Line, issuer: Party):
+    sent = await line.invoice("WS-3", SILENT)
+    await line.until(sent, Stage.ACKNOWLEDGED)
+    await brought(line, await spoken(line, sent, "213", issuer, REFUSAL))
+    document = await line.show(sent)
+    assert (document.status, document.halted) == ("rejected", "rejected by the other side")
+    assert await unproved(line, sent) == []
