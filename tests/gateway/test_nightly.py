@@ -124,7 +124,7 @@ async def test_damage_is_an_alarm_and_the_gateway_goes_on(api: Api, caplog: pyte
     assert ready["ready"] is True
     assert ready["audit"].startswith("the audit of 2026-11-24 found that something is wrong")
     found = await figures(api)
-    assert (found["estafette_audit_clean"], found["estafette_audit_complaints"]) == (0, 1)
+    assert (found["estafette_audit_clean"], found["estafette_audit_complaints"]) == (0, 2)
 
 
 async def test_an_audit_that_cannot_end_is_no_clean_one(api: Api):
