@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from adapters.port import Arrival, ArrivalKind, Custodian, Network, TimestampAuthority, Unreachable
 from gateway import indexing, nightly, outside, renewing, retention, webhooks
 from gateway.compute import Interrupted
-from gateway.errors import Busy
+from gateway.errors import Busy, NotFound
 from gateway.publish import Copies, publish
 from gateway.resources import Resources
 from gateway.stages import receive
@@ -248,7 +248,7 @@ class Chores:
 async def collect(resources: Resources, network: Network, ring: Callable[[], None]) -> int:
     """Take everything a network brings now; tells how many arrivals were new."""
     new = 0
-    for stray in await arrivals.strays(resources.pool, network.name):
+    for stray in await arrivals.stray_ids(resources.pool, network.name):
         new += await _tied(resources, network.name, stray)
     for _ in range(PAGES):
         cursor = await arrivals.cursor(resources.pool, network.name)
@@ -270,14 +270,16 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
     return new
 
 
-async def _tied(resources: Resources, network: str, stray: Arrival) -> bool:
+async def _tied(resources: Resources, network: str, stray: str) -> bool:
     """Whether a stray found its document now; one that fails stays, and the next ones get their turn."""
     try:
-        if not await _tie(resources, network, stray):
+        if not await _tie(resources, network, await arrivals.stray(resources.pool, network, stray)):
             return False
-        await arrivals.forget_stray(resources.pool, network, stray.network_id)
+        await arrivals.forget_stray(resources.pool, network, stray)
     except Busy:
         raise
+    except NotFound:
+        return False  # a person has just assigned it
     except Exception:
         log.exception("a stray could not be tied", extra={"network": network})
         return False

@@ -1,4 +1,4 @@
-"""`estafette inbound`: invoices that came and are nobody's; a person gives each to an account, or drops it."""
+"""`estafette inbound`: what came and is nobody's; a person gives an invoice to an account, or drops it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from adapters.port import ArrivalKind
 from gateway.commands import terminal
 from gateway.errors import GatewayError
 from gateway.main import Gateway, open_gateway
@@ -35,12 +36,15 @@ def add(commands: Any) -> None:
         "    estafette inbound list\n"
         "    estafette inbound show afnor FLOW -o invoice.pdf     the bytes as they came\n"
         "    estafette inbound assign afnor FLOW --account ID     it walks the line of that account\n"
-        "    estafette inbound drop afnor FLOW --reason 'advertising'",
+        "    estafette inbound drop afnor FLOW --reason 'advertising'\n\n"
+        "Statuses of documents that nobody here knows wait too, and are tried again: `list --statuses` shows them,\n"
+        "and they are looked at and dropped in the same way.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parts = it.add_subparsers(dest="part", required=True, metavar="WHAT")
     listed = parts.add_parser("list", help="what waits, the oldest first")
     listed.add_argument("--dropped", action="store_true", help="what was dropped, by whom and why")
+    listed.add_argument("--statuses", action="store_true", help="statuses of documents nobody knows, not invoices")
     terminal.add_format(listed)
     listed.set_defaults(run=run, work=_listed)
     show = _one(parts, "show", "write the bytes as they came")
@@ -76,7 +80,7 @@ def _one(parts: Any, name: str, says: str) -> argparse.ArgumentParser:
 
 
 async def _listed(options: argparse.Namespace, gateway: Gateway) -> int:
-    found = await arrivals.waiting(gateway.resources.pool, dropped=options.dropped)
+    found = await arrivals.waiting(gateway.resources.pool, dropped=options.dropped, statuses=options.statuses)
     for one in found:
         if options.format == "json":
             terminal.print_json(_as_json(one))
@@ -87,13 +91,20 @@ async def _listed(options: argparse.Namespace, gateway: Gateway) -> int:
 
 def _line(one: Waiting) -> str:
     whose = f"for {one.recipient}" if one.recipient else "for nobody named"
-    end = f"dropped by {one.dropped_by}: {one.dropped_reason}" if one.dropped_at else one.reason
+    if one.kind != ArrivalKind.INVOICE:
+        whose = one.kind
+    end = (
+        f"dropped by {one.dropped_by}: {one.dropped_reason}"
+        if one.dropped_at
+        else one.reason or "nothing here is known by this name"
+    )
     name = f"  {one.name}" if one.name else ""
     return f"{one.arrived_at:%Y-%m-%d %H:%M}  {one.network}  {one.network_id}  {whose}  {one.size} bytes{name}  ({end})"
 
 
 def _as_json(one: Waiting) -> dict[str, Any]:
     return {
+        "kind": one.kind,
         "network": one.network,
         "id": one.network_id,
         "name": one.name,

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from adapters.port import Arrival
+from adapters.port import Arrival, ArrivalKind
 from gateway.addressee import UNKNOWN, Addressed, addressed
 from gateway.compute import Interrupted
 from gateway.errors import Busy, Conflict, Malformed, TooLarge, UnknownFormat
@@ -154,7 +154,7 @@ async def assign(name: tuple[str, str], account: Account, participant: str, by: 
     """
     if participant not in account.participants:
         raise Conflict(f"the account does not act for {participant}")
-    arrival = await arrivals.stray(resources.pool, *name)
+    arrival = await arrivals.stray(resources.pool, *name, ArrivalKind.INVOICE)
     try:
         found = await resources.compute(addressed, arrival.data)
     except Interrupted:

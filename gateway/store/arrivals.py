@@ -1,7 +1,7 @@
 """What networks bring: tied to its document and stored once for ever, before anything is made of it.
 
 What cannot be tied to a document, or an invoice to an account, is a stray: kept, counted, tried again at each
-collection. A person assigns an invoice to an account, or drops it with a reason; dropped ones stay too.
+collection. A person assigns an invoice to an account, or drops a stray with a reason; dropped ones stay too.
 """
 
 from __future__ import annotations
@@ -195,15 +195,16 @@ def _storable(value: Any) -> Any:
     return value
 
 
-async def strays(pool: Pool, network: str, limit: int = 100) -> Sequence[Arrival]:
-    """Some of what waits to be tied to a document, by chance: none is passed over for ever, however many there are.
+async def stray_ids(pool: Pool, network: str, limit: int = 100) -> Sequence[str]:
+    """The network's ids of some of what waits to be tied to a document, by chance: none is passed over for ever,
+    however many there are. Each is read alone (`stray`): together they may be larger than the memory.
 
     Of invoices only those whose recipient has an account now, or that were taken: the others need a person.
     """
     async with pool.worker() as connection:
         rows = await connection.fetch(
             """
-            select * from stray where network = $1 and dropped_at is null
+            select network_id from stray where network = $1 and dropped_at is null
                 and (kind <> 'invoice' or exists (select from participant where siren = stray.recipient)
                      or exists (select from inbound i where i.network = $1 and i.network_id = stray.network_id))
             order by random() limit $2
@@ -211,7 +212,7 @@ async def strays(pool: Pool, network: str, limit: int = 100) -> Sequence[Arrival
             network,
             limit,
         )
-    return [_arrival(row) for row in rows]
+    return [row["network_id"] for row in rows]
 
 
 def _arrival(row: Mapping[str, Any]) -> Arrival:
@@ -229,8 +230,10 @@ def _arrival(row: Mapping[str, Any]) -> Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A stray invoice as a person sees it."""
+    """A stray as a person sees it."""
 
+    kind: str
+    """invoice, status or acknowledgement."""
     network: str
     network_id: str
     name: str
@@ -245,44 +248,50 @@ class Waiting:
     dropped_reason: str | None
 
 
-async def waiting(pool: Pool, *, dropped: bool = False, limit: int = 1_000) -> Sequence[Waiting]:
-    """Invoices that are nobody's, the oldest first; `dropped`: those that a person dropped."""
+async def waiting(
+    pool: Pool, *, dropped: bool = False, statuses: bool = False, limit: int = 1_000
+) -> Sequence[Waiting]:
+    """Invoices that are nobody's, the oldest first; `statuses`: what is said of documents that nobody knows, instead;
+    `dropped`: those that a person dropped."""
     async with pool.worker() as connection:
         rows = await connection.fetch(
             """
-            select network, network_id, name, coalesce(recipient, '') as recipient, reason, media_type,
+            select kind, network, network_id, name, coalesce(recipient, '') as recipient, reason, media_type,
                 length(data) as size, arrived_at, dropped_at, dropped_by, dropped_reason
-            from stray where kind = 'invoice' and (dropped_at is not null) = $1 order by arrived_at, network_id limit $2
+            from stray where (kind <> 'invoice') = $3 and (dropped_at is not null) = $1
+            order by arrived_at, network_id limit $2
             """,
             dropped,
             limit,
+            statuses,
         )
     return [Waiting(**dict(row)) for row in rows]
 
 
-async def stray(pool: Pool, network: str, network_id: str) -> Arrival:
-    """One stray invoice with its bytes, also a dropped one. Raises NotFound."""
+async def stray(pool: Pool, network: str, network_id: str, kind: ArrivalKind | None = None) -> Arrival:
+    """One stray with its bytes, also a dropped one; `kind`: it must be of this one. Raises NotFound."""
     async with pool.worker() as connection:
         row = await connection.fetchrow(
-            "select * from stray where network = $1 and network_id = $2 and kind = 'invoice'", network, network_id
+            "select * from stray where network = $1 and network_id = $2 and ($3::text is null or kind = $3)",
+            *(network, network_id, kind),
         )
     if row is None:
-        raise NotFound("there is no such invoice waiting")
+        raise NotFound(f"there is no such {kind or 'arrival'} waiting")
     return _arrival(row)
 
 
 async def drop(pool: Pool, network: str, network_id: str, *, by: str, reason: str, now: datetime) -> None:
-    """Say that a stray invoice is nobody's for good; it stays, and does not come again. Raises NotFound."""
+    """Say that a stray is nobody's for good; it stays, and does not come again. Raises NotFound."""
     async with pool.worker() as connection:
         dropped = await connection.fetchval(
             """
             update stray set dropped_at = $3, dropped_by = $4, dropped_reason = $5
-            where network = $1 and network_id = $2 and kind = 'invoice' and dropped_at is null returning true
+            where network = $1 and network_id = $2 and dropped_at is null returning true
             """,
             *(network, network_id, now, by, reason),
         )
     if not dropped:
-        raise NotFound("there is no such invoice waiting")
+        raise NotFound("there is no such arrival waiting")
 
 
 async def forget_stray(pool: Pool, network: str, network_id: str) -> None:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from adapters.port import Arrival, ArrivalKind
+from gateway.errors import NotFound
 from gateway.lifecycle import Done, Stage
 from gateway.store import arrivals, documents, tasks
 from gateway.store.arrivals import INBOUND, OUTBOUND, Named
@@ -116,9 +117,12 @@ async def test_an_arrival_is_kept_once_and_wakes_its_document(pool):
 async def test_a_stray_is_kept_once_until_it_finds_its_document(pool, times):
     kept = [await arrivals.keep_stray(pool, "afnor", ARRIVAL, NOON) for _ in range(times)]
     assert kept.count(True) == 1
-    assert [one.network_id for one in await arrivals.strays(pool, "afnor")] == ["flow-1"]
+    assert await arrivals.stray_ids(pool, "afnor") == ["flow-1"]
+    assert (await arrivals.stray(pool, "afnor", "flow-1")).data == ARRIVAL.data
+    with pytest.raises(NotFound):
+        await arrivals.stray(pool, "afnor", "flow-1", ArrivalKind.INVOICE)
     await arrivals.forget_stray(pool, "afnor", "flow-1")
-    assert await arrivals.strays(pool, "afnor") == []
+    assert await arrivals.stray_ids(pool, "afnor") == []
 
 
 async def test_the_cursor_of_a_network_is_remembered(pool):

@@ -40,6 +40,8 @@ async def _strays() -> None:
             await arrivals.keep_stray(
                 pool, "afnor", arrival, NOW, recipient="100000207", reason="no account acts for it"
             )
+        status = Arrival("flow-9", ArrivalKind.STATUS, NOW, "application/xml", b"<status/>")
+        await arrivals.keep_stray(pool, "afnor", status, NOW)
 
 
 def listed(capsys: pytest.CaptureFixture[Any], *options: str) -> list[dict[str, Any]]:
@@ -79,3 +81,19 @@ def test_a_person_looks_drops_and_assigns(account: str, reachable: Path, capsys:
     assert main(["inbound", "assign", "afnor", "flow-0", "--account", account]) == 0  # a drop is no end
     assert listed(capsys, "--dropped") == []
     assert main(["audit"]) == 0
+
+
+def test_a_status_of_nothing_known_is_listed_and_dropped(
+    account: str, reachable: Path, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    assert [(one["kind"], one["id"]) for one in listed(capsys, "--statuses")] == [("status", "flow-9")]
+    assert main(["inbound", "list", "--statuses"]) == 0
+    assert "flow-9  status" in capsys.readouterr().out
+    written = reachable / "status.xml"
+    assert main(["inbound", "show", "afnor", "flow-9", "-o", str(written)]) == 0
+    assert written.read_bytes() == b"<status/>"
+    assert main(["inbound", "assign", "afnor", "flow-9", "--account", account]) == 2  # it is no invoice
+    assert main(["inbound", "drop", "afnor", "flow-9", "--reason", "of our former platform"]) == 0
+    assert listed(capsys, "--statuses") == []
+    assert [one["id"] for one in listed(capsys, "--statuses", "--dropped")] == ["flow-9"]
+    assert [one["id"] for one in listed(capsys)] == ["flow-0", "flow-1"]

@@ -199,7 +199,8 @@ async def test_what_breaks_rules_is_answered_as_the_account_says(sides: Sides, p
         for _ in range(20):
             await work(sides.buyer)
             await work(sides.seller)
-            strays = await arrivals.strays(sides.seller.pool, "afnor")  # the seller's gateway knows no such document
+            pool = sides.seller.pool  # the seller's gateway knows no such document
+            strays = [await arrivals.stray(pool, "afnor", id) for id in await arrivals.stray_ids(pool, "afnor")]
             codes = [cdar.read(one.data).code for one in strays if one.kind is ArrivalKind.STATUS]
             if "210" in codes:
                 break

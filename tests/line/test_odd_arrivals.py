@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import string
+import tracemalloc
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -67,7 +68,7 @@ async def test_an_odd_acknowledgement_does_not_stop_what_comes_after_it(pool, co
     await brought(pool, compute, ODD, after)
     assert await arrivals.cursor(pool, "afnor") == "2"
     assert sorted(await waiting(pool, account.id, document)) == ["flow-1", "flow-2"]
-    assert await arrivals.strays(pool, "afnor") == []
+    assert await arrivals.stray_ids(pool, "afnor") == []
     async with pool.account(account.id) as connection:
         (kept,) = [one for one in await documents.arrivals(connection, document) if one.network_id == "flow-1"]
     assert [finding.says for finding in kept.refused] == ["ab"]
@@ -111,7 +112,7 @@ async def test_a_stray_that_fails_does_not_stop_the_others(pool, compute):
     await brought(pool, compute, times=1)
     assert await arrivals.cursor(pool, "afnor") == "0"
     assert sorted(await waiting(pool, account.id, document)) == list("abcdefgh")
-    assert [one.network_id for one in await arrivals.strays(pool, "afnor")] == [long]
+    assert await arrivals.stray_ids(pool, "afnor") == [long]
 
 
 def test_what_a_platform_says_is_plain_text():
@@ -124,3 +125,18 @@ def test_what_a_platform_says_is_plain_text():
     assert afnor_flow.key_of(flow) == "f1#ack:Error"
     for odd in ("c\0", "c\ud83d"):
         assert afnor_flow.key_of(flow | {"trackingId": odd}) is None
+
+
+async def test_strays_are_not_read_all_at_once(pool, compute):
+    size = 2_000_000
+    for number in range(20):
+        large = replace(ODD, network_id=f"large-{number}", consignment="nobody's", refused=(), data=b"\1" * size)
+        await arrivals.keep_stray(pool, "afnor", large, NOON)
+    tracemalloc.start()
+    try:
+        await brought(pool, compute, times=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(await arrivals.stray_ids(pool, "afnor")) == 20
+    assert size < peak < 8 * size, "one after the other"
