@@ -11,6 +11,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -240,8 +241,11 @@ def check_row(trail: Trail) -> list[str]:
     """The row of a document and its deliveries stand where its events say: nobody moved it in the database alone."""
     stage, halted, status = Stage.RECEIVED.value, None, None
     delivered: set[tuple[str, str]] = set()
+    found: dict[str, Any] = {}
     for event in trail.events:
         facts = event["facts"]
+        if event["outcome"] in ("done", "skipped", "halted"):
+            found[event["stage"]] = facts
         if event["outcome"] in ("done", "skipped"):
             stage, halted = event["stage"], None
             if event["stage"] == Stage.DELIVERED and "network_id" in facts:
@@ -252,14 +256,16 @@ def check_row(trail: Trail) -> list[str]:
             status = facts.get("furthest", status)
     row = trail.document
     first = trail.events[0]["facts"] if trail.events else {}
-    told = {"stage": stage, "halted": halted, "status": status,
+    seen = next((event for event in trail.events if event["outcome"] == "seen"), None)
+    told = {"stage": stage, "halted": halted, "status": status, "facts": found,
             "format": first.get("format"), "participant": first.get("participant"),
             "direction": "inbound" if "network_id" in first else "outbound",
             "created_at": trail.events[0]["at"] if trail.events else None,
-            "seen_at": next((event["at"] for event in trail.events if event["outcome"] == "seen"), None)}  # fmt: skip
+            "seen_at": seen and seen["at"], "seen_by": seen and seen["facts"].get("by")}  # fmt: skip
     differ = [name for name, value in told.items() if row[name] != value]
-    if not _announced(trail):
-        differ.append("purge_on")
+    agrees = {"purge_on": _announced(trail), "updated_at": _updated(trail),
+              "waits_for": row["waits_for"] is None or trail.waits}  # fmt: skip
+    differ += [name for name, agreed in agrees.items() if not agreed]
     complaints = []
     if differ:
         complaints.append(f"document {row['document_id']}: its row says another {' and '.join(differ)} than its events")
@@ -279,6 +285,28 @@ def _announced(trail: Trail) -> bool:
         purged |= event["outcome"] == "purged"
     day = trail.document["purge_on"]
     return day.isoformat() == said if day is not None else not purged
+
+
+_APART = timedelta(minutes=5)
+"""The clocks of two gateways differ by so much at most."""
+
+
+def _updated(trail: Trail) -> bool:
+    """Whether the row was written last when its events say. A stage that waits, and an end that is met again, need not
+    make an event: then it was written later, and only that it is not before all of them is known."""
+    if not trail.events:
+        return True
+    updated: set[datetime] = {trail.events[0]["at"]}
+    for event in trail.events[1:]:
+        at: datetime = event["at"]
+        if event["outcome"] in ("seen", "status"):  # beside the line it never goes back
+            updated = {max(one, at) for one in updated} | ({at} if event["outcome"] == "status" else set())
+        elif event["outcome"] in ("done", "skipped", "halted", "attempt", "payment"):
+            updated = {at}
+    row = trail.document
+    if row["waits_for"] is None and row["halted"] is None:
+        return row["updated_at"] in updated
+    return bool(row["updated_at"] >= min(event["at"] for event in trail.events) - _APART)
 
 
 def _check_leaves(trail: Trail) -> list[str]:

@@ -39,7 +39,7 @@ async def trails(pool: Pool, account_id: UUID) -> AsyncIterator[Trail]:
             rows = await connection.fetch(
                 """
                 select document_id, version, head, stage, halted, status, format, participant, currency, total,
-                       direction, seen_at, created_at, purge_on,
+                       direction, seen_at, seen_by, created_at, updated_at, purge_on, waits_for, facts,
                        exists (select from task t where t.document_id = d.document_id) as waits
                 from document d where $1::uuid is null or document_id > $1 order by document_id limit $2
                 """,

@@ -116,7 +116,7 @@ async def test_damage_is_an_alarm_and_the_gateway_goes_on(api: Api, caplog: pyte
     assert (told.state, told.complaints) == (State.NOT_CLEAN, 2)
     assert told.says == (
         f"document {document}: event 1 is not what was written",
-        f"document {document}: its row says another created_at than its events",
+        f"document {document}: its row says another created_at and updated_at than its events",
     )
     assert [record.levelname for record in caplog.records if record.name == "gateway.nightly"] == ["ERROR"]
     assert "SECRET" not in caplog.text
