@@ -88,7 +88,7 @@ class Line:
             return await documents.read(connection, reference.sha256)
 
     async def until(self, document_id: UUID, stage: Stage | None = None, status: str | None = None) -> Document:
-        """Work and collect until the document stands there, halts, or a minute has gone."""
+        """Work and collect until the document has come there, halts, or a minute has gone."""
         async with asyncio.timeout(60):
             while True:
                 await self.worker.drain()
@@ -96,7 +96,7 @@ class Line:
                     await collect(self.resources, network, lambda: None)
                 await self.worker.drain()
                 document = await self.show(document_id)
-                reached = (stage is None or document.stage is stage) and (status is None or document.status == status)
+                reached = (stage is None or document.stage.reaches(stage)) and (status is None or document.status == status)
                 if reached or document.halted:
                     return document
                 await asyncio.sleep(PACE)
