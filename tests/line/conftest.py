@@ -96,7 +96,9 @@ class Line:
                     await collect(self.resources, network, lambda: None)
                 await self.worker.drain()
                 document = await self.show(document_id)
-                reached = (stage is None or document.stage.reaches(stage)) and (status is None or document.status == status)
+                reached = (stage is None or document.stage.reaches(stage)) and (
+                    status is None or document.status == status
+                )
                 if reached or document.halted:
                     return document
                 await asyncio.sleep(PACE)
