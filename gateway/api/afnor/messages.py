@@ -61,6 +61,9 @@ async def submit(new: NewFlow, caller: Caller, resources: Resources) -> Admissio
             before = await answers.collected(document, caller.account, resources)
         wrong = tuple(answers.complaints(wanted, document, events, invoice, before))
         if wrong:
+            known = await flows.earlier(resources.pool, new)  # the same message may have been taken since
+            if known is not None:
+                return known
             raise _wrong(wrong)
         about = About(document.id, document.version, caller.public_id, answers.facts_of(wanted, message.at, "account"))
         try:
