@@ -38,6 +38,8 @@ Applicable = tuple[Condition | None, Asked | None, bool]
 """Predicates, rule, whether it goes on inside."""
 
 _SPOTS_LIMIT = 40_000
+_STRETCH = 4_096
+"""Elements of a document that are asked all there is to ask before those after them."""
 _FEW = 2
 """Conditions on one value that are worth looking it up for."""
 
@@ -226,21 +228,39 @@ def given(documents: Mapping[str, Tree]) -> dict[str, Any]:
 
 
 def _follow(plan: _Plan, document: Tree, run: Run) -> None:
-    """Ask every rule of every node it applies to. All of a node comes before the next, while it is in the processor's
-    cache: of a long invoice not all is."""
-    places = document.places
-    for number, always, choices, switches in plan:
-        for node in places[number].nodes:
-            for body in always:
-                body(node, run)
-            if choices:
-                _choose(choices, node, run)
-            for key, left, rest, all_ in switches:
-                try:
-                    values = key(node, run)
-                except DynamicError:  # where a condition ends in an error the rule is not applied
-                    values = ()
-                _choose(all_ if len(values) > 1 else left.get(values[0], rest) if values else rest, node, run)
+    """Ask every rule of every node it applies to.
+
+    All of a node comes before the next, and all that is asked in one stretch of a long invoice before the next stretch,
+    while it is in the processor's cache: a long invoice is not, as a whole.
+    """
+    ends = range(_STRETCH, document.root.last + _STRETCH, _STRETCH)
+    if len(ends) <= 1:
+        for step in plan:
+            _ask(step, document.places[step[0]].nodes, run)
+        return
+    begun = [0] * len(plan)
+    for end in ends:
+        for place, step in enumerate(plan):
+            nodes, first = document.places[step[0]].nodes, begun[place]
+            if first < len(nodes) and nodes[first].order <= end:
+                begun[place] = last = bisect_right(nodes, end, first, key=tree.by_order)
+                _ask(step, nodes[first:last], run)
+
+
+def _ask(step: _Step, nodes: Sequence[Node], run: Run) -> None:
+    """Ask some nodes of one place all that is asked there."""
+    _, always, choices, switches = step
+    for node in nodes:
+        for body in always:
+            body(node, run)
+        if choices:
+            _choose(choices, node, run)
+        for key, left, rest, all_ in switches:
+            try:
+                values = key(node, run)
+            except DynamicError:  # where a condition ends in an error the rule is not applied
+                values = ()
+            _choose(all_ if len(values) > 1 else left.get(values[0], rest) if values else rest, node, run)
 
 
 def _choose(choices: tuple[_Choice, ...], node: Node, run: Run) -> None:

@@ -57,6 +57,14 @@ class _Names(dict[Any, str]):
 _NAMES = _Names()
 
 
+class _Attributes(dict[tuple[tuple[str, str], ...], Mapping[str, str]]):
+    """The attributes that elements of one document have, by what lxml says of them: most are those of many others."""
+
+    def __missing__(self, attributes: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+        self[attributes] = written = {_NAMES[name]: value for name, value in attributes}
+        return written
+
+
 class Place(dict[str, "Place"]):
     """All elements of a document that have the same names above them, and the places below by name."""
 
@@ -321,6 +329,7 @@ def _grown(parsed: etree._Element) -> Tree:
     order, count, left = 0, 1, 2  # never none: the document node is not left by the walk
     around: list[tuple[Node, int]] = []
     same_text = {"": ""}.setdefault
+    same_attributes = _Attributes()
     for element in parsed.iter():
         name = names[element.tag]
         order += 1
@@ -342,7 +351,7 @@ def _grown(parsed: etree._Element) -> Tree:
         node.order = order
         attributes: Any = element.items()  # the stubs allow bytes
         if attributes:
-            node.attributes = {names[key]: value for key, value in attributes}
+            node.attributes = same_attributes[tuple(attributes)]
             bearers.append(node)
         else:
             node.attributes = _NO_ATTRIBUTES
