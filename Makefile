@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance conformance-flows conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-seal bench-archive bench-backup serve lock docker-check clean
+.PHONY: conformance conformance-flows conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-chaos bench-seal bench-archive bench-backup serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ bench-seal: $(READY)  ## Measure what seals cost by form, level and key, and the
 
 bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 	@$(BIN)/python -m tests.bench.kill --kills 1000
+
+bench-chaos: $(READY)  ## Send ten thousand documents through a platform that does everything wrong, kill workers, count
+	@$(BIN)/python -m tests.bench.chaos --documents 10000 --kills 50
 
 conformance: $(READY) conformance-flows  ## Hold 200 made PDFs against veraPDF, Mustang and others (brings them by Maven; needs Java)
 	@$(BIN)/python -m tests.conformance

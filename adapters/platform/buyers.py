@@ -28,6 +28,8 @@ class Transport(StrEnum):
     """Takes it, and answers that it was there already (422 AlreadyExistingFlow)."""
     REFUSING = "refusing"
     """Refuses it for good with 422."""
+    HANGING = "hanging"
+    """Never takes it and never answers, each time: the poisoned document that must not block the others."""
 
 
 class Contents(StrEnum):
@@ -90,6 +92,7 @@ BUYERS: Mapping[str, Buyer] = {
     "100000314": Buyer("statuses that cannot be downloaded", _PAID, contents=Contents.BROKEN),
     "100000322": Buyer("the platform refuses the call (422)", (), Transport.REFUSING),
     "100000330": Buyer("the platform takes the flow, then finds a virus in it", (), acknowledged=False),
+    "100000355": Buyer("the call is never answered and nothing is taken", (), Transport.HANGING),
     "100000348": Buyer("says something under a code of its own", (*_TAKEN, Step("299"), Step("205"))),
 }
 """By SIREN."""

@@ -20,6 +20,8 @@ INVOICES = ("Factur-X", "CII", "UBL")
 """The flowSyntax values of invoices."""
 _STATUS_MARK = "-lc-"
 """Between a deposit's id and the place of the status, in the id of a status flow."""
+ODD_MARK = "-odd-"
+"""Between a status flow's id and what is odd about it, in the id of a flow that no honest platform would bring."""
 _IN_MARK = "-in"
 """Behind a deposit's id, in the id of the flow that its recipient sees."""
 _AVAILABLE = 3
@@ -44,6 +46,8 @@ class Seen:
     """Place of the status in the buyer's steps; None for the deposit itself."""
     body: dict[str, Any]
     """The flow in the shape of XP Z12-013."""
+    odd: str = ""
+    """What is odd about it; empty when the platform is honest."""
 
 
 def verdict(deposit: Deposit) -> str | None:
@@ -125,6 +129,11 @@ def owner(flow_id: str) -> str:
 
 def status_message(deposit: Deposit, place: int) -> bytes:
     """The CDAR of one status about a deposit; the same bytes each time."""
+    return cdar.write(message(deposit, place))
+
+
+def message(deposit: Deposit, place: int) -> cdar.StatusMessage:
+    """What one status says about a deposit."""
     invoice = deposit.delivered
     assert invoice is not None, "only an invoice gets statuses"
     step = steps(deposit)[place]
@@ -132,22 +141,20 @@ def status_message(deposit: Deposit, place: int) -> bytes:
     transmission = cdar.status_of(step.code).transmission
     seller = cdar.Party("SE", invoice.seller, "0002", invoice.seller_name, invoice.seller_address or invoice.seller)
     issuer = cdar.Party("WK") if transmission else cdar.Party("BY", invoice.buyer, "0002", invoice.buyer_name)
-    return cdar.write(
-        cdar.StatusMessage(
-            code=step.code,
-            at=at,
-            number=invoice.number,
-            seller=invoice.seller,
-            id=f"{invoice.number}_{step.code}_{at:%Y%m%d%H%M%S}#{invoice.type_code}_{invoice.issue_date}",
-            issuer=issuer,
-            reasons=(cdar.Reason(step.reason, step.comment),) if step.reason else (),
-            amounts=_amounts(step.code, deposit, at),
-            issued_at=at,
-            type_code=invoice.type_code,
-            issue_date=_day(invoice.issue_date) or deposit.at.date(),
-            received_at=deposit.at,
-            recipients=(seller,),
-        )
+    return cdar.StatusMessage(
+        code=step.code,
+        at=at,
+        number=invoice.number,
+        seller=invoice.seller,
+        id=f"{invoice.number}_{step.code}_{at:%Y%m%d%H%M%S}#{invoice.type_code}_{invoice.issue_date}",
+        issuer=issuer,
+        reasons=(cdar.Reason(step.reason, step.comment),) if step.reason else (),
+        amounts=_amounts(step.code, deposit, at),
+        issued_at=at,
+        type_code=invoice.type_code,
+        issue_date=_day(invoice.issue_date) or deposit.at.date(),
+        received_at=deposit.at,
+        recipients=(seller,),
     )
 
 

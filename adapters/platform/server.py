@@ -15,7 +15,7 @@ import logging
 import secrets
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from urllib.parse import unquote
 from aiohttp import BodyPartReader, web
 
 from adapters.platform import buyers, flows, ledger, questions, reading
+from adapters.platform.chaos import LATEST, TIE, Chaos, Fault, odd_message, shortened_answer
 from schemas.xml import Unreadable
 
 BASE = "/afnor-flow"
@@ -58,6 +59,12 @@ class Manners:
     """Seconds told with a 429."""
     token_seconds: int = 3600
     """How long an access token is good for."""
+    chaos: Chaos | None = None
+    """What goes wrong besides; None: nothing does."""
+
+    def clock(self) -> datetime:
+        """What the platform takes the time to be."""
+        return self.now() if self.chaos is None else self.chaos.shown(self.now())
 
 
 @dataclass(slots=True)
@@ -74,6 +81,8 @@ class Platform:
     """Access token → when it ends, and whose it is. Not kept: after a restart clients ask anew."""
     turned_away: Counter[str] = field(default_factory=Counter)
     """Content hash → how often its call was turned away."""
+    asked: int = 0
+    """Calls so far, token calls left out."""
 
 
 PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
@@ -115,10 +124,18 @@ def create(
 
 
 async def run(
-    host: str, port: int, data: Path, login: tuple[str, str] | None = None, companies: Sequence[str] = ()
+    host: str,
+    port: int,
+    data: Path,
+    login: tuple[str, str] | None = None,
+    companies: Sequence[str] = (),
+    *,
+    chaos: int | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; says its address on standard output once it listens."""
-    application = create(data, login=login, companies=companies)
+    """Serve until SIGTERM or SIGINT; says its address on standard output once it listens. `chaos`: seed of the faults
+    that it plays besides."""
+    manners = Manners() if chaos is None else Manners(chaos=Chaos(chaos), token_seconds=30)
+    application = create(data, manners, login=login, companies=companies)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     stop = asyncio.Event()
@@ -144,7 +161,7 @@ async def _middleware(request: web.Request, handler: Handler) -> web.StreamRespo
         if request.path.startswith(f"{BASE}/v1/flows") and not _admitted(request):
             answer: web.StreamResponse = problem(401, "INVALID_TOKEN", "A valid bearer token is required")
         else:
-            answer = await handler(request)
+            answer = await _served(request, handler)
     except questions.Wrong as wrong:
         answer = problem(400, wrong.code, wrong.says)
     except web.HTTPRequestEntityTooLarge:
@@ -158,8 +175,24 @@ async def _middleware(request: web.Request, handler: Handler) -> web.StreamRespo
     except Exception:
         log.exception("a request failed")
         answer = problem(500, "INTERNAL_ERROR", "Something went wrong in the simulated platform")
-    answer.headers[HEADER] = SAYS
+    if not answer.prepared:
+        answer.headers[HEADER] = SAYS
     return answer
+
+
+async def _served(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The handler's answer, and what chaos makes of it; a deposit meets its own, by what it brings."""
+    platform = request.app[PLATFORM]
+    chaos = platform.manners.chaos
+    if chaos is None or not request.path.startswith(f"{BASE}/v1/flows"):
+        return await handler(request)
+    platform.asked += 1
+    if request.path == f"{BASE}/v1/flows":
+        return await handler(request)
+    what = f"call {platform.asked}" if request.method == "POST" else request.path_qs
+    if (instead := chaos.before(what, platform.manners.now())) is not None:
+        return instead
+    return await chaos.after(request, what, await handler(request))
 
 
 def problem(status: int, code: str, says: str, **more: str) -> web.Response:
@@ -172,7 +205,11 @@ def _admitted(request: web.Request) -> bool:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     ends, client = platform.tokens.get(token, (EARLIEST, "")) if scheme.lower() == "bearer" else (EARLIEST, "")
     request[CLIENT] = client
-    return platform.manners.now() < ends
+    chaos = platform.manners.chaos
+    if client and chaos is not None and chaos.strikes(Fault.FORGOTTEN, f"token of call {platform.asked}"):
+        del platform.tokens[token]
+        return False
+    return platform.manners.clock() < ends
 
 
 async def _token(request: web.Request) -> web.Response:
@@ -191,7 +228,7 @@ async def _token(request: web.Request) -> web.Response:
     known = platform.secrets.get(client, "")
     if not hmac.compare_digest(secret.encode(), known.encode()) or not known:
         return web.json_response({"error": "invalid_client"}, status=401, headers={"WWW-Authenticate": "Basic"})
-    now = platform.manners.now()
+    now = platform.manners.clock()
     platform.tokens = {token: granted for token, granted in platform.tokens.items() if granted[0] > now}
     token = secrets.token_urlsafe(32)
     platform.tokens[token] = (now + timedelta(seconds=platform.manners.token_seconds), client)
@@ -217,12 +254,12 @@ async def _deposit(request: web.Request) -> web.StreamResponse:
     recipient = platform.companies.get(delivered.buyer) if delivered else None
     buyer = buyers.of(delivered.buyer) if delivered and recipient is None else buyers.PAYS
     twin = platform.ledger.twin_of(client, digest)
-    turned = _turned_away(platform, buyer, digest) if twin is None else None
+    turned = await _turned_away(request, platform, buyer, digest) if twin is None else None
     if turned is not None:
         return turned
     deposit = ledger.Deposit(
         id=secrets.token_hex(16),
-        at=platform.manners.now().astimezone(UTC),
+        at=platform.manners.clock().astimezone(UTC),
         client=client,
         name=info.name,
         syntax=info.syntax,
@@ -239,7 +276,9 @@ async def _deposit(request: web.Request) -> web.StreamResponse:
     if info.syntax == "CDAR":
         deposit = await asyncio.to_thread(_tied, platform, deposit, data)
     await platform.ledger.keep(deposit, data)
-    return await _taken(request, platform, buyer, deposit)
+    answer = await _taken(request, platform, buyer, deposit)
+    chaos = platform.manners.chaos
+    return answer if chaos is None else await chaos.after(request, digest, answer)
 
 
 async def _taken(
@@ -260,11 +299,27 @@ async def _taken(
                 return problem(422, "AlreadyExistingFlow", says, instance=where)
             case _:
                 pass
-    return web.json_response(flows.full_info(deposit), status=202)
+    told = flows.full_info(deposit)
+    if (chaos := platform.manners.chaos) is not None:
+        if chaos.strikes(Fault.SAYS_TWIN, deposit.sha256):
+            return problem(422, "AlreadyExistingFlow", "The flow has already been sent and received")
+        if chaos.strikes(Fault.NO_ID, deposit.sha256):
+            return shortened_answer(told)
+    return web.json_response(told, status=202)
 
 
-def _turned_away(platform: Platform, buyer: buyers.Buyer, digest: str) -> web.Response | None:
+async def _turned_away(
+    request: web.Request, platform: Platform, buyer: buyers.Buyer, digest: str
+) -> web.StreamResponse | None:
     """The answer of a call that is not taken (yet); None when it is taken."""
+    chaos = platform.manners.chaos
+    if chaos is not None and (instead := chaos.before(digest, platform.manners.now())) is not None:
+        return instead
+    if buyer.transport is buyers.Transport.HANGING:
+        await asyncio.sleep(platform.manners.silence)
+        if request.transport is not None:
+            request.transport.abort()
+        return problem(504, "TIMEOUT", "Simulated silence")
     if buyer.transport is buyers.Transport.REFUSING:
         return problem(422, "FlowTypeError", "Simulated refusal: this flow is not taken")
     if buyer.transport not in (buyers.Transport.BUSY, buyers.Transport.FAILING):
@@ -333,9 +388,13 @@ async def _search(request: web.Request) -> web.Response:
     """POST /v1/flows/search, oldest first, with bookmarks."""
     platform = request.app[PLATFORM]
     search = questions.search(await request.read())
+    chaos = platform.manners.chaos
+    if chaos is not None and search.cursor is not None and chaos.strikes(Fault.BOOKMARK, f"bookmark {platform.asked}"):
+        raise questions.Wrong("INVALID_FIELD", "the cursor is no longer known")
     found = sorted(_matching(platform, search, request[CLIENT]), key=_order)
     page = found[: search.limit]
-    answer: dict[str, Any] = {"limit": search.limit, "filters": search.where, "results": [seen.body for seen in page]}
+    told = [seen.body for seen in page] if chaos is None else chaos.page([seen.body for seen in page], platform.asked)
+    answer: dict[str, Any] = {"limit": search.limit, "filters": search.where, "results": told}
     if len(found) > len(page):
         answer["nextCursor"] = questions.cursor_after(*_order(page[-1]))
     return web.json_response(answer)
@@ -350,24 +409,30 @@ def _matching(platform: Platform, search: questions.Search, client: str) -> list
 
     Each client sees its own.
     """
-    kept, now = platform.ledger, platform.manners.now()
+    kept, now = platform.ledger, platform.manners.clock()
+    slack = LATEST + TIE if platform.manners.chaos is not None else timedelta(0)
     start = max((at for at in (search.after, search.cursor and search.cursor[0]) if at), default=None)
     tracking = search.where.get("trackingId")
     if tracking is not None:
         ids = kept.tracked.get(tracking, [])
     else:
-        ids = list(kept.since(start - flows.longest(kept.slowest) if start else EARLIEST))
+        ids = list(kept.since(start - flows.longest(kept.slowest) - slack if start else EARLIEST))
     found: list[flows.Seen] = []
     for place, id in enumerate(ids):
         deposit = kept.flows[id]
         # Nothing of this deposit or a later one is older than it: a full page is complete without them.
         looks = place % STRIDE == 0 and tracking is None
-        if looks and sum(seen.updated < deposit.at for seen in found) > search.limit:
+        if looks and sum(seen.updated < deposit.at - slack for seen in found) > search.limit:
             break
-        for seen in flows.seen(deposit, now, client):
+        for seen in _seen(platform, deposit, now, client):
             if _fits(seen, search) and (search.cursor is None or _order(seen) > search.cursor):
                 found.append(seen)
     return found
+
+
+def _seen(platform: Platform, deposit: ledger.Deposit, now: datetime, client: str) -> Iterator[flows.Seen]:
+    chaos = platform.manners.chaos
+    return flows.seen(deposit, now, client) if chaos is None else chaos.seen(deposit, now, client)
 
 
 def _fits(seen: flows.Seen, search: questions.Search) -> bool:
@@ -391,21 +456,21 @@ async def _flow(request: web.Request) -> web.StreamResponse:
         raise questions.Wrong("INVALID_FIELD", f"docType is one of {', '.join(questions.DOC_TYPES)}")
     id = request.match_info["flowId"]
     deposit = platform.ledger.flows.get(flows.owner(id))
-    visible = flows.seen(deposit, platform.manners.now(), request[CLIENT]) if deposit else ()
+    visible = _seen(platform, deposit, platform.manners.clock(), request[CLIENT]) if deposit else ()
     seen = next((seen for seen in visible if seen.id == id), None)
     if seen is None:
         return problem(404, "MISSING_RESOURCE", "There is no such flow")
     if wanted == "Metadata":
         return web.json_response(seen.body)
     if seen.step is not None and seen.deposit.delivered is not None:
-        return await _status_file(seen, wanted)
+        return await _status_file(seen, wanted, platform.manners.chaos)
     if wanted == "Original" or (wanted == "ReadableView" and seen.deposit.syntax == "Factur-X"):
         data = await asyncio.to_thread(platform.ledger.content, seen.deposit.sha256)
         return _file(data, seen.deposit.name)
     return problem(404, "MISSING_RESOURCE", f"There is no {wanted} of this flow")
 
 
-async def _status_file(seen: flows.Seen, wanted: str) -> web.Response:
+async def _status_file(seen: flows.Seen, wanted: str, chaos: Chaos | None) -> web.Response:
     assert seen.deposit.delivered is not None
     assert seen.step is not None
     scripted = seen.deposit.recipient is None
@@ -414,8 +479,11 @@ async def _status_file(seen: flows.Seen, wanted: str) -> web.Response:
         return problem(500, "INTERNAL_ERROR", "Simulated failure of this one download")
     if wanted != ("Converted" if contents is buyers.Contents.CONVERTED else "Original"):
         return problem(404, "MISSING_RESOURCE", f"There is no {wanted} of this flow")
-    data = await asyncio.to_thread(flows.status_message, seen.deposit, seen.step)
-    return _file(data, seen.body["name"])
+    if seen.odd:
+        data = await asyncio.to_thread(odd_message, seen)
+    else:
+        data = await asyncio.to_thread(flows.status_message, seen.deposit, seen.step)
+    return _file(data if chaos is None else chaos.content(data, seen.id), seen.body["name"])
 
 
 def _file(data: bytes, name: str) -> web.Response:
@@ -439,5 +507,9 @@ async def _deliveries(request: web.Request) -> web.Response:
         for deposit in kept.flows.values()
         if deposit.twin is None
     ]
-    text = json.dumps({"simulator": SAYS, "count": len(deliveries), "deliveries": deliveries}, ensure_ascii=False)
+    chaos = request.app[PLATFORM].manners.chaos
+    struck = {str(fault): count for fault, count in sorted(chaos.struck.items()) if count} if chaos is not None else {}
+    text = json.dumps(
+        {"simulator": SAYS, "count": len(deliveries), "struck": struck, "deliveries": deliveries}, ensure_ascii=False
+    )
     return web.Response(text=text, content_type="application/json")

@@ -33,6 +33,13 @@ def add(commands: Any) -> None:
         help="a company that is a client of its own: invoices for it come to it; its credentials are made in the data "
         "folder as company-SIREN.json; may be given several times",
     )
+    it.add_argument(
+        "--chaos",
+        metavar="SEED",
+        type=int,
+        help="play what goes wrong in the field as well, drawn from this number: lost and half answers, storms of 429, "
+        "500s, late, doubled and wrong statuses, a clock that is off",
+    )
     it.set_defaults(run=run)
 
 
@@ -40,7 +47,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Serve until told to stop. Raises Misconfigured."""
     login = _login(options.client_id, options.client_secret_file)
     logs.configure(settings)
-    asyncio.run(server.run(options.host, options.port, options.data, login, _companies(options.company)))
+    companies = _companies(options.company)
+    asyncio.run(server.run(options.host, options.port, options.data, login, companies, chaos=options.chaos))
     return 0
 
 

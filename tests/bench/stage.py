@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,16 +107,18 @@ class Stage:
             await program.stop()
 
 
-async def build(folder: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None) -> Stage:
-    """Start a platform and prepare a gateway (not started) that delivers to it."""
+async def build(
+    folder: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None, platform: Sequence[str] = ()
+) -> Stage:
+    """Start a platform (with more options) and prepare a gateway (not started) that delivers to it."""
     platform_port, port = free_port(), free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ESTAFETTE_")}
-    platform = Program(
-        ("platform", "--port", str(platform_port), "--data", str(folder / "platform")),
+    server = Program(
+        ("platform", "--port", str(platform_port), "--data", str(folder / "platform"), *platform),
         inherited,
         folder / "platform.log",
     )
-    await platform.start()
+    await server.start()
     credentials = json.loads((folder / "platform" / "credentials.json").read_text())
     secret = folder / "platform-secret"
     secret.touch(mode=0o600)
@@ -137,4 +139,4 @@ async def build(folder: Path, *, workers: int = 1, settings: Mapping[str, str] |
         **(settings or {}),
     }
     gateway = Program(("serve",), environment, folder / "gateway.log")
-    return Stage(folder, platform, gateway, environment, f"http://127.0.0.1:{port}", platform_url, [platform, gateway])
+    return Stage(folder, server, gateway, environment, f"http://127.0.0.1:{port}", platform_url, [server, gateway])
