@@ -21,14 +21,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from uuid import uuid4
 
 from adapters import http
@@ -47,6 +46,7 @@ from adapters.afnor_flow import (
     stamp,
     verdict_of,
 )
+from adapters.bearer import Bearer, Login
 from adapters.port import (
     Arrival,
     ArrivalKind,
@@ -207,8 +207,10 @@ class Afnor:
         self._settings = settings
         self._now = now
         self._client = http.Client(settings.allow)
-        self._token: tuple[str, datetime] | None = None
-        self._token_lock = asyncio.Lock()
+        login = Login(
+            settings.token_url, settings.client_id, settings.secret_file, settings.secret_in_form, settings.seconds
+        )
+        self._bearer = Bearer(login, self._client, now)
         self._known: dict[str, None] = {}
         self._handed: tuple[str, tuple[str, ...]] | None = None
         self._failed: dict[str, datetime] = {}
@@ -447,46 +449,8 @@ class Afnor:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
         url, seconds = f"{self._settings.url}{path}", self._settings.seconds * (2 if delivers else 1)
-        refused: str | None = None
-        for _ in range(2):
-            token = await self._bearer(refused)
-            signed = headers | {"Authorization": f"Bearer {token}"}
-            request = http.Request(method, url, signed, data, delivers=delivers, seconds=seconds, limit=limit)
-            answer = await self._client.send(request)
-            if answer.status != 401:
-                return answer
-            refused = token
-        raise Unreachable("the platform does not accept the access token it gave us")
-
-    async def _bearer(self, refused: str | None) -> str:
-        """A token that has not ended and is not the refused one. Raises Unreachable."""
-        async with self._token_lock:
-            if self._token is not None and self._token[0] != refused and self._now() < self._token[1]:
-                return self._token[0]
-            answer = await self._client.send(await self._token_request())
-            body = members(answer.body)
-            token, lasts = body.get("access_token"), str(body.get("expires_in", 300))
-            if answer.status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
-                reason = f"the platform gives no access token (answered {answer.status})"
-                raise Unreachable(reason, answer.retry_in(self._now()))
-            seconds = int(lasts) if lasts.isascii() and lasts.isdigit() and len(lasts) < 9 else 300
-            self._token = (token, self._now() + timedelta(seconds=seconds - min(30, seconds // 10)))
-            return token
-
-    async def _token_request(self) -> http.Request:
-        settings = self._settings
-        try:
-            secret = await asyncio.to_thread(read_secret, settings.secret_file)
-        except ValueError as wrong:
-            raise Unreachable(f"the client secret cannot be read: {wrong}") from wrong
-        form = {"grant_type": "client_credentials"}
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        if settings.secret_in_form:
-            form |= {"client_id": settings.client_id, "client_secret": secret}
-        else:
-            login = f"{quote(settings.client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749, 2.3.1
-            headers["Authorization"] = "Basic " + b64encode(login.encode()).decode()
-        return http.Request("POST", settings.token_url, headers, urlencode(form).encode(), seconds=settings.seconds)
+        request = http.Request(method, url, headers, data, delivers=delivers, seconds=seconds, limit=limit)
+        return await self._bearer.send(request)
 
     def _away(self, answer: http.Answer, *, delivers: bool = False) -> Unreachable:
         """What an answer means that says nothing about the document; after a 5xx it may have been taken anyway."""

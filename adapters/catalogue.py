@@ -5,9 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from adapters import afnor, folder, key_file, mail, remote_key, revocation, s3, timestamp, token_key, webhook, witness
+from adapters import (
+    afnor,
+    afnor_directory,
+    folder,
+    key_file,
+    mail,
+    remote_key,
+    revocation,
+    s3,
+    timestamp,
+    token_key,
+    webhook,
+    witness,
+)
 from adapters.http import allow_list
-from adapters.port import Courier, Custodian, Network, Networks, Problem, RevocationSource, TimestampAuthority
+from adapters.port import (
+    Courier,
+    Custodian,
+    Directory,
+    Network,
+    Networks,
+    Problem,
+    RevocationSource,
+    TimestampAuthority,
+)
 from signing.keys import SigningKey
 
 Now = Callable[[], datetime]
@@ -24,6 +46,13 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
     if (folders := folder.from_environment(environment, problems)) is not None:
         networks.append(folder.Folder(folders, now))
     return Networks(tuple(networks)), tuple(problems)
+
+
+def directory(environment: Mapping[str, str], now: Now) -> tuple[Directory | None, tuple[Problem, ...]]:
+    """The configured directory, None without one, and every complaint about its settings."""
+    problems: list[Problem] = []
+    settings = afnor_directory.from_environment(environment, problems)
+    return afnor_directory.AfnorDirectory(settings, now) if settings else None, tuple(problems)
 
 
 def authorities(environment: Mapping[str, str]) -> tuple[tuple[TimestampAuthority, ...], tuple[Problem, ...]]:

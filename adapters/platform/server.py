@@ -24,7 +24,7 @@ from urllib.parse import unquote
 
 from aiohttp import BodyPartReader, web
 
-from adapters.platform import buyers, flows, ledger, questions, reading
+from adapters.platform import buyers, directory, flows, ledger, questions, reading
 from adapters.platform.chaos import LATEST, TIE, Chaos, Fault, odd_message, shortened_answer
 from schemas.xml import Unreadable
 
@@ -108,7 +108,9 @@ def create(
     acting: dict[str, str] = {}
     for siren in companies:
         acting[siren], known[acting[siren]] = ledger.credentials(data, siren)
-    application[PLATFORM] = Platform(kept, manners or Manners(), known, acting)
+    manners = manners or Manners()
+    application[PLATFORM] = Platform(kept, manners, known, acting)
+    application[directory.DIRECTORY] = directory.Directory(manners.clock, manners.refusals, manners.retry_after)
     application.on_cleanup.append(_close)
     application.router.add_routes(
         [
@@ -118,6 +120,7 @@ def create(
             web.get(f"{BASE}/v1/flows/{{flowId}}", _flow, allow_head=False),
             web.get(f"{BASE}/v1/healthcheck", _health, allow_head=False),
             web.get("/simulator/deliveries", _deliveries, allow_head=False),
+            *directory.routes(),
         ]
     )
     return application
@@ -158,7 +161,8 @@ async def _close(application: web.Application) -> None:
 async def _middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Access, errors in the standard's shape, and the header on everything."""
     try:
-        if request.path.startswith(f"{BASE}/v1/flows") and not _admitted(request):
+        asks = request.path.startswith(f"{BASE}/v1/flows") or directory.guarded(request.path)
+        if asks and not _admitted(request):
             answer: web.StreamResponse = problem(401, "INVALID_TOKEN", "A valid bearer token is required")
         else:
             answer = await _served(request, handler)

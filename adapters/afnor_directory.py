@@ -1,0 +1,322 @@
+"""The French directory as an approved platform shows it: AFNOR XP Z12-013 Directory Service 1.3.0, read only.
+
+Decisions:
+
+- Only an answer is an answer. A 404 counts as "not there" where it bears an error code of the standard's shape: a wrong
+  address in the settings is answered with 404, too, and would make every customer unknown. An answer that cannot be
+  read, or speaks of another address than the one that was asked for, is none.
+- Who is told to wait (429, 503) or meets a failure asks nothing for that long, whoever the question is about: each
+  question would otherwise wait for its own time-out, and a busy directory would get busier.
+- Members that 1.3.0 does not have are read where a platform adds them: `startDate` and `endDate` of a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from yarl import URL
+
+from adapters import http
+from adapters.bearer import Bearer, Login
+from adapters.port import (
+    DirectoryLine,
+    DirectoryLines,
+    Facility,
+    LegalUnit,
+    LineStanding,
+    Problem,
+    Receiver,
+    RoutingCode,
+    Unreachable,
+)
+
+PAGE = 100
+"""Lines asked for at once: what every platform gives."""
+PAGES = 5
+"""Pages of one company's lines, at most; large public bodies have thousands of lines."""
+ANSWER_LIMIT = 4_000_000
+AT_ONCE = 8
+"""Questions under way at the same time."""
+REST = timedelta(seconds=15)
+"""How long nothing is asked after a failure that names no time."""
+TEXT_LIMIT = 200
+"""Characters of a name that are kept."""
+ADDRESS_LIMIT = 125
+
+_STANDINGS = {one.value: one for one in LineStanding}
+_INCLUDE = "siren,siret,routingCode"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to reach the directory of one platform."""
+
+    url: str
+    """Base of the Directory Service, up to and without /v1."""
+    login: Login
+    allow: frozenset[str] = frozenset()
+    """host:port pairs that may be private or speak http."""
+    organization: str = ""
+    """Organization-Id sent with each call; empty: none."""
+    seconds: float = 10.0
+    """Time for one question."""
+
+
+def from_environment(environment: Mapping[str, str], problems: list[Problem]) -> Settings | None:
+    """Settings from ESTAFETTE_AFNOR_DIRECTORY_* and the platform's; None without a directory.
+
+    The platform is the one of the flows: its token serves here, too. What is wrong with its own settings is told there.
+    """
+    url = environment.get("ESTAFETTE_AFNOR_DIRECTORY_URL", "").strip()
+    if not url:
+        return None
+    found: list[Problem] = []
+    try:
+        allow = http.allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
+    except ValueError:
+        allow = frozenset()  # told with the platform's settings
+    if complaint := http.complaint(url, allow):
+        found.append(Problem("ESTAFETTE_AFNOR_DIRECTORY_URL", complaint))
+    names = ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET_FILE")
+    token_url, client, secret = (environment.get(f"ESTAFETTE_AFNOR_{name}", "").strip() for name in names)
+    if not (token_url and client and secret):
+        needs = "needs ESTAFETTE_AFNOR_TOKEN_URL, _CLIENT_ID and _CLIENT_SECRET_FILE beside it"
+        found.append(Problem("ESTAFETTE_AFNOR_DIRECTORY_URL", needs))
+    seconds = environment.get("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", "") or "10"
+    if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds) <= 120):
+        found.append(Problem("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", "must be a whole number from 1 to 120"))
+    problems.extend(found)
+    if found:
+        return None
+    in_form = environment.get("ESTAFETTE_AFNOR_TOKEN_AUTH", "") == "form"
+    return Settings(
+        url=url.rstrip("/"),
+        login=Login(token_url, client, Path(secret), in_form, float(seconds)),
+        allow=allow,
+        organization=environment.get("ESTAFETTE_AFNOR_ORGANIZATION", "").strip(),
+        seconds=float(seconds),
+    )
+
+
+class AfnorDirectory:
+    """The directory over one approved platform."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._now = now
+        self._client = http.Client(settings.allow)
+        self._bearer = Bearer(settings.login, self._client, now)
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._rests: tuple[datetime, str] | None = None
+        """Until when nothing is asked, and why."""
+
+    @property
+    def name(self) -> str:
+        """The host."""
+        return URL(self._settings.url).host or "afnor"
+
+    async def line(self, address: str) -> DirectoryLine | None:
+        """GET /v1/directory-line/code:{addressing-identifier}."""
+        path = f"/v1/directory-line/code:{quote(address, safe='')}?include={_INCLUDE}"
+        found = await self._one(path)
+        if found is None:
+            return None
+        line = _line(found)
+        if line is None or line.address.casefold() != address.casefold():
+            raise Unreachable("the directory answers with another line than the one asked for")
+        return line
+
+    async def lines(self, siren: str, siret: str = "") -> DirectoryLines:
+        """POST /v1/directory-line/search, page by page."""
+        filters = {"siren": {"op": "strict", "value": siren}}
+        if siret:
+            filters["siret"] = {"op": "strict", "value": siret}
+        found: dict[tuple[str, LineStanding], DirectoryLine] = {}
+        seen = 0
+        for _ in range(PAGES):
+            question = {
+                "filters": filters,
+                "sorting": [{"field": "addressingIdentifier", "order": "ascending"}],
+                "include": _INCLUDE.split(","),
+                "limit": PAGE,
+                "ignore": seen,
+            }
+            rows, total = self._results(await self._call("POST", "/v1/directory-line/search", question))
+            read = [line for row in rows if (line := _line(row)) is not None and line.siren == siren]
+            if len(read) < len(rows):
+                raise Unreachable("the directory answers with lines that cannot be read")
+            found |= {(line.address, line.standing): line for line in read}
+            seen += len(rows)
+            if not rows or (seen >= total if total >= 0 else len(rows) < PAGE):
+                return DirectoryLines(tuple(found.values()), complete=seen >= total)
+        return DirectoryLines(tuple(found.values()), complete=False)
+
+    async def unit(self, siren: str) -> LegalUnit | None:
+        """GET /v1/siren/code-insee:{siren}."""
+        found = await self._one(f"/v1/siren/code-insee:{quote(siren, safe='')}")
+        if found is None:
+            return None
+        if found.get("siren") != siren:
+            raise Unreachable("the directory answers with another company than the one asked for")
+        return LegalUnit(siren, _text(found.get("businessName")), _public(found), _closed(found))
+
+    async def facility(self, siret: str) -> Facility | None:
+        """GET /v1/siret/code-insee:{siret}."""
+        found = await self._one(f"/v1/siret/code-insee:{quote(siret, safe='')}?include=siren")
+        if found is None:
+            return None
+        if found.get("siret") != siret:
+            raise Unreachable("the directory answers with another facility than the one asked for")
+        state = _members(found.get("b2gAdditionalData"))
+        return Facility(
+            siret,
+            _text(found.get("siren")) or siret[:9],
+            _text(found.get("name")),
+            _closed(found),
+            _truth(state.get("managesLegalCommitmentCode")),
+            _truth(state.get("serviceCodeStatus")),
+        )
+
+    async def routing_code(self, siret: str, code: str) -> RoutingCode | None:
+        """GET /v1/routing-code/siret:{siret}/code:{routing-identifier}."""
+        found = await self._one(f"/v1/routing-code/siret:{quote(siret, safe='')}/code:{quote(code, safe='')}")
+        if found is None:
+            return None
+        if found.get("routingIdentifier") != code:
+            raise Unreachable("the directory answers with another routing code than the one asked for")
+        return RoutingCode(siret, code, _text(found.get("routingCodeName")), _closed(found))
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+    async def _one(self, path: str) -> Mapping[str, Any] | None:
+        """One resource, None where the directory says that it has none. Raises Unreachable."""
+        answer = await self._call("GET", path)
+        body = _read(answer.body)
+        if answer.status == 404 and isinstance(body.get("errorCode"), str) and body["errorCode"]:
+            return None
+        if answer.status != 200:
+            raise self._away(answer, body)
+        if not body:
+            raise Unreachable("the directory answers with what cannot be read")
+        return body
+
+    def _results(self, answer: http.Answer) -> tuple[list[Mapping[str, Any]], int]:
+        """The rows of a page and how many there are in all, -1 where it does not say. Raises Unreachable."""
+        body = _read(answer.body)
+        if answer.status == 204:  # editions before 1.3.0
+            return [], 0
+        if answer.status not in (200, 206):
+            raise self._away(answer, body)
+        rows, total = body.get("results"), body.get("totalNumberOfResults", -1)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise Unreachable("the directory's search answer has no results")
+        return rows, total if isinstance(total, int) and not isinstance(total, bool) else -1
+
+    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> http.Answer:
+        headers = {"Accept": "application/json", "Request-Id": str(uuid4())}
+        if self._settings.organization:
+            headers["Organization-Id"] = self._settings.organization
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        data = b"" if body is None else json.dumps(body).encode()
+        url, seconds = f"{self._settings.url}{path}", self._settings.seconds
+        request = http.Request(method, url, headers, data, seconds=seconds, limit=ANSWER_LIMIT)
+        async with self._gate:
+            self._check_rest()
+            try:
+                answer = await self._bearer.send(request)
+            except Unreachable as away:
+                self._rest(away.reason, away.retry_in)
+                raise
+        if answer.status == 429 or answer.status >= 500:
+            self._rest(f"the directory answered {answer.status}", answer.retry_in(self._now()))
+        return answer
+
+    def _check_rest(self) -> None:
+        """Raise Unreachable while nothing is asked."""
+        now = self._now()
+        if self._rests is None or not now < self._rests[0] <= now + http.RETRY_LIMIT:
+            self._rests = None
+            return
+        raise Unreachable(self._rests[1], self._rests[0] - now)
+
+    def _rest(self, reason: str, retry_in: timedelta | None) -> None:
+        self._rests = (self._now() + (REST if retry_in is None else retry_in), reason)
+
+    def _away(self, answer: http.Answer, body: Mapping[str, Any]) -> Unreachable:
+        code = str(body.get("errorCode") or "")
+        shown = f" ({code})" if code.isascii() and code.isprintable() and 0 < len(code) < 60 else ""
+        return Unreachable(f"the directory answered {answer.status}{shown}", answer.retry_in(self._now()))
+
+
+def _line(row: Mapping[str, Any]) -> DirectoryLine | None:
+    """A directory line; None where it has no address, or does not say how it stands."""
+    address, standing = row.get("addressingIdentifier"), row.get("directoryLineStatus")
+    if not isinstance(address, str) or not 0 < len(address) <= ADDRESS_LIMIT or not address.isprintable():
+        return None
+    known = _STANDINGS.get(standing.lower()) if isinstance(standing, str) else None
+    if known is None:
+        return None
+    unit, facility, code = (_members(row.get(name)) for name in ("legalUnit", "facility", "routingCode"))
+    siren = _text(row.get("siren") or unit.get("siren")) or address[:9]
+    receiver = row.get("platformType")
+    return DirectoryLine(
+        address=address,
+        standing=known,
+        receiver=Receiver(receiver) if receiver in ("WK", "DFH") else Receiver.UNTOLD,
+        siren=siren,
+        siret=_text(row.get("siret") or facility.get("siret")),
+        routing_code=_text(row.get("routingIdentifier") or code.get("routingIdentifier")),
+        suffix=_text(row.get("addressingSuffix")),
+        name=_text(facility.get("name") or unit.get("businessName")),
+        public=_public(unit),
+        begins=_day(row.get("startDate")),
+        ends=_day(row.get("endDate")),
+    )
+
+
+def _public(unit: Mapping[str, Any]) -> bool | None:
+    kind = unit.get("entityType")
+    return kind == "Public" if isinstance(kind, str) and kind else None
+
+
+def _closed(row: Mapping[str, Any]) -> bool:
+    return row.get("administrativeStatus") == "C"
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _text(value: object) -> str:
+    """Text that any database keeps, of at most so many characters; empty for anything else."""
+    return "".join(sign for sign in value if sign.isprintable())[:TEXT_LIMIT] if isinstance(value, str) else ""
+
+
+def _members(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _read(body: bytes) -> Mapping[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    try:
+        return _members(json.loads(body))
+    except (ValueError, RecursionError):
+        return {}
