@@ -141,9 +141,11 @@ async def _said(process: asyncio.subprocess.Process) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process, said: asyncio.Task[str]) -> None:
+    """Leave nothing of a program: its pipes are read to their ends, or they outlive the loop that would close them."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             process.kill()
+        while process.stdout is not None and await process.stdout.read(CHUNK):
+            pass
         await process.wait()
-    said.cancel()
     await asyncio.gather(said, return_exceptions=True)
