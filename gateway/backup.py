@@ -110,27 +110,26 @@ async def make(cluster: Cluster, pool: Pool, path: Path, notary: Notary, told: P
     """Write a backup of this moment, signed, to the disk. Raises Misconfigured, OSError."""
     async with dumping.moment(pool) as moment:
         about = await _about(moment, notary.now(), told)
-        try:
-            manifest = await _write(cluster, moment, path, about, notary, told)
-        except OSError as error:  # of the file: inside the moment it would be taken for one of the database's
-            full = error
-        else:
-            full = None
-    if full is not None:
-        raise full
+        made = await _write(cluster, moment, path, about, notary, told)
+    if isinstance(made, OSError):
+        raise made
     await asyncio.to_thread(_sync, path)
-    return manifest
+    return made
 
 
 async def _write(
     cluster: Cluster, moment: Moment, path: Path, about: dict[str, Any], notary: Notary, told: Progress
-) -> Manifest:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        size, digest = await _dump(cluster, moment, archive, told)
-        manifest = _manifest({**about, "database": {"file": DUMP, "size": size, "sha256": digest}})
-        written = json.dumps(_members(manifest), ensure_ascii=False, indent=1).encode()
-        archive.writestr(MANIFEST, written)
-        archive.writestr(SIGNATURE, notary.signer.vouch(_signed(written)))
+) -> Manifest | OSError:
+    """An error of the file is given back: raised inside the moment it would be taken for one of the database."""
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            size, digest = await _dump(cluster, moment, archive, told)
+            manifest = _manifest({**about, "database": {"file": DUMP, "size": size, "sha256": digest}})
+            written = json.dumps(_members(manifest), ensure_ascii=False, indent=1).encode()
+            archive.writestr(MANIFEST, written)
+            archive.writestr(SIGNATURE, notary.signer.vouch(_signed(written)))
+    except OSError as error:
+        return error
     return manifest
 
 
