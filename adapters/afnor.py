@@ -39,6 +39,7 @@ from adapters.afnor_flow import (
     instant,
     invoice_of,
     key_of,
+    looks_whole,
     members,
     name_of,
     plain,
@@ -86,6 +87,8 @@ FILE_LIMIT = 100_000_000
 STATUS_LIMIT = 20_000_000
 """Bytes of a status message, at most."""
 JSON_LIMIT = 4_000_000
+CUT_OFF_AFTER = timedelta(minutes=10)
+"""A content that looks cut off is asked for again for so long, and is then taken for what the platform has."""
 DOWNLOADS = 8
 """Contents fetched at the same time."""
 PAGE_BYTES = 256_000_000
@@ -417,7 +420,9 @@ class Afnor:
         for form in ("Original", "Converted"):
             answer = await self._call("GET", f"/v1/flows/{quote(id, safe='')}?docType={form}", limit=limit)
             if answer.status == 200 and answer.body:
-                return answer.body
+                if looks_whole(answer.body) or self._now() - self._failed.get(id, self._now()) >= CUT_OFF_AFTER:
+                    return answer.body
+                raise _Left("its content looks cut off")
             if answer.status in (429, 503):
                 raise self._away(answer)
             if answer.status not in (200, 404):

@@ -7,6 +7,7 @@ nothing. No text it gives has what a database refuses (NUL, half a surrogate pai
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,26 @@ ALREADY_THERE = "alreadyexist"
 _INVOICES = {"Factur-X": "application/pdf", "CII": "application/xml", "UBL": "application/xml"}
 _INVOICE_TYPES = ("SupplierInvoice", "CustomerInvoice", "StateSupplierInvoice", "StateCustomerInvoice", "Undefined")
 _STATUS_TYPES = ("CustomerInvoiceLC", "SupplierInvoiceLC", "Undefined")
+
+
+_ROOT = re.compile(rb"<([A-Za-z_][^\s<>/]*)")
+
+
+def looks_whole(data: bytes) -> bool:
+    """Whether a content ends as it begins: a PDF with its end mark, an XML with the end of its first element.
+
+    What is neither, or is written in UTF-16, is not judged here and taken for whole.
+    """
+    if data.startswith(b"%PDF-"):
+        return b"%%EOF" in data[-1024:]
+    text = data.removeprefix(b"\xef\xbb\xbf").strip()
+    root = _ROOT.search(text) if text.startswith(b"<") and b"\0" not in text[:4] else None
+    if root is None:
+        return True
+    end = b"</" + root[1]
+    return text.rfind(end) >= len(text) - len(end) - 20 or (
+        text.endswith(b"/>") and text.count(b"<", root.start()) == 1
+    )
 
 
 def plain(value: object, limit: int, otherwise: str = "") -> str:

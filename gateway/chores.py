@@ -85,7 +85,8 @@ class Chores:
     async def run(self) -> None:
         """Collect and publish, each at its own pace."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._collect())
+            for network in self._resources.networks.all:
+                group.create_task(self._collect(network))
             group.create_task(self._publish())
             if (folder := self._resources.notary.copies) is not None:
                 group.create_task(self._copy(Copies(folder)))
@@ -229,19 +230,18 @@ class Chores:
     async def _retention(self) -> None:
         await retention.run(self._resources, self._backups)
 
-    async def _collect(self) -> None:
-        """Collect, wait, collect again."""
+    async def _collect(self, network: Network) -> None:
+        """Collect, wait, collect again; each network at its own pace."""
         while True:
-            for network in self._resources.networks.all:
-                try:
-                    if await tasks.claim_chore(
-                        self._resources.pool, f"collect:{network.name}", self._resources.clock.now(), self._every
-                    ):
-                        await collect(self._resources, network, self._ring)
-                except Busy as busy:
-                    log.warning("collecting waits: %s", busy.detail)
-                except Exception:
-                    log.exception("collecting failed", extra={"network": network.name})
+            try:
+                if await tasks.claim_chore(
+                    self._resources.pool, f"collect:{network.name}", self._resources.clock.now(), self._every
+                ):
+                    await collect(self._resources, network, self._ring)
+            except Busy as busy:
+                log.warning("collecting waits: %s", busy.detail)
+            except Exception:
+                log.exception("collecting failed", extra={"network": network.name})
             await asyncio.sleep(self._every.total_seconds())
 
 
@@ -256,6 +256,9 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
             page = await network.collect(cursor)
         except Unreachable as away:
             log.warning("nothing collected: %s", away.reason, extra={"network": network.name})
+            if away.retry_in is not None:
+                until = resources.clock.now() + away.retry_in
+                await tasks.leave_alone(resources.pool, f"collect:{network.name}", until)
             break
         kept = [await _kept(resources, network.name, arrival) for arrival in page.arrivals]
         new += kept.count(True)

@@ -134,6 +134,8 @@ class Later:
     reason: str
     news: tuple[News, ...] = ()
     emitted: tuple[Emitted, ...] = ()
+    asked: timedelta | None = None
+    """How long a network asks to be left alone; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,11 @@ class Halted:
 
 
 Outcome = Done | Skipped | Later | Halted
+
+
+def queue_after(stage: Stage, outcome: Outcome) -> str:
+    """The network that is to take the document next, in whose queue it stands then; empty: ours."""
+    return str(outcome.facts.get("network", "")) if stage is Stage.ROUTED and isinstance(outcome, Done) else ""
 
 
 def caught_up(outcome: Outcome, status: str | None) -> tuple[Outcome, str | None]:

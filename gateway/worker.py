@@ -3,6 +3,9 @@
 Pure stages that follow each other are committed together; what acts on the outside, or reads back what was stored,
 runs only after everything before it is committed, and its own outcome is committed at once. A worker that dies leaves
 its claims to expire; one that was only slow finds its lease gone and commits nothing.
+
+What is to be handed over waits in the queue of its network, and each queue has places of its own: a network that is
+slow keeps only its own documents waiting, and one that is away (`gateway.circuit`) is handed nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from gateway.errors import Busy, Corrupt
-from gateway.lifecycle import Halted, Later, News, Outcome, Stage, wait_before
+from gateway.lifecycle import Done, Halted, Later, News, Outcome, Stage, answered_no, queue_after, wait_before
 from gateway.line import LINE
 from gateway.publish import publish
 from gateway.resources import Resources, Work, load
-from gateway.store import accounts, tasks
+from gateway.store import accounts, networks, tasks
 from gateway.store.accounts import Account
 from gateway.store.journal import LostClaim, Step, commit
 from gateway.store.tasks import LEASE, Claim
@@ -33,6 +36,9 @@ IDLE = 0.25
 ATTEMPTS_LIMIT = 30
 """Claims of one stage after which a document is set aside; those of an unreachable network are far fewer."""
 
+OTHER_CONTENT = "PLATFORM-OTHER-CONTENT"
+"""The rule of the finding that a network has other bytes under the id of a consignment."""
+
 ACCOUNT_MEMORY = timedelta(seconds=5)
 """How long a worker believes what it read of an account's policy."""
 
@@ -41,11 +47,12 @@ class Worker:
     """Walks documents down the line, several at once."""
 
     def __init__(self, resources: Resources, concurrency: int) -> None:
-        """`concurrency`: documents under way at once, at least 1."""
+        """`concurrency`: documents under way at once, at least 1, and as many more for each network."""
         self._resources = resources
         self._concurrency = concurrency
         self._bell = asyncio.Event()
         self._held: dict[UUID, Claim] = {}
+        self._places = {"": concurrency} | {network.name: concurrency for network in resources.networks.all}
         self._accounts: dict[UUID, tuple[float, Account]] = {}
 
     def ring(self) -> None:
@@ -59,7 +66,7 @@ class Worker:
         try:
             while True:
                 self._bell.clear()
-                claims = await self._claim(self._concurrency - len(running))
+                claims = await self._claim()
                 running |= {asyncio.create_task(self.walk(claim)) for claim in claims}
                 running = await self._pause(running, busy=bool(claims))
         finally:
@@ -75,7 +82,7 @@ class Worker:
         """
         done = 0
         while True:
-            while claims := await self._claim(self._concurrency):
+            while claims := await self._claim():
                 await asyncio.gather(*(self.walk(claim) for claim in claims))
                 done += len(claims)
             if await publish(self._resources) is None:
@@ -83,7 +90,6 @@ class Worker:
 
     async def walk(self, claim: Claim) -> None:
         """Run the stages of one document until it waits, ends or is lost; never raises but for cancellation."""
-        self._held[claim.document_id] = claim
         try:
             await self._stages(claim)
         except LostClaim:
@@ -115,8 +121,9 @@ class Worker:
         while True:
             station = LINE[stage]
             if steps and station.commit_before:
-                committed = await commit(resources.pool, claim, steps, go_on=True)
-                if committed.next is None:  # the commit made a refusal of it: the invoice number is already used
+                goes_on = self._moves(claim, queue_after(steps[-1].stage, steps[-1].outcome))
+                committed = await commit(resources.pool, claim, steps, go_on=goes_on)
+                if committed.next is None:  # its network has no place now, or the invoice number is already used
                     return
                 steps = []
                 work = await self._again(work, stage)
@@ -127,14 +134,43 @@ class Worker:
             following = stage.next
             if isinstance(outcome, Later | Halted) or following is None:
                 await commit(resources.pool, claim, steps, go_on=False)
+                await self._noted(stage, work, outcome)
                 return
             if station.commit_after:
                 await commit(resources.pool, claim, steps, go_on=True)
+                await self._noted(stage, work, outcome)
+                self._moves(claim, "")
                 steps = []
                 work = await self._again(work, following)
             else:
                 work = work.after(stage, outcome)
             stage = following
+
+    def _moves(self, claim: Claim, queue: str) -> bool:
+        """Whether a document goes on into a queue at once: into ours always, into a network's when it has a place."""
+        if queue and self._free(queue) <= 0:
+            return False
+        self._held[claim.document_id] = replace(claim, network=queue)
+        return True
+
+    def _free(self, queue: str) -> int:
+        taken = sum(claim.network == queue for claim in self._held.values())
+        return self._places.get(queue, self._concurrency) - taken
+
+    async def _noted(self, stage: Stage, work: Work, outcome: Outcome) -> None:
+        """Remember, for all processes, how the network took a document."""
+        network = work.facts(Stage.ROUTED).get("network", "")
+        if stage is not Stage.DELIVERED or work.document.inbound or not network:
+            return
+        pool, now = self._resources.pool, self._resources.clock.now()
+        if isinstance(outcome, Halted) and any(one.rule == OTHER_CONTENT for one in outcome.findings):
+            log.error("the network has other content under our id", extra={"network": network})
+            await networks.conflict(pool, network)
+        if isinstance(outcome, Done) or (isinstance(outcome, Halted) and answered_no(outcome.reason)):
+            await networks.took(pool, network, now)
+        elif isinstance(outcome, Later | Halted):
+            asked = outcome.asked if isinstance(outcome, Later) else None
+            await networks.did_not_take(pool, network, work.document.id, now, outcome.reason, asked)
 
     async def _set_aside(self, claim: Claim) -> None:
         """A stage that never ends, not even badly, waits for a person: it may be what kills the process."""
@@ -172,25 +208,30 @@ class Worker:
         )
         return outcome, ended
 
-    async def _claim(self, free: int) -> list[Claim]:
-        if free <= 0:
-            return []
+    async def _claim(self) -> list[Claim]:
+        """Take what is due, as far as there are places."""
         try:
-            return await tasks.claim(self._resources.pool, self._resources.clock.now(), free)
+            pool, now = self._resources.pool, self._resources.clock.now()
+            for circuit in await networks.circuits(pool):
+                self._places[circuit.name] = circuit.room(now, self._concurrency)
+            claims = await tasks.claim_of(pool, now, {queue: self._free(queue) for queue in self._places})
         except Busy as busy:
             log.warning("the database is away: %s", busy.detail)
         except Exception:
             log.exception("claiming failed")
+        else:
+            self._held |= {claim.document_id: claim for claim in claims}
+            return claims
         await asyncio.sleep(1)
         return []
 
     async def _pause(self, running: set[asyncio.Task[None]], *, busy: bool) -> set[asyncio.Task[None]]:
-        """Wait until a place is free and there may be something to do."""
-        if len(running) >= self._concurrency:
-            _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        elif not busy:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), IDLE)
+        """Wait until there may be something to do: a place is free again, somebody rings, or it is time to look."""
+        if not busy:
+            full = any(free and self._free(queue) <= 0 for queue, free in self._places.items())
+            bell = asyncio.create_task(self._bell.wait())
+            await asyncio.wait({bell, *(running if full else ())}, timeout=IDLE, return_when=asyncio.FIRST_COMPLETED)
+            bell.cancel()
         return {task for task in running if not task.done()}
 
     async def _beat(self) -> None:

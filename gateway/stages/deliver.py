@@ -24,6 +24,9 @@ from signing.chain import instant
 LOOK_AGAIN = timedelta(days=1)
 """Whoever says that it was seen wakes the document at once; this is only how long it sleeps otherwise."""
 
+JITTER = 0.2
+"""A wait is longer by up to this part, so that what failed together does not come again together."""
+
 SYNTAXES = {"facturx": "Factur-X", "cii": "CII", "ubl-invoice": "UBL", "ubl-creditnote": "UBL",
             "cdar": "CDAR"}  # fmt: skip
 """Our format names in the words of XP Z12-013."""
@@ -126,7 +129,13 @@ def _later(work: Work, consignment: Consignment, away: Unreachable) -> Outcome:
     }
     if wait is None:
         return Halted("the network could not be reached for three days", facts=facts)
-    return Later(max(away.retry_in or wait, wait), away.reason, (News("attempt", facts),))
+    after = max(away.retry_in or wait, wait) * (1 + JITTER * _drawn(consignment.id, work.attempts))
+    return Later(after, away.reason, (News("attempt", facts),), asked=away.retry_in)
+
+
+def _drawn(consignment: str, attempt: int) -> float:
+    """A number from 0 to 1, spread over consignments and attempts, the same whenever it is asked."""
+    return int(digest(f"{consignment} {attempt}".encode())[:8], 16) / 0xFFFFFFFF
 
 
 def _file_name(number: str) -> str:

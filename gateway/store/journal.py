@@ -31,6 +31,7 @@ from gateway.lifecycle import (
     Stage,
     caught_up,
     event_body,
+    queue_after,
 )
 from gateway.store import archive_index, contents, inbound, numbers, tree
 from gateway.store.documents import WaitingArrival
@@ -516,6 +517,7 @@ async def _deliveries(connection: Connection, claim: Claim, steps: Sequence[Step
             continue
         facts = step.outcome.facts
         if step.stage is Stage.ROUTED:
+            await connection.execute("insert into network (name) values ($1) on conflict do nothing", facts["network"])
             await connection.execute(
                 """
                 insert into delivery (account_id, consignment, document_id, network, sha256, decided_at,
@@ -585,7 +587,7 @@ async def _next(
         return None
     await connection.execute(
         """
-        update task set stage = $2, due = $3, attempts = case when $4 then 1 else 0 end,
+        update task set stage = $2, due = $3, attempts = case when $4 then 1 else 0 end, network = $5,
             leased_until = case when $4 then leased_until end
         where document_id = $1
         """,
@@ -593,5 +595,6 @@ async def _next(
         following,
         last.at,
         go_on,
+        queue_after(last.stage, last.outcome),
     )
     return following if go_on else None

@@ -8,8 +8,10 @@ while that lease is still the one it was given.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from gateway.lifecycle import Stage
@@ -32,28 +34,49 @@ class Claim:
     """Tries of this stage, this one included."""
     lease: int
     """Fencing token."""
+    network: str = ""
+    """The queue it stands in: the network that is to take the document; empty: ours."""
 
 
 async def claim(pool: Pool, now: datetime, limit: int) -> list[Claim]:
-    """Take up to `limit` tasks that are due, the longest overdue first, past those that others hold."""
+    """Take up to `limit` tasks that are due, of whatever queue, the longest overdue first, past those others hold."""
+    async with pool.worker() as connection:
+        rows = await connection.fetch(_CLAIM.format(due=_DUE), now, LEASE, limit)
+    return [_claim(row) for row in rows]
+
+
+async def claim_of(pool: Pool, now: datetime, room: Mapping[str, int]) -> list[Claim]:
+    """The same, from each queue as many as there is room for: no queue waits for another."""
     async with pool.worker() as connection:
         rows = await connection.fetch(
-            """
-            update task set lease = lease + 1, leased_until = $1::timestamptz + $2::interval, attempts = attempts + 1,
-                woken = false
-            where (account_id, document_id) in (
-                select account_id, document_id from task
-                where due <= $1 and (leased_until is null or leased_until < $1)
-                order by due limit $3 for update skip locked)
-            returning account_id, document_id, stage, attempts, lease
-            """,
-            now,
-            LEASE,
-            limit,
+            _CLAIM.format(due=_DUE_OF_QUEUES), now, LEASE, list(room), [max(0, free) for free in room.values()]
         )
-    return [
-        Claim(row["account_id"], row["document_id"], Stage(row["stage"]), row["attempts"], row["lease"]) for row in rows
-    ]
+    return [_claim(row) for row in rows]
+
+
+_CLAIM = """
+    update task set lease = lease + 1, leased_until = $1::timestamptz + $2::interval, attempts = attempts + 1,
+        woken = false
+    where (account_id, document_id) in ({due})
+    returning account_id, document_id, stage, attempts, lease, network
+"""
+_DUE = """
+    select account_id, document_id from task
+    where due <= $1 and (leased_until is null or leased_until < $1)
+    order by due limit $3 for update skip locked
+"""
+_DUE_OF_QUEUES = """
+    select due.account_id, due.document_id
+    from unnest($3::text[], $4::bigint[]) as queue (network, free) cross join lateral (
+        select account_id, document_id from task
+        where task.network = queue.network and due <= $1 and (leased_until is null or leased_until < $1)
+        order by due limit queue.free for update skip locked) as due
+"""
+
+
+def _claim(row: Mapping[str, Any]) -> Claim:
+    stage = Stage(row["stage"])
+    return Claim(row["account_id"], row["document_id"], stage, row["attempts"], row["lease"], row["network"])
 
 
 async def extend(pool: Pool, claims: list[Claim], now: datetime) -> None:
@@ -127,3 +150,9 @@ async def postpone_chore(pool: Pool, name: str, due: datetime) -> None:
     """Say when a chore that was claimed may run again."""
     async with pool.worker() as connection:
         await connection.execute("update chore set due = $2 where name = $1", name, due)
+
+
+async def leave_alone(pool: Pool, name: str, until: datetime) -> None:
+    """Say that a chore that was claimed may not run before; one that is due later stays so."""
+    async with pool.worker() as connection:
+        await connection.execute("update chore set due = greatest(due, $2) where name = $1", name, until)

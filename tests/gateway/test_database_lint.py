@@ -7,7 +7,7 @@ import pytest
 APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
                "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read", "archive_read_ended",
                "generation", "audit_run", "emission")  # fmt: skip
-SHARED = {"collection", "stray", "chore", "installation", "migration", "node", "checkpoint", "archive_key",
+SHARED = {"collection", "stray", "chore", "network", "installation", "migration", "node", "checkpoint", "archive_key",
           "custody", "stamp", "trouble", "renewal", "renewed", "vouched", "generation", "audit_run"}  # fmt: skip
 """Tables that belong to nobody's account."""
 KEPT = ("content", "content_data", "entry", "event", "archive_read", "archive_read_ended")
