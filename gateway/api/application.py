@@ -38,6 +38,7 @@ from gateway.api import (
     webhooks,
 )
 from gateway.api.afnor import answers as national
+from gateway.api.afnor import directory as national_directory
 from gateway.api.afnor import flows
 from gateway.api.afnor import webhooks as flow_webhooks
 from gateway.api.auth import Route, guarded
@@ -118,6 +119,25 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/afnor-flow/v1/webhooks", flow_webhooks.create, Scope.ADMIN),
     Route("DELETE", "/afnor-flow/v1/webhooks/{webhookUid}", flow_webhooks.remove, Scope.ADMIN),
     Route("GET", "/afnor-flow/v1/healthcheck", flows.healthcheck, OPEN),
+    Route("POST", "/afnor-directory/v1/siren/search", national_directory.search_units, Scope.READ),
+    Route("GET", "/afnor-directory/v1/siren/code-insee:{siren}", national_directory.read_unit, Scope.READ),
+    Route("POST", "/afnor-directory/v1/siret/search", national_directory.search_facilities, Scope.READ),
+    Route("GET", "/afnor-directory/v1/siret/code-insee:{siret}", national_directory.read_facility, Scope.READ),
+    Route("POST", "/afnor-directory/v1/routing-code/search", national_directory.search_codes, Scope.READ),
+    Route(
+        "GET",
+        "/afnor-directory/v1/routing-code/siret:{siret}/code:{routingIdentifier}",
+        national_directory.read_code,
+        Scope.READ,
+    ),
+    Route("POST", "/afnor-directory/v1/directory-line/search", national_directory.search_lines, Scope.READ),
+    Route(
+        "GET",
+        "/afnor-directory/v1/directory-line/code:{addressingIdentifier}",
+        national_directory.read_line,
+        Scope.READ,
+    ),
+    Route("GET", "/afnor-directory/v1/healthcheck", flows.healthcheck, OPEN),
     Route("GET", "/health/live", health.live, OPEN),
     Route("GET", "/health/ready", health.ready, OPEN),
     Route("GET", "/metrics", metrics.metrics, OPEN),

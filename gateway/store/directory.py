@@ -220,6 +220,9 @@ _BOOLEAN = frozenset(("public", "closed", "no_prospecting", "main", "secondary",
                       "project_manager_only", "payment_status", "commitment", "commitment_or_service",
                       "service_code"))  # fmt: skip
 _PLACES = ("line1", "line2", "line3", "postal_code", "locality", "subdivision", "country", "country_name")
+_LONGEST = {"line1": 255, "line2": 255, "line3": 255, "postal_code": 5, "locality": 100, "subdivision": 255,
+            "country": 2, "country_name": 100, "scheme": 4}  # fmt: skip
+"""Characters of what is for people; what a directory tells beyond is cut off."""
 _BODY = ("project_manager", "project_manager_only", "payment_status", "commitment", "commitment_or_service",
          "service_code")  # fmt: skip
 
@@ -333,7 +336,8 @@ def _sorted(kind: _Kind, one: Order) -> str:
 async def keep(connection: Connection, account_id: UUID, found: Found, source: str, at: datetime) -> None:
     """Keep what a directory told (`source`: who), or what the account declares (OWN).
 
-    What was told moves nothing that is declared; told again, it takes the place of what was told before.
+    What was told moves nothing that is declared; told again, it takes the place of what was told before. An empty text
+    is one that is not known. Keys must be as the standard has them: digits of SIREN and SIRET, lengths of the others.
     """
     for unit in found.units:
         row = {name: getattr(unit, name) for name in ("siren", "name", "public", "closed", "no_prospecting")}
@@ -369,7 +373,11 @@ async def forget_lines(
 async def _put(
     connection: Connection, account_id: UUID, kind: _Kind, row: Mapping[str, Any], source: str, at: datetime
 ) -> None:
-    everything = {"account_id": account_id, **row, "source": source, "known_at": at}
+    longest = {**_LONGEST, "name": 150 if kind is _UNITS else 100}
+    told = {
+        name: (value[: longest.get(name)] or None) if isinstance(value, str) else value for name, value in row.items()
+    }
+    everything = {"account_id": account_id, **told, "source": source, "known_at": at}
     moved = [name for name in everything if name not in ("account_id", *kind.key)]
     places = ", ".join(f"${number}" for number in range(1, len(everything) + 1))
     taken = ", ".join(f"{name} = excluded.{name}" for name in moved)

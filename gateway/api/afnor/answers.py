@@ -1,11 +1,13 @@
-"""Errors of the national face, in the shape its Flow Service publishes: application/json with errorCode, errorMessage.
+"""Errors of the national face, in the shape its two services publish: application/json with errorCode, errorMessage.
 
 The members of RFC 9457 that the standard knows too (type, instance) stand beside them. Only codes that the standard
-names for an operation are answered: what we would refuse with 408, 409, 410 or 415 elsewhere has its nearest one here.
+names for an operation are answered: what we would refuse with 409, 410 or 415 elsewhere has its nearest one here. The
+Directory Service names 408, too, and has a form for all that it does not name: the same as application/problem+json.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Mapping
@@ -37,6 +39,9 @@ log = logging.getLogger(__name__)
 BASE = "/afnor-flow"
 """Where the Flow Service stands; its own paths begin with /v1."""
 
+DIRECTORY = "/afnor-directory"
+"""Where the Directory Service stands; its own paths begin with /v1."""
+
 DETAILS_LIMIT = 20
 """Findings that an error names."""
 
@@ -52,6 +57,11 @@ _CODES: Mapping[type[GatewayError], tuple[int, str]] = {
 }
 """Each class of error that a caller can do something about; all others are INTERNAL_ERROR."""
 
+_ABSENT = "NOT_FOUND"
+"""What the Directory Service calls what is not there: clients of platforms take this code alone for an answer."""
+_OF_DIRECTORY = frozenset((400, 401, 403, 404, 408, 422, 429, 500, 501, 503))
+"""What the Directory Service names; anything else is a problem there."""
+
 
 class Wrong(Exception):
     """A flow or a question is not what the standard, or this gateway, takes: its code and a sentence."""
@@ -66,8 +76,8 @@ class Wrong(Exception):
 
 @web.middleware
 async def answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the errors of the Flow Service their shape; other addresses keep problems."""
-    if not request.path.startswith(f"{BASE}/"):
+    """Give the errors of the two services their shape; other addresses keep problems."""
+    if not request.path.startswith((f"{BASE}/", f"{DIRECTORY}/")):
         return await handler(request)
     try:
         return await handler(request)
@@ -94,6 +104,8 @@ def _of(request: web.Request, error: GatewayError) -> web.Response:
         log.error("unexpected here: %s", error.detail, extra={"trace": request[TRACE]})
         return _error(request, 500, "INTERNAL_ERROR", "the operator finds the detail under this trace", {})
     status, code = known
+    if code == "MISSING_RESOURCE" and _of_directory(request):
+        code = _ABSENT
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = problems.REALM
@@ -116,6 +128,8 @@ def _of_http(request: web.Request, raised: web.HTTPException) -> web.Response:
         return _of(request, TooLarge("the body is larger than anything taken here"))
     if raised.status == HTTPStatus.REQUEST_TIMEOUT:
         says = "the body did not come in time"
+        if _of_directory(request):
+            return _error(request, 408, "REQUEST_TIMEOUT", says, {}, {"Connection": "close"})
         return _error(request, 400, "INVALID_REQUEST", says, {}, {"Connection": "close"})
     return _error(request, 400, "INVALID_REQUEST", raised.reason, {})
 
@@ -143,4 +157,11 @@ def _error(
         "trace": request[TRACE],
         **members,
     }
+    if _of_directory(request) and status not in _OF_DIRECTORY:
+        body = json.dumps({**shape, "status": status, "detail": says}, ensure_ascii=False).encode()
+        return web.Response(status=status, body=body, content_type=problems.MEDIA_TYPE, headers=headers)
     return shapes.answer(shape, status=status, headers=headers)
+
+
+def _of_directory(request: web.Request) -> bool:
+    return request.path.startswith(f"{DIRECTORY}/")

@@ -1,0 +1,192 @@
+"""The Directory Service of XP Z12-013 1.3.0: search and read legal units, facilities, routing codes, directory lines.
+
+It is read only since 1.2.0: what an account declares of itself is written over the native face (`/v1/directory`). What
+it shows is the account's own view: what it declares, and what a network's directory told this account of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from gateway.api import bodies, shapes
+from gateway.api.afnor import directory_questions as questions
+from gateway.api.afnor import directory_shapes as told
+from gateway.api.afnor.directory_questions import Asked, Resource
+from gateway.api.auth import CALLER
+from gateway.api.keys import RESOURCES
+from gateway.errors import NotFound
+from gateway.store import directory as store
+from gateway.store.directory import Code, Criterion, Facility, Line, Op, Page, Search, Unit
+from gateway.store.pool import Connection
+
+Shape: TypeAlias = dict[str, Any]
+
+CIVIL_TIME = ZoneInfo("Europe/Paris")
+"""Days of the directory begin in it."""
+
+
+async def search_units(request: web.Request) -> web.Response:
+    """Legal units by criteria."""
+    asked = await _asked(request, questions.UNITS)
+    async with _snapshot(request) as connection:
+        page = await store.units(connection, asked.search)
+    return _page(asked, page, [told.unit(one, asked.fields) for one in page.rows])
+
+
+async def read_unit(request: web.Request) -> web.Response:
+    """One legal unit."""
+    siren = questions.key(request.match_info["siren"], "siren", 9)
+    fields, _ = questions.cut(_query(request), questions.UNITS)
+    async with _snapshot(request) as connection:
+        one = (await store.units_of(connection, (siren,))).get(siren)
+    return shapes.answer(told.unit(_there(one), fields))
+
+
+async def search_facilities(request: web.Request) -> web.Response:
+    """Facilities by criteria."""
+    asked = await _asked(request, questions.FACILITIES)
+    async with _snapshot(request) as connection:
+        page = await store.facilities(connection, asked.search)
+        results = await _facilities(connection, page.rows, asked.fields, asked.includes)
+    return _page(asked, page, results)
+
+
+async def read_facility(request: web.Request) -> web.Response:
+    """One facility."""
+    siret = questions.key(request.match_info["siret"], "siret", 14)
+    fields, includes = questions.cut(_query(request), questions.FACILITIES)
+    async with _snapshot(request) as connection:
+        one = _there((await store.facilities_of(connection, (siret,))).get(siret))
+        (shape,) = await _facilities(connection, (one,), fields, includes)
+    return shapes.answer(shape)
+
+
+async def search_codes(request: web.Request) -> web.Response:
+    """Routing codes by criteria."""
+    asked = await _asked(request, questions.CODES)
+    async with _snapshot(request) as connection:
+        page = await store.codes(connection, asked.search)
+        results = await _codes(connection, page.rows, asked.fields, asked.includes)
+    return _page(asked, page, results)
+
+
+async def read_code(request: web.Request) -> web.Response:
+    """One routing code."""
+    siret = questions.key(request.match_info["siret"], "siret", 14)
+    identifier = questions.identifier(request.match_info["routingIdentifier"], "routing-identifier", 100)
+    fields, includes = questions.cut(_query(request), questions.CODES)
+    async with _snapshot(request) as connection:
+        one = _there((await store.codes_of(connection, ((siret, identifier),))).get((siret, identifier)))
+        (shape,) = await _codes(connection, (one,), fields, includes)
+    return shapes.answer(shape)
+
+
+async def search_lines(request: web.Request) -> web.Response:
+    """Directory lines by criteria."""
+    asked = await _asked(request, questions.LINES)
+    today = request.app[RESOURCES].clock.now().astimezone(CIVIL_TIME).date()
+    async with _snapshot(request) as connection:
+        page = await store.lines(connection, asked.search, today)
+        results = await _lines(connection, page.rows, asked.fields, asked.includes, upcoming=True)
+    return _page(asked, page, results)
+
+
+async def read_line(request: web.Request) -> web.Response:
+    """One directory line."""
+    address = questions.identifier(request.match_info["addressingIdentifier"], "addressing-identifier", 125)
+    fields, includes = questions.cut(_query(request), questions.LINES)
+    today = request.app[RESOURCES].clock.now().astimezone(CIVIL_TIME).date()
+    async with _snapshot(request) as connection:
+        page = await store.lines(connection, Search((Criterion("address", Op.STRICT, address),)), today)
+        _there(page.rows[0] if page.rows else None)
+        (shape,) = await _lines(connection, page.rows, fields, includes, upcoming=False)
+    return shapes.answer(shape)
+
+
+# What they have in common --------------------------------------------------------------------------------------------
+
+
+async def _asked(request: web.Request, resource: Resource) -> Asked:
+    """The search of a request; a body that is left out asks for everything. Raises Wrong, and what readers raise."""
+    data = await bodies.read(request, bodies.SMALL)
+    return questions.search(bodies.members_of(data, "the body") if data else {}, resource)
+
+
+def _snapshot(request: web.Request) -> AbstractAsyncContextManager[Connection]:
+    resources, account = request.app[RESOURCES], request[CALLER].account
+    return resources.pool.account(account.id, snapshot=True)
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    """The parameters, one that came several times as one list."""
+    return {name: ",".join(request.query.getall(name)) for name in request.query}
+
+
+def _page(asked: Asked, page: Page[Any], results: Sequence[Shape]) -> web.Response:
+    return shapes.answer({"search": asked.told, "totalNumberOfResults": page.total, "results": list(results)})
+
+
+def _there(one: Any) -> Any:
+    if one is None:
+        raise NotFound("the directory knows none under this number")
+    return one
+
+
+# Relations -----------------------------------------------------------------------------------------------------------
+
+
+async def _facilities(
+    connection: Connection, found: Sequence[Facility], fields: frozenset[str], includes: frozenset[str]
+) -> list[Shape]:
+    units = await _units_of(connection, (one.siren for one in found), includes)
+    return [told.facility(one, fields) | units(one.siren) for one in found]
+
+
+async def _codes(
+    connection: Connection, found: Sequence[Code], fields: frozenset[str], includes: frozenset[str]
+) -> list[Shape]:
+    units = await _units_of(connection, (one.siret[:9] for one in found), includes)
+    facilities = await _facilities_of(connection, (one.siret for one in found), includes)
+    return [told.code(one, fields) | units(one.siret[:9]) | facilities(one.siret) for one in found]
+
+
+async def _lines(
+    connection: Connection, found: Sequence[Line], fields: frozenset[str], includes: frozenset[str], *, upcoming: bool
+) -> list[Shape]:
+    units = await _units_of(connection, (one.siren for one in found), includes)
+    facilities = await _facilities_of(connection, (one.siret for one in found if one.siret), includes)
+    pairs = [(one.siret, one.identifier) for one in found if one.siret and one.identifier]
+    codes = await store.codes_of(connection, pairs) if "routingCode" in includes else {}
+    results = []
+    for one in found:
+        shape = told.line(one, fields, upcoming=upcoming) | units(one.siren)
+        if one.siret:
+            shape |= facilities(one.siret)
+        if one.siret and one.identifier and "routingCode" in includes:
+            code = codes.get((one.siret, one.identifier)) or Code(one.siret, one.identifier)
+            shape["routingCode"] = told.code_included(code)
+        results.append(shape)
+    return results
+
+
+async def _units_of(connection: Connection, sirens: Iterable[str], includes: frozenset[str]) -> Callable[[str], Shape]:
+    """What makes the legal unit that is included in a result: as much as is known of it, its SIREN at least."""
+    if "siren" not in includes:
+        return lambda _: {}
+    known = await store.units_of(connection, sirens)
+    return lambda siren: {"legalUnit": told.unit(known.get(siren) or Unit(siren))}
+
+
+async def _facilities_of(
+    connection: Connection, sirets: Iterable[str], includes: frozenset[str]
+) -> Callable[[str], Shape]:
+    """What makes the facility that is included in a result: as much as is known of it, its SIRET at least."""
+    if "siret" not in includes:
+        return lambda _: {}
+    known = await store.facilities_of(connection, sirets)
+    return lambda siret: {"facility": told.facility_included(known.get(siret) or Facility(siret))}
