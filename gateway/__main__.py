@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Command] = {
     "account": Command("account", "open an account; its secrets are shown once"),
     "demo": Command("demo", "show the main job: invoices through a simulated platform to buyers and another gateway"),
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
+    "conformance": Command("conformance", "hold a platform against AFNOR XP Z12-013 and print its compatibility sheet"),
     "inbound": Command("inbound", "invoices that came for nobody known: list, look, assign to an account, or drop"),
     "answer": Command("answer", "say a status of a document: approved, refused, disputed, paid, or show all of them"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
