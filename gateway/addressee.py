@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from schemas.catalogue import FORMATS, recognise
-from schemas.invoice import Invoice, Party
+from schemas.invoice import SELF_BILLED_TYPES, Invoice, Party
 from schemas.xml import Unreadable
 
 UNKNOWN = "unknown"
 """The format of bytes that cannot be read."""
-
-SELF_BILLED = frozenset({"261", "389", "471", "473", "500", "501", "502"})
-"""Types of invoices that the buyer issues in the seller's name (UNTDID 1001, XP Z12-012)."""
 
 TEXT_LIMIT = 200
 """Characters of what names an invoice; a status message has no more."""
@@ -68,7 +65,7 @@ def addressed(data: bytes) -> Addressed:
 
 def recipient(invoice: Invoice) -> Party:
     """The party to which an invoice goes."""
-    return invoice.seller if invoice.type_code in SELF_BILLED else invoice.buyer
+    return invoice.seller if invoice.type_code in SELF_BILLED_TYPES else invoice.buyer
 
 
 def siren(party: Party) -> str:

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from gateway.addressee import SELF_BILLED, siren
+from gateway.addressee import siren
 from gateway.collected import due_on_receipt
 from gateway.compute import Interrupted
 from gateway.errors import Busy, Conflict, Rejected
@@ -31,7 +31,7 @@ from schemas.catalogue import FORMATS
 from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import cdar
 from schemas.formats.cdar import Amount, Reason, Status, StatusMessage, dates
-from schemas.invoice import CREDIT_NOTE_TYPES, Invoice, Party
+from schemas.invoice import CREDIT_NOTE_TYPES, SELF_BILLED_TYPES, Invoice, Party
 from schemas.judge import judge
 from schemas.xml import Unreadable
 from signing.chain import instant
@@ -94,7 +94,7 @@ async def answer(wanted: Wanted, document_id: UUID, asked: Asked, account: Accou
         now = resources.clock.now()
         message_id = new_id(now)
         data = cdar.write(compose(wanted, document, invoice, now, message_id))
-        await _judge(data, resources)
+        await hold(data, resources)
         submission = _submission(document, data, now, message_id, asked)
         facts = facts_of(wanted, now, "account")
         try:
@@ -177,14 +177,14 @@ def _read(format_: str, data: bytes) -> Invoice:
     return FORMATS[format_].read(data).invoice
 
 
-async def _judge(data: bytes, resources: Resources) -> None:
-    """Raises Rejected with what the official rules say of the message, Busy when it could not be judged."""
+async def hold(data: bytes, resources: Resources) -> None:
+    """Hold a message against the official rules. Raises Rejected with what they say, Busy when they could not."""
     try:
         report = await resources.compute(judge, data, folder=resources.rules)
     except Interrupted as interrupted:
         raise Busy("the message could not be judged; try again") from interrupted
     if report.verdict is Verdict.INVALID:
-        raise Rejected("the message would break rules", report.findings)
+        raise Rejected("the message breaks rules", report.findings)
     if report.verdict is not Verdict.VALID:
         raise Busy("the message could not be judged; try again")
 
@@ -263,7 +263,7 @@ def _of_speaker(status: Status, document: Document) -> Iterator[Finding]:
 
 def is_seller(document: Document) -> bool:
     """Whether the account is the seller of a document."""
-    return document.inbound == (document.type_code in SELF_BILLED)
+    return document.inbound == (document.type_code in SELF_BILLED_TYPES)
 
 
 def own_side(document: Document, invoice: Invoice) -> Party:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.port import ArrivalKind
-from gateway.addressee import SELF_BILLED
 from gateway.compute import Interrupted
 from gateway.lifecycle import BY_ACCOUNT, BY_OTHER_SIDE, BY_PLATFORM, Kept, News, Role
 from gateway.resources import Resources, Work
@@ -27,6 +26,7 @@ from gateway.store.documents import Document, WaitingArrival
 from schemas.finding import Finding, Severity, Verdict
 from schemas.formats import cdar
 from schemas.formats.cdar import Speaker
+from schemas.invoice import SELF_BILLED_TYPES
 from schemas.judge import judge
 from schemas.xml import Unreadable
 from signing.chain import instant
@@ -105,7 +105,7 @@ def direction_of(message: cdar.StatusMessage) -> str:
         if both:
             return OUTBOUND
         to_seller = "SE" in roles
-    return OUTBOUND if to_seller != (message.type_code in SELF_BILLED) else INBOUND
+    return OUTBOUND if to_seller != (message.type_code in SELF_BILLED_TYPES) else INBOUND
 
 
 def _unproved(message: cdar.StatusMessage, document: Document) -> str | None:
@@ -120,13 +120,13 @@ def _unproved(message: cdar.StatusMessage, document: Document) -> str | None:
     if not sides:
         return NO_PARTY
     theirs = speakers & _PARTIES
-    return None if not theirs or sides & theirs or document.type_code in SELF_BILLED else NOT_THEIRS
+    return None if not theirs or sides & theirs or document.type_code in SELF_BILLED_TYPES else NOT_THEIRS
 
 
 def _sides(siren: str, document: Document) -> frozenset[Speaker]:
     """Which parties of an invoice bear a SIREN: by their identifiers (BT-30, BT-47), the buyer's French address (BT-49)
     and the participant of the account."""
-    own_is_seller = document.inbound == (document.type_code in SELF_BILLED)
+    own_is_seller = document.inbound == (document.type_code in SELF_BILLED_TYPES)
     sellers, buyers = {_siren(document.seller or "")}, {_siren(document.buyer or "")}
     if document.buyer_scheme in FRENCH_SCHEMES:
         buyers.add((document.buyer_address or "")[:9])

@@ -76,8 +76,8 @@ from schemas.terms import (
 
 # fmt: off
 __all__ = [
-    "CREDIT_NOTE_TYPES", "AccountingReference", "Address", "AdvancePayment", "AllowanceOrCharge", "Amount",
-    "Attachment", "Attribute", "Binary", "Card", "Classification", "Code", "Contact", "CreditTransfer",
+    "CREDIT_NOTE_TYPES", "SELF_BILLED_TYPES", "AccountingReference", "Address", "AdvancePayment", "AllowanceOrCharge",
+    "Amount", "Attachment", "Attribute", "Binary", "Card", "Classification", "Code", "Contact", "CreditTransfer",
     "CurrencyExchange", "Date", "Delivery", "DeliveryTerms", "DirectDebit", "Identifier", "IncludedItem", "Indicator",
     "Invoice", "InvoiceReference", "Item", "ItemInstance", "Line", "LineAllowanceOrCharge", "LineDelivery",
     "LineDocument", "LineNote", "LineReference", "LineTotals", "LineVat", "LogisticsCharge", "Measure", "Note",
@@ -91,6 +91,9 @@ __all__ = [
 
 CREDIT_NOTE_TYPES = frozenset(("81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"))
 """BT-3 codes (UNTDID 1001) of credit notes: the seller owes the buyer, and UBL has a root element of its own."""
+
+SELF_BILLED_TYPES = frozenset(("261", "389", "471", "473", "500", "501", "502"))
+"""BT-3 codes of invoices that the buyer issues in the seller's name (UNTDID 1001, XP Z12-012, BR-FR-21)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

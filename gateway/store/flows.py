@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -18,16 +18,16 @@ from uuid import UUID
 from gateway.errors import NotFound
 from gateway.lifecycle import BY_ACCOUNT, BY_OTHER_SIDE, Kept, Stage
 from gateway.store import answers
+from gateway.store.arrivals import Named
 from gateway.store.journal import Submission, enter
 from gateway.store.numbers import never_left
 from gateway.store.pool import Connection, Pool
+from schemas.invoice import SELF_BILLED_TYPES
 
 PENDING, OK, ERROR = "Pending", "Ok", "Error"
 OUT, IN = "Out", "In"
 UNDEFINED = "Undefined"
 
-SELF_BILLED = frozenset(("389", "501", "500", "471", "473", "261", "502"))
-"""Type codes (BT-3) of invoices that the buyer makes (BR-FR-21)."""
 STATUS_MESSAGE = "cdar"
 """The format of documents that are status messages."""
 
@@ -78,17 +78,6 @@ class About:
     """Public id of the credential."""
     facts: Mapping[str, Any]
     """The status event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invoice:
-    """How a status message names the invoice it speaks of."""
-
-    seller: str
-    number: str
-    type_code: str
-    """Empty when it is not said."""
-    issue_date: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +188,8 @@ async def earlier(pool: Pool, new: NewFlow) -> Admission | None:
         return await _earlier(connection, sha256(new.kept.data).digest(), new.info.tracking_id)
 
 
-async def named(connection: Connection, invoice: Invoice) -> Sequence[UUID]:
-    """The invoices of the account that bear a name, two at most.
+async def named(connection: Connection, invoice: Named) -> Sequence[UUID]:
+    """The invoices of the account that bear a name, two at most, in whichever direction.
 
     What the account issued does not count where it ended before anything left. What came counts also when it breaks
     rules, so that it can be refused, but not beside a valid one of its name, and never as the duplicate of another.
@@ -399,7 +388,7 @@ def _type(row: Mapping[str, Any], seq: int, ack: str) -> str:
     direction, code = (row[f"about_{name}" if message else name] for name in ("direction", "type_code"))
     if direction is None or (code is None and not (seq or message)):
         return UNDEFINED
-    customer = (direction == "outbound") != (code in SELF_BILLED)
+    customer = (direction == "outbound") != (code in SELF_BILLED_TYPES)
     if seq or message:
         return ("CustomerInvoiceLC" if customer else "SupplierInvoiceLC") if message or ack == OK else UNDEFINED
     return "CustomerInvoice" if customer else "SupplierInvoice"

@@ -19,12 +19,12 @@ from gateway.resources import Resources
 from gateway.stages.receive import refused
 from gateway.store import documents, flows
 from gateway.store.accounts import Caller
+from gateway.store.arrivals import Named
 from gateway.store.documents import Document
-from gateway.store.flows import About, Admission, Invoice, NewFlow
-from schemas.finding import Finding, Verdict
+from gateway.store.flows import About, Admission, NewFlow
+from schemas.finding import Finding
 from schemas.formats import cdar
 from schemas.formats.cdar import StatusMessage
-from schemas.judge import judge
 from schemas.xml import Unreadable
 
 CODES = {
@@ -86,7 +86,7 @@ async def _read(data: bytes, resources: Resources) -> StatusMessage:
 
 async def _about(message: StatusMessage, caller: Caller, resources: Resources) -> Document:
     """The one invoice of the account that a message names. Raises Wrong."""
-    named = Invoice(message.seller, message.number, message.type_code, message.issue_date)
+    named = Named(message.seller, message.number, message.type_code, message.issue_date)
     async with resources.pool.account(caller.account.id) as connection:
         found: Sequence[UUID] = await flows.named(connection, named)
         if len(found) != 1:
@@ -98,16 +98,11 @@ async def _about(message: StatusMessage, caller: Caller, resources: Resources) -
 async def _judge(data: bytes, resources: Resources) -> None:
     """Raises Wrong with what the official rules say of the message, Busy when it could not be judged."""
     try:
-        report = await resources.compute(judge, data, folder=resources.rules)
-    except Interrupted as interrupted:
-        raise Busy("the message could not be judged; try again") from interrupted
-    if report.verdict is Verdict.INVALID:
-        broken = any("xsd" in finding.layer for finding in report.findings)
+        await answers.hold(data, resources)
+    except Rejected as rejected:
+        broken = any("xsd" in finding.layer for finding in rejected.findings)
         code = "InvalidSchema" if broken else "InvoiceLCRuleError"
-        error = Rejected("the message breaks rules", report.findings)
-        raise Wrong(422, code, error.detail, details=told(error))
-    if report.verdict is not Verdict.VALID:
-        raise Busy("the message could not be judged; try again")
+        raise Wrong(422, code, rejected.detail, details=told(rejected)) from rejected
 
 
 def _wrong(findings: Sequence[Finding]) -> Wrong:

@@ -17,9 +17,17 @@ from schemas.formats.facturx import parties, settling
 from schemas.formats.facturx.lines import table
 from schemas.formats.facturx.remaining import details, in_words, remaining
 from schemas.formats.facturx.wording import MINUS, Pairs, Writer, told
-from schemas.invoice import CREDIT_NOTE_TYPES, AllowanceOrCharge, Attachment, Invoice, LogisticsCharge, Note, Preceding
+from schemas.invoice import (
+    CREDIT_NOTE_TYPES,
+    SELF_BILLED_TYPES,
+    AllowanceOrCharge,
+    Attachment,
+    Invoice,
+    LogisticsCharge,
+    Note,
+    Preceding,
+)
 
-SELF_BILLED = frozenset({"261", "389", "471", "473", "500", "501", "502"})
 CORRECTED = frozenset({"384", "471", "472", "473"})
 REVERSE_CHARGE = "AE"
 HANDLING = "BAR"
@@ -319,7 +327,7 @@ def _mentions(invoice: Invoice, writer: Writer) -> list[str]:
     found = (
         (invoice.is_test, words["test"]),
         (invoice.is_copy, words["copy"]),
-        (invoice.type_code in SELF_BILLED, words["self_billing"]),
+        (invoice.type_code in SELF_BILLED_TYPES, words["self_billing"]),
         (REVERSE_CHARGE in categories, words["reverse_charge"]),
     )
     return [text for holds, text in found if holds]
