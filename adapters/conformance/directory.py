@@ -10,8 +10,8 @@ from adapters.conformance import expect
 from adapters.conformance.counterpart import DIRECTORY, Counterpart, fails, members
 from adapters.conformance.verdict import Needs, Scenario, Skips, Text
 
-NOBODY = "999999998"
-"""A SIREN whose check digit holds and that nobody has."""
+NOBODY = "100000447"
+"""A SIREN whose check digit holds, in a range that holds no company."""
 
 
 async def is_up(it: Counterpart) -> None:

@@ -77,7 +77,7 @@ async def _unit(request: web.Request) -> web.Response:
     company = companies.of(siren)
     if (turned := _turned(request, siren)) is not None:
         return turned
-    return _one(_legal_unit(siren, company) if company.known else None)
+    return _one(request, _legal_unit(siren, company) if company.known else None)
 
 
 async def _facility(request: web.Request) -> web.Response:
@@ -86,7 +86,7 @@ async def _facility(request: web.Request) -> web.Response:
     if (turned := _turned(request, siret[:9])) is not None:
         return turned
     row = next((row for row in _facilities(siret[:9]) if row["siret"] == siret), None)
-    return _one(row and _with(row, _included(request)))
+    return _one(request, row and _with(row, _included(request)))
 
 
 async def _code(request: web.Request) -> web.Response:
@@ -95,7 +95,7 @@ async def _code(request: web.Request) -> web.Response:
     if (turned := _turned(request, siret[:9])) is not None:
         return turned
     rows = (row for row in _codes(siret[:9]) if row["siret"] == siret and row["routingIdentifier"] == code)
-    return _one(next(rows, None))
+    return _one(request, next(rows, None))
 
 
 async def _line(request: web.Request) -> web.Response:
@@ -109,11 +109,11 @@ async def _line(request: web.Request) -> web.Response:
     known = next((line for line in company.lines if line.identifier == identifier), None)
     line = known or companies.anywhere(identifier)
     if line is None:
-        return _one(None)
+        return _one(request, None)
     row = dict(_line_row(request, line, company))
     if line.stands is Line.UPCOMING:
         row["directoryLineStatus"] = str(Line.DISABLED)  # this operation tells only what is now
-    return _one(_with(row, _included(request)))
+    return _one(request, _with(row, _included(request)))
 
 
 async def _search_units(request: web.Request) -> web.Response:
@@ -223,8 +223,13 @@ def _turned(request: web.Request, siren: str) -> web.Response | None:
             return None
 
 
-def _one(row: Row | None) -> web.Response:
-    return _error(404, "NOT_FOUND", "It is not in the directory") if row is None else web.json_response(row)
+def _one(request: web.Request, row: Row | None) -> web.Response:
+    """The row with the fields that are asked for, and what it includes."""
+    if row is None:
+        return _error(404, "NOT_FOUND", "It is not in the directory")
+    fields = [one for one in request.query.get("fields", "").split(",") if one]
+    wanted = {*fields, *INCLUDED.values()} if fields else row.keys()
+    return web.json_response({name: value for name, value in row.items() if name in wanted})
 
 
 def _error(status: int, code: str, says: str) -> web.Response:

@@ -32,6 +32,7 @@ _WORDS = {
     "AlreadyExistingFlow": "The same content was received before.",
     "InvalidSchema": "The content is no invoice of the declared syntax with a number and a French seller.",
     "VirusFound": "The content was recognised as harmful (simulated).",
+    "InvoiceLCRuleError": "The content is no status message about an invoice that was carried here.",
 }
 
 
@@ -54,6 +55,8 @@ def verdict(deposit: Deposit) -> str | None:
     """The reason code for which the platform refuses the deposit; None when it is in order."""
     if deposit.twin is not None:
         return "AlreadyExistingFlow"
+    if deposit.syntax == "CDAR" and deposit.about is None:
+        return "InvoiceLCRuleError"
     if deposit.syntax not in INVOICES:
         return None
     invoice = deposit.delivered

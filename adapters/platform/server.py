@@ -164,6 +164,7 @@ async def _middleware(request: web.Request, handler: Handler) -> web.StreamRespo
         asks = request.path.startswith(f"{BASE}/v1/flows") or directory.guarded(request.path)
         if asks and not _admitted(request):
             answer: web.StreamResponse = problem(401, "INVALID_TOKEN", "A valid bearer token is required")
+            answer.headers["WWW-Authenticate"] = "Bearer"
         else:
             answer = await _served(request, handler)
     except questions.Wrong as wrong:
