@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance conformance-flows conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-chaos bench-seal bench-archive bench-backup serve lock docker-check clean
+.PHONY: conformance conformance-directory conformance-flows conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-chaos bench-seal bench-archive bench-backup serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,7 +69,7 @@ bench-kill: $(READY)  ## Kill the server a thousand times and count what is lost
 bench-chaos: $(READY)  ## Send ten thousand documents through a platform that does everything wrong, kill workers, count
 	@$(BIN)/python -m tests.bench.chaos --documents 10000 --kills 50
 
-conformance: $(READY) conformance-flows  ## Hold 200 made PDFs against veraPDF, Mustang and others (brings them by Maven; needs Java)
+conformance: $(READY) conformance-flows conformance-directory  ## Hold 200 made PDFs against veraPDF, Mustang and others (brings them by Maven; needs Java)
 	@$(BIN)/python -m tests.conformance
 	@$(BIN)/python -m tests.conformance.seals
 
@@ -78,6 +78,9 @@ conformance-seals: $(READY)  ## Hold seals of every form, level and key against 
 
 conformance-flows: $(READY)  ## Hold the served Flow Service to its published OpenAPI file, 200 examples of each operation
 	@ESTAFETTE_FLOW_EXAMPLES=200 $(BIN)/python -m pytest tests/gateway/api/test_afnor_conformance.py
+
+conformance-directory: $(READY)  ## Hold the served Directory Service to its published OpenAPI file, 200 examples of each operation
+	@ESTAFETTE_DIRECTORY_EXAMPLES=200 $(BIN)/python -m pytest tests/gateway/api/test_afnor_directory_conformance.py
 
 conformance-rules: $(READY)  ## Hold our rules to SaxonC on the corpus, on mutants and on documents aimed at each rule
 	@$(BIN)/python -m tests.conformance.rules

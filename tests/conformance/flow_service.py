@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,21 @@ def published(file: Path) -> dict[str, Any]:
     return description
 
 
-def run(file: Path, url: str, examples: int, known: Mapping[str, Any], without: list[str]) -> dict[str, Counter[str]]:
+Reader = Callable[[Path], dict[str, Any]]
+Lead = Callable[[Any, Mapping[str, Any], int], None]
+"""Leads a case to what is there: the case, what is known, and how many were asked before."""
+
+
+def run(
+    description: Mapping[str, Any],
+    url: str,
+    examples: int,
+    known: Mapping[str, Any],
+    without: list[str],
+    led: Lead,
+) -> dict[str, Counter[str]]:
     """Try every operation; how often each code was answered. Raises what Schemathesis finds."""
-    schema = schemathesis.openapi.from_dict(published(file))
+    schema = schemathesis.openapi.from_dict(dict(description))
     told: dict[str, Counter[str]] = {}
     for result in schema.get_all_operations():
         operation = result.ok()
@@ -57,12 +69,18 @@ def run(file: Path, url: str, examples: int, known: Mapping[str, Any], without: 
             continue
         counted = told.setdefault(operation.label, Counter())
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            _try(operation, mode, (examples + 1) // 2, url, known, counted)
+            _try(operation, mode, (examples + 1) // 2, url, known, counted, led)
     return told
 
 
-def _try(
-    operation: Any, mode: GenerationMode, examples: int, url: str, known: Mapping[str, Any], counted: Counter[str]
+def _try(  # noqa: PLR0917 - a run's own members
+    operation: Any,
+    mode: GenerationMode,
+    examples: int,
+    url: str,
+    known: Mapping[str, Any],
+    counted: Counter[str],
+    led: Lead,
 ) -> None:
     try:
         strategy = operation.as_strategy(generation_mode=mode)
@@ -85,7 +103,7 @@ def _try(
         if lead:
             case.headers = {name: value for name, value in (case.headers or {}).items() if name != "Organization-Id"}
         if lead and mode is GenerationMode.POSITIVE:
-            _led(case, known, sum(counted.values()))
+            led(case, known, sum(counted.values()))
         response = case.call(base_url=url, headers={"Authorization": known["authorization"]})
         counted[str(response.status_code)] += 1
         case.validate_response(response, checks=CHECKS)
@@ -117,15 +135,15 @@ def _led(case: Any, known: Mapping[str, Any], number: int) -> None:
             pass
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], about: str | None = __doc__, read: Reader = published, led: Lead = _led) -> int:
     """Run, and tell the codes of each operation as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("file", type=Path)
     parser.add_argument("url")
     parser.add_argument("--examples", type=int, default=200)
     parser.add_argument("--without", action="append", default=[], help="paths that are not served")
     given_ = parser.parse_args(arguments)
-    told = run(given_.file, given_.url, given_.examples, json.load(sys.stdin), given_.without)
+    told = run(read(given_.file), given_.url, given_.examples, json.load(sys.stdin), given_.without, led)
     print(json.dumps(told))
     return 0
 
