@@ -20,7 +20,7 @@ from gateway.chores import Chores
 from gateway.clock import SystemClock
 from gateway.compute import Compute
 from gateway.errors import Misconfigured
-from gateway.resources import Notary, Resources, Sealer
+from gateway.resources import Ages, Notary, Resources, Sealer
 from gateway.settings import Settings, read_secret
 from gateway.store import accounts, archive_keys, generations, migrate, tree
 from gateway.store.archive_keys import Keyring
@@ -117,6 +117,9 @@ async def open_gateway(
     networks, problems = catalogue.build(environment, _now)
     if problems:
         raise Misconfigured(_complaints(problems))
+    directory, problems = catalogue.directory(environment, _now)
+    if problems:
+        raise Misconfigured(_complaints(problems))
     authorities, problems = catalogue.authorities(environment)
     if problems:
         raise Misconfigured(_complaints(problems))
@@ -134,6 +137,7 @@ async def open_gateway(
         revocations,
         courier,
         *((sealer.key, sealer.revocations) if sealer else ()),
+        *((directory,) if directory else ()),
     )
     async with database(settings, attach=attach) as pool, _closed(held):
         pepper = read_pepper(settings)
@@ -155,10 +159,22 @@ async def open_gateway(
         resources = Resources(
             pool, networks, SystemClock(), compute, notary, sealer, trust, settings.language, rules, courier
         )
+        resources = replace(
+            resources, directory=directory, ages=read_ages(settings), unlisted=settings.directory_unlisted
+        )
         try:
             yield Gateway(settings, resources, pepper)
         finally:
             compute.close()
+
+
+def read_ages(settings: Settings) -> Ages:
+    """How long what a directory answered is believed."""
+    return Ages(
+        timedelta(hours=settings.directory_fresh_hours),
+        timedelta(minutes=settings.directory_none_minutes),
+        timedelta(days=settings.directory_stale_days),
+    )
 
 
 def read_keys(settings: Settings) -> Keyring | None:

@@ -7,12 +7,12 @@ after the stages already run under this claim, so that several pure stages can b
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from adapters.port import Courier, Custodian, Networks, RevocationSource, TimestampAuthority
+from adapters.port import Courier, Custodian, Directory, Networks, RevocationSource, TimestampAuthority
 from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound
@@ -66,6 +66,18 @@ class Sealer:
 
 
 @dataclass(frozen=True, slots=True)
+class Ages:
+    """How long what a directory answered is believed."""
+
+    fresh: timedelta = timedelta(hours=24)
+    """That an address has an active line."""
+    none: timedelta = timedelta(hours=1)
+    """That it has none."""
+    stale: timedelta = timedelta(days=7)
+    """When the directory is away; what is older is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """What a stage may reach."""
 
@@ -84,6 +96,12 @@ class Resources:
     """The operator's folder of rule artefacts; None: those of the installed package."""
     courier: Courier | None = None
     """Who posts to the webhooks of accounts; None: this process posts none."""
+    directory: Directory | None = None
+    """Says who is reached where in France; None: nobody is asked, and addresses go by their scheme."""
+    ages: Ages = Ages()
+    """How long its answers are believed."""
+    unlisted: str = "halt"
+    """What becomes of an invoice whose address has no active line: halt, or send it and let the platform tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,20 @@ class Settings:
     origin: str = setting("ORIGIN", "", "name of the archive in its checkpoints, for example archive.example.org")
     language: str = setting("LANGUAGE", "fr", "language of the readable page: de, en or fr")
     poll_seconds: int = setting("POLL_SECONDS", 30, "how often each network is asked for statuses, in seconds")
+    directory_fresh_hours: int = setting(
+        "DIRECTORY_FRESH_HOURS", 24, "how long it is believed that an address has an active line, in hours"
+    )
+    directory_none_minutes: int = setting(
+        "DIRECTORY_NONE_MINUTES", 60, "how long it is believed that an address has no active line, in minutes"
+    )
+    directory_stale_days: int = setting(
+        "DIRECTORY_STALE_DAYS", 7, "how old an answer may serve while the directory is away, in days; older is dropped"
+    )
+    directory_unlisted: str = setting(
+        "DIRECTORY_UNLISTED",
+        "halt",
+        "halt: an invoice whose address has no active line ends before it takes a number; send: the platform decides",
+    )
     compute_seconds: int = setting("COMPUTE_SECONDS", 120, "how long one parsing, judging or typesetting may take")
     requests_per_second: int = setting("REQUESTS_PER_SECOND", 100, "requests one credential may make each second")
     uploads_at_once: int = setting("UPLOADS_AT_ONCE", 10, "submissions one credential may have under way at once")
@@ -102,6 +116,7 @@ class Settings:
 
 
 _CHOICES = {"log_format": ("json", "text"), "checkpoint_stamp": ("if_possible", "required"),
+            "directory_unlisted": ("halt", "send"),
             "renewal_hash": ("sha256", "sha384", "sha512", "sha3-512")}  # fmt: skip
 _LEAST = {"port": 0, "workers": 0, "pool_size": 4, "uploads_at_once": 1, "requests_per_second": 1, "poll_seconds": 1}
 

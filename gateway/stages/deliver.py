@@ -92,7 +92,7 @@ async def _consign(work: Work, resources: Resources) -> Consignment:
         subject=f"{subject} de {work.account.name}",
         repeated=work.attempts > 1 or work.lost_sight,
         profile=flow_profile(work.facts(Stage.PARSED).get("profile", "")),
-        rule=work.facts(Stage.RECEIVED).get("processing_rule", "B2B"),
+        rule=routed.get("rule") or work.facts(Stage.RECEIVED).get("processing_rule", "B2B"),
     )
 
 

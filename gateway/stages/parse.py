@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.lifecycle import Done, Halted, Kept, Outcome, Role
+from gateway.regime import signs
 from gateway.resources import Resources, Work, digest
 from gateway.sought import Sought, sought
 from schemas import json_form
@@ -51,6 +52,8 @@ class Parsed:
     """Why the model could not be read; the rules decide then."""
     sought: Sought | None = None
     """How it is found in the archive; None when the model could not be read."""
+    marks: Mapping[str, Any] = field(default_factory=dict)
+    """What tells its regime."""
 
     @property
     def oversized(self) -> tuple[Finding, ...]:
@@ -86,6 +89,8 @@ async def run(work: Work, resources: Resources) -> Outcome:
         facts["unknown"] = len(parsed.unknown)
     if parsed.unreadable:
         facts["unreadable"] = [finding.rule for finding in parsed.unreadable]
+    if parsed.marks and not work.document.inbound:
+        facts["marks"] = dict(parsed.marks)
     keep: tuple[Kept, ...] = ()
     if parsed.xml is not None:
         facts["xml"] = digest(parsed.xml)
@@ -114,7 +119,9 @@ def parse(data: bytes) -> Parsed:
     if recognised.format == "json":
         invoice = json_form.read(data)
         written = FORMATS["cii"].write(invoice)
-        return Parsed("cii", invoice.profile or "", columns_of(invoice), written, sought=sought(invoice))
+        return Parsed(
+            "cii", invoice.profile or "", columns_of(invoice), written, sought=sought(invoice), marks=signs(invoice)
+        )
     name = "cii" if recognised.format == "facturx" else recognised.format
     xml = recognised.xml if recognised.format == "facturx" else None
     try:
@@ -122,7 +129,15 @@ def parse(data: bytes) -> Parsed:
     except Unreadable as unreadable:
         return Parsed(name, recognised.profile, {}, xml, unreadable=unreadable.findings)
     invoice = reading.invoice
-    return Parsed(name, recognised.profile, columns_of(invoice), xml, reading.unknown, sought=sought(invoice))
+    return Parsed(
+        name,
+        recognised.profile,
+        columns_of(invoice),
+        xml,
+        reading.unknown,
+        sought=sought(invoice),
+        marks=signs(invoice),
+    )
 
 
 def columns_of(invoice: Invoice) -> dict[str, Any]:

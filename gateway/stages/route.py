@@ -1,20 +1,29 @@
-"""Route: which network, which address, and the sentence that explains the choice."""
+"""Route: which network, which address, which regime, and the sentence that explains the choice.
+
+Where a directory is configured, an address of its schemes is looked up before anything is sent. A directory that is
+away and remembered nothing is waited for: never is it taken for a buyer without an address.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from adapters.port import ElectronicAddress, Route, Unreachable
-from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped, wait_before
+from gateway import addresses
+from gateway.addresses import Looked
+from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped, Stage, wait_before
+from gateway.reach import Reach, Reachability, finding, soon
+from gateway.regime import regime, sentence
 from gateway.resources import Resources, Work
 from gateway.store import answers, documents
 from schemas.finding import Finding, Severity
 
 UNSENT = timedelta(minutes=10)
 """Between looks whether the document that a status message speaks of was handed over."""
-AGAIN = timedelta(seconds=30)
-"""When a network does not say how long to wait."""
+LINE_AGAIN = timedelta(hours=1)
+"""Between looks whether a line that is to begin today has begun."""
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
@@ -27,6 +36,31 @@ async def run(work: Work, resources: Resources) -> Outcome:
     if not document.buyer_address or not document.buyer_scheme:
         return _no_way(None, "the invoice names no electronic address of the buyer")
     address = ElectronicAddress(document.buyer_scheme, document.buyer_address)
+    looked = await addresses.of_document(document, resources)
+    waiting = _unreached(work, looked, resources)
+    return waiting or await _by_network(work, address, looked.reach, resources)
+
+
+def _unreached(work: Work, looked: Looked, resources: Resources) -> Outcome | None:
+    """What becomes of a document at whose address nobody is known to receive; None where it goes on."""
+    reach, now = looked.reach, resources.clock.now()
+    if reach.verdict is Reachability.UNANSWERED:
+        wait = wait_before(work.attempts)
+        if wait is None:
+            return Halted("the directory could not be asked for three days", facts=addresses.facts_of(reach))
+        attempt = News("attempt", {"attempt": work.attempts, "outcome": "unreachable", "reason": reach.reason})
+        reason = f"the directory cannot be asked: {reach.reason}"
+        return Later(max(looked.retry_in or wait, wait), reason, (attempt,))
+    if not reach.refuses or resources.unlisted == "send":
+        return None
+    if soon(reach, now.date()) and reach.line is not None and reach.line.begins is not None:
+        begins = datetime.combine(reach.line.begins, time(), UTC)
+        return Later(max(begins - now, LINE_AGAIN), f"its line begins on {reach.line.begins}")
+    return Halted("no way to this participant", (finding(reach, now.date()),), addresses.facts_of(reach))
+
+
+async def _by_network(work: Work, address: ElectronicAddress, reach: Reach, resources: Resources) -> Outcome:
+    """The first network, in their order of preference, that reaches the address."""
     away: Unreachable | None = None
     for network in resources.networks.all:
         try:
@@ -35,7 +69,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
             away = unreachable
             continue
         if route is not None:
-            return _decided(work, route)
+            return _explained(work, route, reach)
     if away is not None:
         wait = away.retry_in or wait_before(work.attempts)
         if wait is not None:
@@ -59,6 +93,18 @@ async def _back(work: Work, about: UUID, resources: Resources) -> Outcome | None
         return None
     address = ElectronicAddress(document.buyer_scheme or "", document.buyer_address or "")
     return _decided(work, Route(network, address, f"the document it speaks of went by {network}"))
+
+
+def _explained(work: Work, route: Route, reach: Reach) -> Done:
+    """The decision with its regime and the sentence that explains it; a status message has none of its own."""
+    if work.document.about is not None:
+        return _decided(work, route)
+    said = work.facts(Stage.RECEIVED).get("processing_rule")
+    found = regime(said, work.facts(Stage.PARSED).get("marks", {}), reach)
+    told = sentence(found, route.network, route.address, reach)
+    done = _decided(work, replace(route, reason=told.english))
+    facts = {**done.facts, "reason_fr": told.french, "rule": found.rule, "rule_by": found.by}
+    return replace(done, facts=facts | {"directory": addresses.facts_of(reach)})
 
 
 def _decided(work: Work, route: Route) -> Done:

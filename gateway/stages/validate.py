@@ -14,11 +14,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from gateway import mandatory
+from gateway import addresses, mandatory
 from gateway.compute import Interrupted
 from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
+from gateway.reach import Reachability, finding, soon
 from gateway.resources import Resources, Work
 from gateway.store import inbound, numbers
+from gateway.store.reports import refusing
 from schemas.finding import Report, Severity, Verdict
 from schemas.judge import judge
 from signing.chain import canonical
@@ -61,7 +63,25 @@ async def run(work: Work, resources: Resources) -> Outcome:
                 said = await mandatory.refusal(work, "NON_CONFORME", _broken(report), resources)
             return Halted("the document breaks rules", report.findings, facts, (kept,), said.news, said.emitted)
         case Verdict.VALID:
-            return Done(facts, (kept,))
+            return await _addressed(work, facts, kept, resources)
+
+
+async def _addressed(work: Work, facts: dict[str, Any], kept: Kept, resources: Resources) -> Outcome:
+    """A valid invoice takes its number only if somebody may receive it: its address (BT-49) is looked up before.
+
+    What the directory does not answer is no reason to refuse: the document waits before it is sent (`route`).
+    """
+    if resources.directory is None:
+        return Done(facts, (kept,))
+    reach = (await addresses.of_document(work.document, resources)).reach
+    if reach.verdict is Reachability.UNASKED:
+        return Done(facts, (kept,))
+    facts["address"] = addresses.facts_of(reach)
+    today = resources.clock.now().date()
+    if not reach.refuses or resources.unlisted == "send" or soon(reach, today):
+        return Done(facts, (kept,))
+    found = finding(reach, today)
+    return Halted("nobody receives at the buyer's address", (found,), facts, refusing((kept,), found))
 
 
 def _asked(work: Work, page: bool) -> tuple[bool, bool]:
