@@ -1,9 +1,9 @@
 """Which regime an invoice falls under, and the sentence that explains its route, in English and in French. Pure.
 
 The regimes are the processing rules of XP Z12-013. Who hands an invoice in may say one; else the invoice itself says
-it (note BAR, BR-FR-20), else it follows from who buys: a public body (B2G), a business in France (B2B), one abroad
-(B2BInt), nobody with an identifier of a business (B2C). What no French seller issues, and what is exempt of VAT as
-article 261 of the CGI says, is outside (OutOfScope).
+it (note BAR, BR-FR-20: it has no word for public bodies, so that its B2B yields to the directory); else it follows from
+who buys: a public body (B2G), a business in France (B2B), one abroad (B2BInt), nobody with an identifier of a business
+(B2C). What no French seller issues, and what is exempt of VAT as article 261 of the CGI says, is outside (OutOfScope).
 
 Guadeloupe, Martinique and La Réunion are France here, as for VAT; the other territories are abroad (CGI 294).
 """
@@ -76,10 +76,11 @@ def regime(said: str | None, marks: Mapping[str, Any], reach: Reach) -> Regime:
     """
     if said:
         return Regime(said, "submission", Sentence("the submission says so", "la remise le dit"))
-    if bar := BAR.get(str(marks.get("bar", ""))):
+    bar, listed = BAR.get(str(marks.get("bar", ""))), reach.verdict is Reachability.ACTIVE
+    if bar is not None and not (bar == B2B and listed):
         return Regime(bar, "invoice", Sentence("the invoice says so (note BAR)", "la facture le dit (note BAR)"))
     seller, buyer = str(marks.get("seller_country", "")), str(marks.get("buyer_country", ""))
-    if seller and seller not in FRANCE:
+    if seller and seller not in FRANCE and bar is None:
         why = Sentence("the seller is not established in France", "le vendeur n'est pas établi en France")
         return Regime(OUT_OF_SCOPE, "invoice", why)
     if reach.public:
@@ -88,7 +89,7 @@ def regime(said: str | None, marks: Mapping[str, Any], reach: Reach) -> Regime:
             "l'annuaire désigne l'acheteur comme entité publique, jointe par Chorus Pro",
         )
         return Regime(B2G, "directory", why)
-    if marks.get("exempt"):
+    if marks.get("exempt") and bar is None:
         why = Sentence(
             "all of it is exempt of VAT or outside it (CGI 261)",
             "tout y est exonéré ou hors champ de TVA (CGI 261)",

@@ -171,6 +171,9 @@ PUBLIC = replace(ACTIVE, line=line(SIREN, receiver=Receiver.STATE))
         (invoice(seller=buyer_("BE", "BE0123456789")), UNASKED, None, "OutOfScope", "invoice"),
         (invoice(notes=(Note(text="B2C", subject="BAR"),)), ACTIVE, None, "B2C", "invoice"),
         (invoice(notes=(Note(text="ArchiveOnly", subject="BAR"),)), ACTIVE, None, "ArchiveOnly", "invoice"),
+        (invoice(notes=(Note(text="B2B", subject="BAR"),)), PUBLIC, None, "B2G", "directory"),
+        (invoice(notes=(Note(text="B2B", subject="BAR"),)), ACTIVE, None, "B2B", "directory"),
+        (invoice(notes=(Note(text="B2B", subject="BAR"),)), UNASKED, None, "B2B", "invoice"),
         (
             invoice(vat_breakdown=(VatBreakdown(category="E", exemption_code="VATEX-FR-CGI261-4"),)),
             UNASKED,
