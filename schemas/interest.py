@@ -26,7 +26,7 @@ from itertools import pairwise
 from typing import Any
 
 from schemas.rulebooks import fr_payment
-from schemas.rulebooks.fr_payment import INDEMNITY, PUBLIC, Rates, Regime, rate_of
+from schemas.rulebooks.fr_payment import INDEMNITY, PUBLIC, Rates, PaymentLaw, rate_of
 from schemas.totals import round_amount
 
 DAYS_OF_YEAR = 365
@@ -75,7 +75,7 @@ class Conditions:
     rates: Rates
     agreed: Decimal | None = None
     """Percent a year; None: the rate of the law."""
-    regime: Regime = Regime.BUSINESS
+    law: PaymentLaw = PaymentLaw.BUSINESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def _owed(claims: Sequence[Claim], payments: Sequence[Paid], day: date) -> Decim
 
 
 def _rate(conditions: Conditions, day: date, late_since: date) -> tuple[Decimal, Basis]:
-    if conditions.regime in PUBLIC:
+    if conditions.law in PUBLIC:
         return rate_of(conditions.rates, late_since).public, Basis.PUBLIC
     rates = rate_of(conditions.rates, day)
     if conditions.agreed is None:

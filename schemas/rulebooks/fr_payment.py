@@ -36,7 +36,7 @@ _COLUMNS = ("half_year", "refinancing", "legal")
 _RATE = re.compile(r"[0-9]{1,2}\.[0-9]{1,4}")
 
 
-class Regime(StrEnum):
+class PaymentLaw(StrEnum):
     """Which law a payment period answers to."""
 
     BUSINESS = "business"
@@ -55,7 +55,7 @@ class Regime(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The longest period a regime allows."""
+    """The longest period a law allows."""
 
     days: int
     article: str
@@ -64,15 +64,15 @@ class Limit:
     """Days of the other way to count, with an end of month; None: there is none."""
 
 
-LIMITS: Mapping[Regime, Limit] = {
-    Regime.BUSINESS: Limit(60, "C. com. L441-10 I", 45),
-    Regime.PERIODIC: Limit(45, "C. com. L441-10 I"),
-    Regime.TRANSPORT: Limit(30, "C. com. L441-11"),
-    Regime.PUBLIC: Limit(30, "CCP R2192-10"),
-    Regime.PUBLIC_HEALTH: Limit(50, "CCP R2192-11 1°"),
-    Regime.PUBLIC_UNDERTAKING: Limit(60, "CCP R2192-11 2°"),
+LIMITS: Mapping[PaymentLaw, Limit] = {
+    PaymentLaw.BUSINESS: Limit(60, "C. com. L441-10 I", 45),
+    PaymentLaw.PERIODIC: Limit(45, "C. com. L441-10 I"),
+    PaymentLaw.TRANSPORT: Limit(30, "C. com. L441-11"),
+    PaymentLaw.PUBLIC: Limit(30, "CCP R2192-10"),
+    PaymentLaw.PUBLIC_HEALTH: Limit(50, "CCP R2192-11 1°"),
+    PaymentLaw.PUBLIC_UNDERTAKING: Limit(60, "CCP R2192-11 2°"),
 }
-PUBLIC = frozenset({Regime.PUBLIC, Regime.PUBLIC_HEALTH, Regime.PUBLIC_UNDERTAKING})
+PUBLIC = frozenset({PaymentLaw.PUBLIC, PaymentLaw.PUBLIC_HEALTH, PaymentLaw.PUBLIC_UNDERTAKING})
 DEFAULT_DAYS = 30
 """Days after goods or services were received, where nothing was agreed (C. com. L441-10 I)."""
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.interest import Basis, Calculation, Claim, Conditions, Paid, interest
 from schemas.rulebooks import fr_payment
-from schemas.rulebooks.fr_payment import RatesUnreadable, RateUnknown, Regime, rates
+from schemas.rulebooks.fr_payment import RatesUnreadable, RateUnknown, PaymentLaw, rates
 
 KNOWN = rates()
 BY_LAW = Conditions(KNOWN)
@@ -77,7 +77,7 @@ def test_an_agreed_rate_that_the_floor_raises_in_one_half_year_only() -> None:
 
 def test_public_buyers_owe_the_rate_of_the_half_year_in_which_the_delay_began() -> None:
     """20 000 due 15 June 2025: 3.15 + 8 stays. 20000 x 11.15 % x 46/365 = 102580/365 = 281.0411."""
-    conditions = Conditions(KNOWN, regime=Regime.PUBLIC)
+    conditions = Conditions(KNOWN, law=PaymentLaw.PUBLIC)
     made = interest([Claim(date(2025, 6, 15), Decimal(20000))], [], date(2025, 7, 31), conditions)
     assert shown(made) == [("2025-06-16", "2025-07-31", 46, "11.15", "20000", "281.0411")]
     assert made.interest == Decimal("281.04")
