@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.lifecycle import Role, Said, Stage, event_body
-from gateway.store import accounts, contents, ledger, payments, tree
+from gateway.store import accounts, contents, ledger, payments, receivables, tree
 from gateway.store.ledger import Trail
 from gateway.store.pool import Connection, Pool
 from signing import checkpoint
@@ -158,6 +158,8 @@ async def audit_account(
         await asyncio.sleep(0)  # a gateway that is audited serves others beside
     async for loose in ledger.loose(pool, account_id):
         complaints.add(loose)
+    async for wrong in receivables.complaints(pool, account_id):
+        complaints.add(wrong)
     kept = 0
     async for seen in contents.look(pool, account_id):
         kept += seen.there

@@ -32,6 +32,9 @@ KINDS: Mapping[str, str] = {
     "deliveries": "select * from delivery where document_id = $1::uuid order by consignment",
     "arrivals": "select * from arrival where document_id = $1::uuid order by network, network_id",
     "payments": "select * from payment where document_id = $1::uuid order by payment_id",
+    "owed": "select * from receivable where document_id = $1::uuid",
+    "taken off": "select * from credit where $1::uuid in (document_id, credit_id) order by credit_id, document_id",
+    "given up": "select * from write_off where document_id = $1::uuid order by write_off_id",
     "next": "select * from task where document_id = $1::uuid",
     "around": "select document_id, stage, halted, status, total from document where account_id = "
     "(select account_id from document where document_id = $1::uuid) and document_id >= $1::uuid "
