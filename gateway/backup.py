@@ -180,14 +180,12 @@ async def compare(pool: Pool, manifest: Manifest, told: Callable[[int], None]) -
     """Ask every question of a backup again, before anything is migrated; each answer that differs, by its name."""
     differ = []
     async with dumping.moment(pool) as moment:
-        place = 0
         for place, one in enumerate(manifest.asked, 1):
-            now = await questions.answer(moment.connection, manifest.kinds[one.kind], one.about, told, place)
-            if now != one.answer:
+            if await questions.answer(moment.connection, manifest.kinds[one.kind], one.about) != one.answer:
                 differ.append(f"{one.kind} of document {one.about}")
-        found = {
-            one.about: one.answer for one in await questions.tables(moment.connection, lambda done: told(place + done))
-        }
+            told(place)
+        tables = await questions.tables(moment.connection, lambda done: told(len(manifest.asked) + done))
+        found = {one.about: one.answer for one in tables}
     for one in manifest.tables:
         if found.get(one.about) != one.answer:
             differ.append(f"table {one.about}: {one.answer} then, {found.get(one.about, 'not there')} now")

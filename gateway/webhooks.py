@@ -38,11 +38,8 @@ log = logging.getLogger(__name__)
 _SAID = ("halted", "status", "payment", "attempt", "seen", "held", "released", "announced", "read", "purged")
 """Outcomes of events that no reached stage stands for."""
 
-TYPES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    **{f"document.{stage}": (("done", str(stage)), ("skipped", str(stage))) for stage in Stage},
-    **{f"document.{outcome}": ((outcome, ""),) for outcome in _SAID},
-}
-"""The types of events, each with the pairs of outcome and stage it stands for; an empty stage stands for any."""
+TYPES = frozenset(f"document.{name}" for name in (*Stage, *_SAID))
+"""The types of events."""
 
 USUAL: tuple[str, ...] = (
     "document.delivered", "document.halted", "document.payment", "document.settled", "document.status",
@@ -89,7 +86,7 @@ async def spread(resources: Resources) -> int:
             more = True
             while more:
                 now = resources.clock.now()
-                count, more = await webhooks.spread(resources.pool, account_id, webhook_id, now, TYPES)
+                count, more = await webhooks.spread(resources.pool, account_id, webhook_id, now, type_of)
                 made += count
         except Busy:
             raise

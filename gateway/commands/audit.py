@@ -6,14 +6,13 @@ import argparse
 import asyncio
 import json
 import os
-import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway import nightly
 from gateway.audit import AccountAudit, TreeAudit
 from gateway.clock import SystemClock
+from gateway.commands.terminal import Drawn
 from gateway.compute import Compute
 from gateway.main import database, read_notary, read_trust, read_verifiers
 from gateway.nightly import AccountReread, Believed, Progress, Whole
@@ -38,10 +37,10 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Audit and report."""
-    everything = asyncio.run(_audit(settings, max(1, options.processes)))
+    drawn = Drawn()
+    everything = asyncio.run(_audit(settings, max(1, options.processes), _progress(drawn)))
+    drawn.clear()
     as_json = options.format == "json"
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
     for one, read in zip(everything.accounts, everything.reread, strict=True):
         members = _members(one, read)
         print(json.dumps(members, ensure_ascii=False) if as_json else _lines(members))
@@ -69,14 +68,14 @@ def _outer_members(everything: Whole) -> dict[str, Any]:
     }
 
 
-async def _audit(settings: Settings, processes: int) -> Whole:
+async def _audit(settings: Settings, processes: int, progress: Progress) -> Whole:
     trust, now, copies = read_trust(settings), SystemClock().now(), settings.checkpoint_copies
     compute = Compute(processes, settings.compute_seconds)
     try:
         async with database(settings, attach=True) as pool:
             keys = read_verifiers(settings, read_notary(settings))
             believed = Believed(keys, trust, now, copies, compute, processes)
-            return await nightly.everything(pool, believed, _progress())
+            return await nightly.everything(pool, believed, progress)
     finally:
         compute.close()
 
@@ -91,20 +90,11 @@ def _outer_lines(told: Mapping[str, Any]) -> str:
     return "\n".join([head, *unsure, *(f"  {complaint}" for complaint in told["complaints"])])
 
 
-def _progress() -> Progress:
+def _progress(drawn: Drawn) -> Progress:
     """How far it is, on standard error, where a person is looking."""
-    if not sys.stderr.isatty():
-        return Progress()
-    shown = 0.0
 
     def telling(what: str) -> Callable[[int], None]:
-        def tell(done: int) -> None:
-            nonlocal shown
-            if time.monotonic() - shown >= 0.1:
-                shown = time.monotonic()
-                print(f"\r\x1b[K{done} {what}", end="", file=sys.stderr, flush=True)
-
-        return tell
+        return lambda done: drawn.show(f"{done} {what}")
 
     return Progress(
         telling("leaves of the tree"),

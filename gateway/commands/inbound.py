@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
-import os
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from adapters.port import ArrivalKind
-from gateway.commands import terminal
+from gateway.commands import inside, terminal
 from gateway.errors import GatewayError
-from gateway.main import Gateway, open_gateway
-from gateway.settings import Settings
+from gateway.main import Gateway
 from gateway.stages import receive
 from gateway.store import accounts, arrivals
 from gateway.store.arrivals import Waiting
-
-Work = Callable[[argparse.Namespace, Gateway], Coroutine[Any, Any, int]]
 
 REASON_LIMIT = 200
 """Characters of the reason for dropping one."""
@@ -46,30 +40,19 @@ def add(commands: Any) -> None:
     listed.add_argument("--dropped", action="store_true", help="what was dropped, by whom and why")
     listed.add_argument("--statuses", action="store_true", help="statuses of documents nobody knows, not invoices")
     terminal.add_format(listed)
-    listed.set_defaults(run=run, work=_listed)
+    listed.set_defaults(run=inside.run, work=_listed)
     show = _one(parts, "show", "write the bytes as they came")
     show.add_argument("-o", "--output", type=Path, required=True, help="file to write; must not exist")
-    show.set_defaults(run=run, work=_shown)
+    show.set_defaults(run=inside.run, work=_shown)
     assign = _one(parts, "assign", "give it to an account")
     assign.add_argument("--account", type=UUID, required=True)
     assign.add_argument("--participant", default="", help="SIREN it is for; the account's first one by default")
     assign.add_argument("--by", default="", help="who decides; the account of this machine by default")
-    assign.set_defaults(run=run, work=_assigned)
+    assign.set_defaults(run=inside.run, work=_assigned)
     drop = _one(parts, "drop", "say that it is nobody's; it stays, and is told no more")
     drop.add_argument("--reason", required=True)
     drop.add_argument("--by", default="", help="who decides; the account of this machine by default")
-    drop.set_defaults(run=run, work=_dropped)
-
-
-def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Open the gateway's database and do the part that was asked for."""
-
-    async def inside() -> int:
-        async with open_gateway(settings, os.environ, attach=True) as gateway:
-            work: Work = options.work
-            return await work(options, gateway)
-
-    return asyncio.run(inside())
+    drop.set_defaults(run=inside.run, work=_dropped)
 
 
 def _one(parts: Any, name: str, says: str) -> argparse.ArgumentParser:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import json
-import os
-from collections.abc import Callable, Coroutine
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 from gateway import renewing, retention
+from gateway.commands import inside
 from gateway.errors import GatewayError, NotFound
-from gateway.main import Gateway, open_gateway
+from gateway.main import Gateway
 from gateway.renewing import Waits
-from gateway.settings import Settings
 from gateway.store import accounts, holds
 from gateway.store.holds import Hold, Scope
 from gateway.store.identifiers import new_id
 from signing.evidence import HASHES
-
-Work = Callable[[argparse.Namespace, Gateway], Coroutine[Any, Any, int]]
 
 
 def add(commands: Any) -> None:
@@ -45,18 +40,7 @@ def add(commands: Any) -> None:
     _purge(parts)
     renew = parts.add_parser("renew", help="renew the stamps on the archive now, and hash it anew where asked")
     renew.add_argument("--hash", choices=tuple(HASHES), help="ESTAFETTE_RENEWAL_HASH where not given")
-    renew.set_defaults(run=run, work=_renewed)
-
-
-def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Open the gateway's database and do the part that was asked for."""
-
-    async def inside() -> int:
-        async with open_gateway(settings, os.environ, attach=True) as gateway:
-            work: Work = options.work
-            return await work(options, gateway)
-
-    return asyncio.run(inside())
+    renew.set_defaults(run=inside.run, work=_renewed)
 
 
 def _due(parts: Any) -> None:
@@ -64,7 +48,7 @@ def _due(parts: Any) -> None:
     due.add_argument("--account", type=UUID, help="one account only")
     due.add_argument("--days", type=int, default=30, help="days ahead; 30 by default")
     due.add_argument("--format", choices=("text", "json"), default="text", help="how to print")
-    due.set_defaults(run=run, work=_listed)
+    due.set_defaults(run=inside.run, work=_listed)
 
 
 def _holds(parts: Any) -> None:
@@ -79,16 +63,16 @@ def _holds(parts: Any) -> None:
     hold.add_argument("--reference", default="", help="a case's number; no person's name")
     hold.add_argument("--review-on", type=date.fromisoformat, required=True, help="when somebody looks at it again")
     hold.add_argument("--by", default="", help="who sets it; the account of this machine by default")
-    hold.set_defaults(run=run, work=_hold)
+    hold.set_defaults(run=inside.run, work=_hold)
     release = parts.add_parser("release", help="release a hold; somebody else than who set it does")
     release.add_argument("hold", type=UUID)
     release.add_argument("--account", type=UUID, required=True)
     release.add_argument("--reference", default="")
     release.add_argument("--by", default="", help="who releases it; the account of this machine by default")
-    release.set_defaults(run=run, work=_release)
+    release.set_defaults(run=inside.run, work=_release)
     listed = parts.add_parser("holds", help="list the holds of an account")
     listed.add_argument("--account", type=UUID, required=True)
-    listed.set_defaults(run=run, work=_holds_listed)
+    listed.set_defaults(run=inside.run, work=_holds_listed)
 
 
 def _purge(parts: Any) -> None:
@@ -96,7 +80,7 @@ def _purge(parts: Any) -> None:
     purge.add_argument("--account", type=UUID, required=True)
     purge.add_argument("--asked-by", required=True)
     purge.add_argument("--approved-by", required=True)
-    purge.set_defaults(run=run, work=_purged)
+    purge.set_defaults(run=inside.run, work=_purged)
 
 
 async def _listed(options: argparse.Namespace, gateway: Gateway) -> int:

@@ -91,31 +91,24 @@ def print_json(members: Mapping[str, Any], stream: TextIO | None = None) -> None
     out.flush()
 
 
-class Progress:
-    """How far a long run is, on standard error, where a person is looking and there is something to wait for."""
+class Drawn:
+    """How far a long run is, in one line on standard error that is drawn anew, where a person is looking."""
 
-    FEW = 3
-    """With no more files than this, nothing is shown."""
     PAUSE = 0.1
     """Seconds between two showings."""
 
-    def __init__(self, total: int, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._total = total
-        self._done = 0
         self._last = 0.0
         self._drawn = False
-        self._seen = total > self.FEW and self._stream.isatty()
 
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
+    def show(self, text: str, *, at_once: bool = False) -> None:
+        """At most ten times a second, unless it must be seen at once."""
         now = time.monotonic()
-        if not self._seen or (now - self._last < self.PAUSE and self._done < self._total):
-            return
-        self._last, self._drawn = now, True
-        self._stream.write(f"\r\x1b[K{self._done}/{self._total}")
-        self._stream.flush()
+        if (at_once or now - self._last >= self.PAUSE) and self._stream.isatty():
+            self._last, self._drawn = now, True
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
 
     def clear(self) -> None:
         """Take the line away, before something else is said and at the end."""
@@ -125,22 +118,18 @@ class Progress:
             self._drawn = False
 
 
-class Drawn:
-    """How far it is, in one line on standard error that is drawn anew, where a person is looking."""
+class Progress(Drawn):
+    """The same of so many files; with a few, nothing is shown."""
 
-    def __init__(self) -> None:
-        self._last = 0.0
-        self._drawn = False
+    FEW = 3
 
-    def show(self, text: str, *, at_once: bool = False) -> None:
-        """At most ten times a second, unless it must be seen at once."""
-        now = time.monotonic()
-        if (at_once or now - self._last >= Progress.PAUSE) and sys.stderr.isatty():
-            self._last, self._drawn = now, True
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    def __init__(self, total: int, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._total = total
+        self._done = 0
 
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-            self._drawn = False
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if self._total > self.FEW:
+            self.show(f"{self._done}/{self._total}", at_once=self._done >= self._total)

@@ -70,19 +70,19 @@ async def ask(connection: Connection, seed: int, told: Callable[[int], None]) ->
     documents = [row["document_id"] for row in rows]
     pairs = [(kind, document) for document in documents for kind in KINDS]
     random.Random(seed).shuffle(pairs)  # noqa: S311 - a choice that is repeated, not a secret
-    return [
-        Question(kind, document, await answer(connection, KINDS[kind], document, told, place))
-        for place, (kind, document) in enumerate(pairs[:COUNT], 1)
-    ]
+    asked = []
+    for kind, document in pairs[:COUNT]:
+        asked.append(Question(kind, document, await answer(connection, KINDS[kind], document)))
+        told(len(asked))
+    return asked
 
 
-async def answer(connection: Connection, words: str, document: str, told: Callable[[int], None], place: int) -> str:
+async def answer(connection: Connection, words: str, document: str) -> str:
     """What the database answers now, as a hash."""
     rows: str = await connection.fetchval(
         f"select coalesce(jsonb_agg(to_jsonb(found)), '[]')::text from ({words}) found",  # noqa: S608 - ours, or a backup's
         document,
     )
-    told(place)
     return sha256(rows.encode()).hexdigest()
 
 
@@ -92,13 +92,14 @@ async def tables(connection: Connection, told: Callable[[int], None]) -> list[Qu
         "select relname::text as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace "
         "order by relname"
     )
-    return [
-        Question("table", row["name"], await sum_of(connection, row["name"], told, place))
-        for place, row in enumerate(rows, 1)
-    ]
+    summed = []
+    for row in rows:
+        summed.append(Question("table", row["name"], await sum_of(connection, row["name"])))
+        told(len(summed))
+    return summed
 
 
-async def sum_of(connection: Connection, table: str, told: Callable[[int], None], place: int) -> str:
+async def sum_of(connection: Connection, table: str) -> str:
     """How many rows a table has, and the sum of their hashes."""
     quoted: str = await connection.fetchval("select quote_ident($1)", table)
     row = await connection.fetchrow(
@@ -106,7 +107,6 @@ async def sum_of(connection: Connection, table: str, told: Callable[[int], None]
         f"from only public.{quoted} t",
         timeout=86_400,
     )
-    told(place)
     return f"{row['rows']} rows, {row['sum']}"
 
 

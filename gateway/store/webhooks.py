@@ -7,7 +7,7 @@ that of several gateways one posts it; after a crash it is posted again, under t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -203,11 +203,9 @@ async def in_use(pool: Pool) -> Sequence[tuple[UUID, UUID]]:
 
 
 async def spread(
-    pool: Pool, account_id: UUID, webhook_id: UUID, now: datetime, types: Mapping[str, Collection[tuple[str, str]]]
+    pool: Pool, account_id: UUID, webhook_id: UUID, now: datetime, type_of: Callable[[EventRow], str]
 ) -> tuple[int, bool]:
-    """Make the messages of the next events; tells how many, and whether there may be more. `types`: what each type of
-    event is, as pairs of outcome and stage; an empty stage stands for any.
-    """
+    """Make the messages of the next events; tells how many, and whether there may be more."""
     async with pool.account(account_id) as connection:
         row = await connection.fetchrow(
             "select cursor, events from webhook where webhook_id = $1 and ended_at is null for update skip locked",
@@ -222,8 +220,7 @@ async def spread(
             return 0, True
         if not page.events:
             return 0, False
-        wanted = {pair for name in row["events"] for pair in types.get(name, ())}
-        told = [e for e in page.events if {(e.outcome, str(e.stage)), (e.outcome, "")} & wanted]
+        told = [event for event in page.events if type_of(event) in row["events"]]
         await connection.executemany(
             "insert into webhook_message (account_id, webhook_id, document_id, seq, made_at, due, state) "
             "values ($1, $2, $3, $4, $5, $5, 'waiting') on conflict do nothing",
@@ -290,14 +287,7 @@ async def told(pool: Pool, claimed: Claimed) -> tuple[Webhook, EventRow] | None:
 async def drop(pool: Pool, claimed: Claimed) -> None:
     """There is nothing to tell: the message is done with, unsent."""
     async with pool.account(claimed.account_id) as connection:
-        await connection.execute(
-            "update webhook_message set state = 'delivered', leased_until = null "
-            "where webhook_id = $1 and document_id = $2 and seq = $3 and lease = $4",
-            claimed.webhook_id,
-            claimed.document_id,
-            claimed.seq,
-            claimed.lease,
-        )
+        await _leave(connection, claimed, "delivered", None)
 
 
 async def settle(pool: Pool, claimed: Claimed, attempt: Attempt, again_at: datetime | None) -> None:
@@ -320,16 +310,20 @@ async def settle(pool: Pool, claimed: Claimed, attempt: Attempt, again_at: datet
             attempt.reason,
             attempt.milliseconds,
         )
-        await connection.execute(
-            "update webhook_message set state = $5, due = coalesce($6, due), leased_until = null "
-            "where webhook_id = $1 and document_id = $2 and seq = $3 and lease = $4",
-            claimed.webhook_id,
-            claimed.document_id,
-            claimed.seq,
-            claimed.lease,
-            state,
-            again_at,
-        )
+        await _leave(connection, claimed, state, again_at)
+
+
+async def _leave(connection: Connection, claimed: Claimed, state: str, again_at: datetime | None) -> None:
+    await connection.execute(
+        "update webhook_message set state = $5, due = coalesce($6, due), leased_until = null "
+        "where webhook_id = $1 and document_id = $2 and seq = $3 and lease = $4",
+        claimed.webhook_id,
+        claimed.document_id,
+        claimed.seq,
+        claimed.lease,
+        state,
+        again_at,
+    )
 
 
 async def found(connection: Connection, webhook_id: UUID) -> None:
