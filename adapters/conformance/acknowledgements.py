@@ -27,8 +27,8 @@ async def error_says_why(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, schema AcknowledgementDetails: one at least; a refusal without a reason helps nobody.
     """
-    for one in await _flows(it):
-        if acknowledgement(one).get("status") == "Error" and not _details(one):
+    for one in await _flows(it, refused=True):
+        if not _details(one):
             raise fails("acknowledgement.details", f"flowId {expect.printable(one.get('flowId'))}")
 
 
@@ -37,7 +37,7 @@ async def details_are_whole(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, schema AcknowledgementDetail: all four are required.
     """
-    for one in await _flows(it):
+    for one in await _flows(it, detailed=True):
         for detail in _details(one):
             if missing := [name for name in ("level", "item", "reasonCode", "reasonMessage") if name not in detail]:
                 raise fails(", ".join(missing), ", ".join(sorted(map(str, detail))))
@@ -48,7 +48,7 @@ async def level_of_details(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, schema AcknowledgementDetail: level.
     """
-    for one in await _flows(it):
+    for one in await _flows(it, detailed=True):
         levels = [detail.get("level") for detail in _details(one)]
         if set(levels) - {"Error", "Warning"}:
             raise fails("Error, Warning", ", ".join(map(expect.printable, levels[:5])))
@@ -61,11 +61,14 @@ async def undefined_only_until_known(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, Undefined: not yet defined when Pending, or unable to define when Error.
     """
-    for one in await _flows(it):
-        if acknowledgement(one).get("status") == "Ok" and one.get("flowSyntax") in ("CII", "UBL", "Factur-X"):
-            for name in ("flowType", "processingRule"):
-                if one.get(name) == "Undefined":
-                    raise fails(Text("a value", "une valeur"), f"{name} = Undefined")
+    flows = [one for one in await _flows(it) if acknowledgement(one).get("status") == "Ok"]
+    invoices = [one for one in flows if one.get("flowSyntax") in ("CII", "UBL", "Factur-X")]
+    if not invoices:
+        raise Skips(Text("no invoice is accepted yet", "aucune facture n'est encore acceptée"))
+    for one in invoices:
+        for name in ("flowType", "processingRule"):
+            if one.get(name) == "Undefined":
+                raise fails(Text("a value", "une valeur"), f"{name} = Undefined")
 
 
 async def says_where_the_rule_is_from(it: Counterpart) -> None:
@@ -105,10 +108,17 @@ async def moves_the_update(it: Counterpart) -> None:
         raise fails(f"flowId {deposit.flow_id}", Text("not found", "non trouvé"))
 
 
-async def _flows(it: Counterpart) -> list[dict[str, Any]]:
+async def _flows(it: Counterpart, *, refused: bool = False, detailed: bool = False) -> list[dict[str, Any]]:
+    """The flows that are there, or only those refused, or with details. Raises Skips when there are none."""
     found = await it.listing()
     if not found:
         raise Skips(Text("there is no flow yet", "il n'y a encore aucun flux"))
+    if refused:
+        found = [one for one in found if acknowledgement(one).get("status") == "Error"]
+    if detailed:
+        found = [one for one in found if _details(one)]
+    if not found:
+        raise Skips(Text("no flow was refused yet", "aucun flux n'a encore été refusé"))
     return found
 
 

@@ -53,9 +53,9 @@ FAMILIES: Mapping[str, Text] = {
     "reading": Text("Reading flows", "Lecture des flux"),
     "webhooks": Text("Webhooks", "Webhooks"),
     "directory": Text("Directory Service", "Annuaire"),
-    "errors": Text("Errors", "Erreurs"),
     "limits": Text("Limits", "Limites"),
     "encoding": Text("Times and texts", "Dates et textes"),
+    "errors": Text("Errors", "Erreurs"),
     "published": Text("The published description", "Description publiée"),
 }
 """Families by the name of their module."""

@@ -237,6 +237,8 @@ class Counterpart:
             fresh = [flow for flow in page if str(flow.get("flowId")) not in found]
             found |= {str(flow.get("flowId")): flow for flow in page}
             cursor = body.get("nextCursor")
+            if cursor is not None and not fresh:
+                break
             if cursor is None:
                 last = max((str(flow.get("updatedAt")) for flow in page), default=after)
                 if len(page) < 100 or not fresh or last <= after:

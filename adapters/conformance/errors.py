@@ -54,8 +54,11 @@ async def say_what_is_wrong(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, schema Error: errorMessage contains information on the error.
     """
-    for one in _errors(it):
-        if one.answer.status in (400, 413, 422) and not members(one.answer).get("errorMessage"):
+    refusals = [one for one in _errors(it) if one.answer.status in (400, 413, 422)]
+    if not refusals:
+        raise Skips(Text("nothing was refused", "rien n'a été refusé"))
+    for one in refusals:
+        if not members(one.answer).get("errorMessage"):
             raise fails("errorMessage", f"{_name(one)} {one.answer.status}: {shown(one.answer)}")
 
 

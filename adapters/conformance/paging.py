@@ -23,12 +23,13 @@ async def by_cursor(it: Counterpart) -> None:
     await _several(it, 2)
     first = await it.search(ALL, limit=1)
     found, cursor = expect.results(first), members(first).get("nextCursor")
-    it.facts["cursors"] = isinstance(cursor, str) and bool(cursor)
-    if not it.facts["cursors"]:
+    it.facts["cursors"] = False
+    if not isinstance(cursor, str) or not cursor:
         raise fails("nextCursor", ", ".join(sorted(members(first))))
     second = expect.results(await it.search(ALL, limit=1, cursor=cursor))
     if not second or second[0].get("flowId") == found[0].get("flowId"):
         raise fails(Text("the flow after that", "le flux suivant"), Text("the same, or none", "le même, ou aucun"))
+    it.facts["cursors"] = True
 
 
 async def loses_nothing(it: Counterpart) -> None:
@@ -114,6 +115,8 @@ async def _walk(it: Counterpart, expected: list[dict[str, Any]], limit: int) -> 
         more = {"cursor": cursor} if cursor else {}
         answer = await it.search({"updatedAfter": start}, limit=limit, **more)
         page = expect.results(answer)
+        if page and all(one in found for one in page):
+            raise fails(Text("the next page", "la page suivante"), Text("the same again", "la même encore"))
         found += page
         cursor = members(answer).get("nextCursor")
         if cursor is None and len(page) >= limit and len(found) < len(expected):

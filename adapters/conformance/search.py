@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -148,7 +149,9 @@ async def unknown_type(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, schema FlowType: enum.
     """
-    expect.error(await it.search({"flowType": ["LoveLetter"], **ALL}), 400, 422)
+    answer = await it.search({"flowType": ["LoveLetter"], **ALL})
+    it.facts["holds_types"] = answer.status in (400, 422)
+    expect.error(answer, 400, 422)
 
 
 async def unknown_direction(it: Counterpart) -> None:
@@ -204,8 +207,7 @@ async def by_direction(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, SearchFlowFilters.flowDirection.
     """
-    for direction in ("In", "Out"):
-        expect.each(await _page(it, flowDirection=[direction]), "flowDirection", [direction])
+    await _filtered(it, "flowDirection", ("In", "Out"))
 
 
 async def by_both_directions(it: Counterpart) -> None:
@@ -213,10 +215,12 @@ async def by_both_directions(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, POST /v1/flows/search: logical OR for criteria allowing a list of values.
     """
-    both = {one["flowId"] for one in await _page(it, flowDirection=["In", "Out"])}
-    single = {one["flowId"] for way in ("In", "Out") for one in await _page(it, flowDirection=[way])}
-    if single and not both:
-        raise fails(f"{len(single)}", "0")
+    both = {one.get("flowId") for one in await _page(it, flowDirection=["In", "Out"])}
+    single = {one.get("flowId") for way in ("In", "Out") for one in await _page(it, flowDirection=[way])}
+    if not single:
+        raise Skips(Text("there is no flow yet", "il n'y a encore aucun flux"))
+    if len(both) < 100 and (lost := single - both):
+        raise fails(f"{len(single)}", Text(f"{len(lost)} not among them", f"{len(lost)} n'en sont pas"))
 
 
 async def by_type(it: Counterpart) -> None:
@@ -224,8 +228,7 @@ async def by_type(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, SearchFlowFilters.flowType.
     """
-    for kind in sorted({str(one.get("flowType")) for one in await _some(it)}):
-        expect.each(await _page(it, flowType=[kind]), "flowType", [kind])
+    await _filtered(it, "flowType", sorted({str(one.get("flowType")) for one in await _some(it)}))
 
 
 async def by_types_of_this_edition(it: Counterpart) -> None:
@@ -243,9 +246,15 @@ async def by_ack_status(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, SearchFlowFilters.ackStatus.
     """
+    found = {}
     for wanted in ("Pending", "Ok", "Error"):
-        for one in await _page(it, ackStatus=wanted):
+        found[wanted] = await _page(it, ackStatus=wanted)
+        for one in found[wanted]:
             expect.equal("acknowledgement.status", acknowledgement(one).get("status"), wanted)
+    ended = {str(acknowledgement(one).get("status")) for one in await _some(it)} & {"Ok", "Error"}
+    for wanted in sorted(ended):
+        if not found[wanted]:
+            raise fails(f"ackStatus = {wanted}", Text("no flow", "aucun flux"))
 
 
 async def by_rule(it: Counterpart) -> None:
@@ -253,8 +262,7 @@ async def by_rule(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, SearchFlowFilters.processingRule.
     """
-    for rule in sorted({str(one.get("processingRule")) for one in await _some(it)}):
-        expect.each(await _page(it, processingRule=[rule]), "processingRule", [rule])
+    await _filtered(it, "processingRule", sorted({str(one.get("processingRule")) for one in await _some(it)}))
 
 
 async def by_tracking_id(it: Counterpart) -> None:
@@ -387,6 +395,17 @@ def _empty(answer: Any) -> None:
 
 async def _page(it: Counterpart, **where: Any) -> list[dict[str, Any]]:
     return expect.results(await it.search({**where, **ALL}, limit=100))
+
+
+async def _filtered(it: Counterpart, name: str, values: Iterable[str]) -> None:
+    """For each value the search gives flows of it only, and some where there are any. Raises Skips without flows."""
+    found = {}
+    for value in values:
+        found[value] = await _page(it, **{name: [value]})
+        expect.each(found[value], name, [value])
+    for value in {str(one.get(name)) for one in await _some(it)} & found.keys():
+        if not found[value]:
+            raise fails(f"{name} = {value}", Text("no flow", "aucun flux"))
 
 
 async def _some(it: Counterpart) -> list[dict[str, Any]]:

@@ -199,8 +199,8 @@ def settings(it: Counterpart) -> Iterator[tuple[str, str]]:
 def _edition(facts: dict[str, Any]) -> str:
     """1.3.0 by what is new in it, 1.2.0 where that is refused; empty when it was not seen."""
     news = [facts[name] for name in ("new_types", "long_ids", "cursors") if facts.get(name) is not None]
-    if not news:
-        return ""
+    if not news or not facts.get("holds_types"):
+        return ""  # what takes any value of a list has no edition
     return "1.3.0" if news.count(True) * 2 > len(news) else "1.2.0"
 
 

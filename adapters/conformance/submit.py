@@ -256,7 +256,7 @@ async def _taken(it: Counterpart, format_: str) -> None:
         known = it.kept[f"{key}{CIUS}"] = await hand_in(it, await specimen(it, format_))
     _held(known)
     body = await deposits.judged(it, known.flow_id)
-    if deposits.acknowledgement(body).get("status") == "Error":
+    if deposits.acknowledgement(body).get("status") not in ("Ok", "Pending"):
         raise fails("Ok", deposits.body_shown(body))
 
 
