@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -58,6 +58,7 @@ from adapters.port import (
     Receipt,
     Refused,
     Route,
+    Stored,
     Unreachable,
     read_secret,
 )
@@ -78,6 +79,8 @@ OVERLAP = timedelta(minutes=5)
 """How far a wide poll goes back behind the last flow seen: what a platform publishes late is found by it."""
 WIDE_EVERY = timedelta(minutes=1)
 """How often a poll is wide."""
+DEEP, DEEP_EVERY = timedelta(days=2), timedelta(days=1)
+"""How far a deep poll goes back, and how often one is: what is published a day late is found, too."""
 TIES = timedelta(seconds=2)
 """How far every other poll goes back: flows of the same instant are not lost, a busy platform is not listed anew."""
 GIVE_UP_AFTER = timedelta(days=3)
@@ -191,6 +194,8 @@ class _Place:
     """The earliest update in this poll of a flow whose content could not be had."""
     wide: datetime | None = None
     """When the last wide poll began."""
+    deep: datetime | None = None
+    """When the last deep poll began."""
     mark: str = ""
     """Changes with each page that brought something, so that a cursor given back proves that page was stored."""
 
@@ -253,6 +258,10 @@ class Afnor:
 
     async def collect(self, cursor: str | None) -> Collected:
         """One page of what is new; flows whose content cannot be had are left for the next poll. Raises Unreachable."""
+        return await self.collect_unstored(cursor, _nothing)
+
+    async def collect_unstored(self, cursor: str | None, stored: Stored) -> Collected:
+        """The same, without what is stored: no process fetches what another has. Raises Unreachable."""
         self._confirm(cursor)
         place = _begun(_read_cursor(cursor), self._now())
         after = place.after or _EPOCH
@@ -262,9 +271,9 @@ class Afnor:
         answer = await self._call("POST", "/v1/flows/search", question)
         if answer.status in (400, 422) and place.page is not None:
             log.warning("the platform no longer knows its bookmark; the poll starts again")
-            return Collected((), _write_cursor(_Place(since=place.since, mark=place.mark)), more=True)
+            return Collected((), _write_cursor(_Place(since=place.since, deep=place.deep, mark=place.mark)), more=True)
         found = self._results(answer)
-        arrivals, left = await self._arrivals(found)
+        arrivals, left = await self._arrivals(found, stored)
         updates = [at for flow in found if (at := instant(flow.get("updatedAt"))) is not None]
         seen = _Place(
             since=place.since,
@@ -273,6 +282,7 @@ class Afnor:
             high=max([*updates, *([place.high] if place.high else [])], default=None),
             left=min([*left, *([place.left] if place.left else [])], default=None),
             wide=place.wide,
+            deep=place.deep,
             mark=uuid4().hex[:12] if arrivals else place.mark,
         )
         following, more = _onward(seen, full=len(found) >= PAGE, last=max(updates, default=None))
@@ -331,8 +341,11 @@ class Afnor:
         """The gateway gave back the cursor of a page: it has stored what that page brought."""
         if self._handed is None or self._handed[0] != cursor:
             return
-        self._known |= dict.fromkeys(self._handed[1])
+        self._remember(self._handed[1])
         self._handed = None
+
+    def _remember(self, ids: Iterable[str]) -> None:
+        self._known |= dict.fromkeys(ids)
         while len(self._known) > KNOWN_LIMIT:
             del self._known[next(iter(self._known))]
 
@@ -344,11 +357,9 @@ class Afnor:
             raise Unreachable("the platform's search answer has no results")
         return [flow for flow in results if isinstance(flow, dict)]
 
-    async def _arrivals(self, found: list[Mapping[str, Any]]) -> tuple[list[Arrival], list[datetime]]:
+    async def _arrivals(self, found: list[Mapping[str, Any]], stored: Stored) -> tuple[list[Arrival], list[datetime]]:
         """What the flows bring, oldest first, and when those were updated that cannot be had now."""
-        wanted = [
-            flow for flow in found if (key := key_of(flow)) and not {key, id_of(flow) + _BARE} & self._known.keys()
-        ]
+        wanted = await self._wanted(found, stored)
         wanted.sort(key=lambda flow: id_of(flow) in self._failed)  # what failed before is tried last
         gate, strikes, held = asyncio.Semaphore(DOWNLOADS), 0, 0
 
@@ -379,6 +390,14 @@ class Afnor:
             if arrival is None and (at := instant(flow.get("updatedAt"))) is not None
         ]
         return sorted((a for a in brought if a is not None), key=lambda a: (a.at, a.network_id)), left
+
+    async def _wanted(self, found: list[Mapping[str, Any]], stored: Stored) -> list[Mapping[str, Any]]:
+        """The flows that bring something which is not stored, each once."""
+        keyed = {key: flow for flow in found if (key := key_of(flow))}
+        new = {key: flow for key, flow in keyed.items() if not {key, id_of(flow) + _BARE} & self._known.keys()}
+        there = await stored([*new, *(id_of(flow) + _BARE for flow in new.values())]) if new else frozenset[str]()
+        self._remember(there)
+        return [flow for key, flow in new.items() if not {key, id_of(flow) + _BARE} & there]
 
     def _leave(self, flow: Mapping[str, Any], reason: str) -> Arrival | None:
         """None for the next poll; after three days what is known of the flow, so that a person sees it."""
@@ -467,12 +486,23 @@ class Afnor:
 
 
 def _begun(place: _Place, now: datetime) -> _Place:
-    """The poll under way; a new one when none is, wide when the last wide one was a minute ago."""
+    """The poll under way; a new one when none is: wide or deep when the last such one is long enough ago."""
     if place.after is not None:
         return place
-    wide = place.wide is None or not timedelta(0) <= now - place.wide < WIDE_EVERY
-    after = place.since - (OVERLAP if wide else TIES) if place.since else _EPOCH
-    return replace(place, after=after, wide=now.replace(microsecond=0) if wide else place.wide)
+    began = now.replace(microsecond=0)
+    wide, deep = _over(place.wide, now, WIDE_EVERY), _over(place.deep, now, DEEP_EVERY)
+    back = DEEP if deep else OVERLAP if wide else TIES
+    after = place.since - back if place.since else _EPOCH
+    return replace(place, after=after, wide=began if wide or deep else place.wide, deep=began if deep else place.deep)
+
+
+def _over(last: datetime | None, now: datetime, every: timedelta) -> bool:
+    return last is None or not timedelta(0) <= now - last < every
+
+
+async def _nothing(ids: Sequence[str]) -> frozenset[str]:
+    """Nothing is known to be stored."""
+    return frozenset()
 
 
 def _onward(seen: _Place, *, full: bool, last: datetime | None) -> tuple[_Place, bool]:
@@ -484,7 +514,7 @@ def _onward(seen: _Place, *, full: bool, last: datetime | None) -> tuple[_Place,
         step = last - _STEP
         return replace(seen, after=step if step > seen.after else max(last, seen.after + _STEP)), True
     ends = [at for at in (seen.high, seen.left) if at is not None]
-    return _Place(since=min(ends) if ends else seen.since, wide=seen.wide, mark=seen.mark), False
+    return _Place(since=min(ends) if ends else seen.since, wide=seen.wide, deep=seen.deep, mark=seen.mark), False
 
 
 def _parts(consignment: Consignment) -> tuple[http.Part, ...]:
@@ -527,5 +557,6 @@ def _read_cursor(text: str | None) -> _Place:
         high=instant(values.get("high")),
         left=instant(values.get("left")),
         wide=instant(values.get("wide")),
+        deep=instant(values.get("deep")),
         mark=str(values.get("mark") or ""),
     )

@@ -6,12 +6,12 @@ The gateway drives: it sends, it collects. An adapter returns values and raises 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from schemas.finding import Finding
 
@@ -286,6 +286,19 @@ class Directory(Protocol):
 
     async def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+Stored = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
+"""Tells which of a network's ids the gateway has stored already, in whatever process."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A network that asks what is stored before it fetches contents."""
+
+    async def collect_unstored(self, cursor: str | None, stored: Stored) -> Collected:
+        """As `Network.collect`, without what is stored. Raises Unreachable, and what `stored` raises."""
         ...
 
 

@@ -12,8 +12,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 
-from adapters.port import Arrival, ArrivalKind, Custodian, Network, TimestampAuthority, Unreachable
+from adapters.port import (
+    Arrival,
+    ArrivalKind,
+    Collected,
+    Custodian,
+    Network,
+    Selective,
+    TimestampAuthority,
+    Unreachable,
+)
 from gateway import indexing, nightly, outside, renewing, retention, webhooks
 from gateway.compute import Interrupted
 from gateway.errors import Busy, NotFound
@@ -253,7 +263,7 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
     for _ in range(PAGES):
         cursor = await arrivals.cursor(resources.pool, network.name)
         try:
-            page = await network.collect(cursor)
+            page = await _page(resources, network, cursor)
         except Unreachable as away:
             log.warning("nothing collected: %s", away.reason, extra={"network": network.name})
             if away.retry_in is not None:
@@ -271,6 +281,13 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
     if new:
         ring()
     return new
+
+
+async def _page(resources: Resources, network: Network, cursor: str | None) -> Collected:
+    """The next page; what this gateway or another has stored is not fetched where the network can tell it."""
+    if isinstance(network, Selective):
+        return await network.collect_unstored(cursor, partial(arrivals.stored, resources.pool, network.name))
+    return await network.collect(cursor)
 
 
 async def _tied(resources: Resources, network: str, stray: str) -> bool:

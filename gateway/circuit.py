@@ -14,7 +14,7 @@ from uuid import UUID
 
 FAILURES = 5
 """So many documents in a row that it did not take, and a network rests."""
-RESTS = (10, 30, 60, 120, 300, 600)
+RESTS = (5, 15, 30, 60, 120, 300, 600)
 """Seconds of the rests in a row; the last for all more: so late it is noticed, at most, that a network is back."""
 
 

@@ -119,8 +119,10 @@ _JUNK: tuple[Any, ...] = (None, "flow", 7, [], {}, {"flowId": ""}, {"flowId": "j
 class Chaos:
     """The faults of one seed, and how often each struck."""
 
-    def __init__(self, seed: int, chances: Mapping[Fault, float] = CHANCES) -> None:
+    def __init__(self, seed: int, chances: Mapping[Fault, float] = CHANCES, silence: float = SILENCE) -> None:
+        """`silence`: seconds until a silent call is cut."""
         self.seed = seed
+        self._silence = silence
         self.struck: Counter[Fault] = Counter()
         self._chances = chances
         self._asked: Counter[tuple[Fault, str]] = Counter()
@@ -153,7 +155,7 @@ class Chaos:
     async def after(self, request: web.Request, what: str, answer: web.StreamResponse) -> web.StreamResponse:
         """What becomes of the answer of a call that was served."""
         if self.strikes(Fault.SILENT, what):
-            await asyncio.sleep(SILENCE)
+            await asyncio.sleep(self._silence)
             return _cut(request, answer)
         if self.strikes(Fault.CUT, what):
             return _cut(request, answer)

@@ -55,6 +55,21 @@ async def advance(pool: Pool, network: str, to: str, now: datetime) -> None:
         )
 
 
+async def stored(pool: Pool, network: str, ids: Sequence[str]) -> frozenset[str]:
+    """Those of a network's ids that were stored before: with a document, as a document or as a stray."""
+    async with pool.worker() as connection:
+        rows = await connection.fetch(
+            """
+            select network_id from arrival where network = $1 and network_id = any($2)
+            union select network_id from inbound where network = $1 and network_id = any($2)
+            union select network_id from stray where network = $1 and network_id = any($2)
+            """,
+            network,
+            list(ids),
+        )
+    return frozenset(row["network_id"] for row in rows)
+
+
 async def owner_of_consignment(pool: Pool, network: str, consignment: str) -> Owner | None:
     """The document a consignment carried."""
     async with pool.worker() as connection:

@@ -75,7 +75,7 @@ async def took(pool: Pool, name: str, now: datetime) -> None:
             now,
             now - WOKEN_UNTIL,
         )
-    log.warning("the network takes documents again", extra={"network": name, "woken": int(woken.split()[-1])})
+    log.warning("the network takes documents again; %s tried now", woken.split()[-1], extra={"network": name})
 
 
 async def did_not_take(
@@ -95,8 +95,8 @@ async def did_not_take(
             *(name, after.failures, after.last, after.since, after.rest_until, after.rests, after.reason),
         )
     if after.rest_until != before.rest_until and after.rest_until is not None:
-        told = {"network": name, "seconds": round((after.rest_until - now).total_seconds()), "reason": after.reason}
-        log.warning("the network is left alone", extra=told)
+        seconds = (after.rest_until - now).total_seconds()
+        log.warning("the network is left alone for %d s: %s", seconds, after.reason, extra={"network": name})
 
 
 async def conflict(pool: Pool, name: str) -> None:

@@ -345,7 +345,8 @@ async def _shown(session: aiohttp.ClientSession, url: str, tally: Tally, id: str
         body: dict[str, Any] = await answer.json() if answer.status == 200 else {}
     async with session.get(f"{url}/v1/documents/{id}/content?as=original", headers=headers) as answer:
         digest = sha256(await answer.read()).hexdigest() if answer.status == 200 else ""
-    return {name: body.get(name) for name in ("stage", "status", "halted")} | {"sha256": digest}
+    halted = (body.get("halted") or {}).get("reason", "")
+    return {"stage": body.get("stage"), "status": body.get("status"), "halted": halted, "sha256": digest}
 
 
 def _judged(shown: Mapping[str, Any], tally: Tally, place: int, tracks: Mapping[str, set[str]]) -> str | None:
@@ -362,13 +363,12 @@ def _judged(shown: Mapping[str, Any], tally: Tally, place: int, tracks: Mapping[
     if end.delivered and not there:
         return "lost" if shown["halted"] else "not_final"
     status = cdar.status_of(end.code).name if end.code else None
-    halted = shown["halted"] or ""
+    halted = shown["halted"]
     if halted and not end.halted:
         return "wrong"
     if (end.code and shown["status"] != status) or (end.halted and not halted):
         return "not_final"
-    right = halted.startswith(end.halted) if end.halted in (REFUSED, BY_PLATFORM) else halted.endswith(end.halted[-17:])
-    return None if right and there == end.delivered else "wrong"
+    return None if halted.startswith(end.halted) and there == end.delivered else "wrong"
 
 
 async def _delay(database: asyncpg.Connection[Any], tally: Tally) -> dict[str, float]:

@@ -66,6 +66,7 @@ async def test_only_the_policies_we_know_look_past_the_account(connection):
         ("account", "any_account", "SELECT", "estafette_worker"),
         ("participant", "any_account", "SELECT", "estafette_worker"),
         ("inbound", "any_account", "SELECT", "estafette_worker"),
+        ("arrival", "any_account", "SELECT", "estafette_worker"),
         ("leaf", "any_account", "ALL", "estafette_worker"),
         ("webhook", "any_account", "SELECT", "estafette_worker"),
         ("webhook_message", "any_account", "ALL", "estafette_worker"),
@@ -157,8 +158,8 @@ async def test_append_only_by_right(connection, table, right, role):
         "vouched",
         "archive_read",
         "archive_read_ended",
-    ],
         "write_off",
+    ],
 )
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
     rows = await connection.fetch(

@@ -19,3 +19,8 @@ alter table task add column network text not null default '';
 create index task_queue on task (network, due);
 
 grant select (decided_at) on delivery to estafette_worker;
+
+-- What was stored is not fetched again, whichever process stored it.
+create index arrival_known on arrival (network, network_id);
+create policy any_account on arrival for select to estafette_worker using (true);
+grant select (network, network_id) on arrival to estafette_worker;
