@@ -8,7 +8,7 @@ two rows share, so that pages neither lose nor double what is equal; all its que
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -117,8 +117,11 @@ class Line:
     """Of its routing code."""
     suffix: str | None = None
     status: Status = Status.ENABLED
-    """Upcoming until `starts_on`, where that day is known."""
+    """Upcoming until `starts_on`, Disabled after `ends_on`, where that day is known."""
     starts_on: date | None = None
+    """First day in force."""
+    ends_on: date | None = None
+    """Last day in force."""
     platform: str | None = None
     """WK: an approved platform; DFH: the State's (UNCL 3035)."""
 
@@ -293,6 +296,21 @@ async def codes_of(connection: Connection, wanted: Iterable[tuple[str, str]]) ->
     return {(row["siret"], row["identifier"]): _code(row) for row in rows}
 
 
+async def of_source(connection: Connection, source: str) -> Found:
+    """All that is of one source, in the order of its keys; a line's status as it was told."""
+    found = {}
+    for kind in (_UNITS, _FACILITIES, _CODES, _LINES):
+        order = ", ".join(f'{name} collate "C"' for name in kind.key)
+        words = f"select * from {kind.table} where source = $1 order by {order}"  # noqa: S608 - names of ours
+        found[kind.table] = await connection.fetch(words, source)
+    return Found(
+        [_unit(row) for row in found[_UNITS.table]],
+        [_facility(row) for row in found[_FACILITIES.table]],
+        [_code(row) for row in found[_CODES.table]],
+        [replace(_line(row, date.min), status=Status(row["status"])) for row in found[_LINES.table]],
+    )
+
+
 async def _search(connection: Connection, kind: _Kind, search: Search) -> tuple[list[Any], int]:
     values: list[Any] = []
     conditions = [_condition(kind, one, values) for one in search.criteria]
@@ -352,7 +370,7 @@ async def keep(connection: Connection, account_id: UUID, found: Found, source: s
         row |= {name: getattr(code.address, name) for name in _PLACES}
         await _put(connection, account_id, _CODES, row, source, at)
     for line in found.lines:
-        row = {name: getattr(line, name) for name in (*_LINE, "status", "starts_on", "platform")}
+        row = {name: getattr(line, name) for name in (*_LINE, "status", "starts_on", "ends_on", "platform")}
         await _put(connection, account_id, _LINES, row, source, at)
 
 
@@ -418,14 +436,17 @@ def _line(row: Mapping[str, Any], today: date) -> Line:
         row["siret"],
         row["identifier"],
         row["suffix"],
-        _standing(Status(row["status"]), row["starts_on"], today),
+        _standing(Status(row["status"]), row["starts_on"], row["ends_on"], today),
         row["starts_on"],
+        row["ends_on"],
         row["platform"],
     )
 
 
-def _standing(status: Status, starts_on: date | None, today: date) -> Status:
-    """A line whose first day is known is upcoming before it and enabled from it on; one that is disabled stays so."""
-    if status is Status.DISABLED or starts_on is None:
+def _standing(status: Status, starts_on: date | None, ends_on: date | None, today: date) -> Status:
+    """A line is upcoming before its first day, enabled from it on and disabled after its last; disabled stays so."""
+    if status is Status.DISABLED or (ends_on is not None and ends_on < today):
+        return Status.DISABLED
+    if starts_on is None:
         return status
     return Status.UPCOMING if starts_on > today else Status.ENABLED

@@ -71,6 +71,7 @@ create table directory_line (
     suffix       text check (length(suffix) between 1 and 100),
     status       text not null check (status in ('Enabled', 'Disabled', 'Upcoming')),
     starts_on    date,                                -- first day in force; null: at once, or not known
+    ends_on      date,                                -- last day in force; null: it has none, or it is not known
     platform     text check (platform in ('WK', 'DFH')),  -- UNCL 3035: an approved platform, or the State's
     primary key (account_id, address)
 );
@@ -92,7 +93,7 @@ begin
     insert into directory_line (account_id, address, source, known_at, siren, status, platform)
         values (new.account_id, new.siren, 'own', new.created_at, new.siren, 'Enabled', 'WK')
         on conflict (account_id, address) do update set source = 'own', known_at = excluded.known_at,
-            status = 'Enabled', starts_on = null, platform = 'WK';
+            status = 'Enabled', starts_on = null, ends_on = null, platform = 'WK';
     return null;
 end $$;
 
