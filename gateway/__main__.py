@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
     "conformance": Command("conformance", "hold a platform against AFNOR XP Z12-013 and print its compatibility sheet"),
     "inbound": Command("inbound", "invoices that came for nobody known: list, look, assign to an account, or drop"),
+    "address": Command("address", "look addresses up in the French directory: one, or a whole customer file"),
     "answer": Command("answer", "say a status of a document: approved, refused, disputed, paid, or show all of them"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
     "archive": Command("archive", "search the archive, see who read in it, make its index anew"),

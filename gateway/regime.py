@@ -40,6 +40,10 @@ class Sentence:
     english: str
     french: str
 
+    def into(self, language: str) -> str:
+        """In French for fr, else in English."""
+        return self.french if language == "fr" else self.english
+
 
 @dataclass(frozen=True, slots=True)
 class Regime:
