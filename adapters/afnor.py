@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -47,20 +46,21 @@ from adapters.afnor_flow import (
     stamp,
     verdict_of,
 )
-from adapters.bearer import Bearer, Login
+from adapters.afnor_probe import probe
+from adapters.afnor_settings import Settings
+from adapters.bearer import Bearer
 from adapters.port import (
     Arrival,
     ArrivalKind,
+    Capabilities,
     Collected,
     Consignment,
     ElectronicAddress,
-    Problem,
     Receipt,
     Refused,
     Route,
     Stored,
     Unreachable,
-    read_secret,
 )
 from schemas.finding import Finding, Severity
 
@@ -92,6 +92,8 @@ STATUS_LIMIT = 20_000_000
 JSON_LIMIT = 4_000_000
 CUT_OFF_AFTER = timedelta(minutes=10)
 """A content that looks cut off is asked for again for so long, and is then taken for what the platform has."""
+SOUGHT_BACK, SOUGHT_PAGES = timedelta(days=7), 200
+"""How far back, and through how many pages, an earlier attempt is looked for where a search by its id is of no use."""
 DOWNLOADS = 8
 """Contents fetched at the same time."""
 PAGE_BYTES = 256_000_000
@@ -106,76 +108,6 @@ _REFUSALS = (400, 409, 413, 415, 422)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = timedelta(milliseconds=1)
 _BARE = "#without-content"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to reach one platform."""
-
-    url: str
-    """Base of the Flow Service, up to and without /v1."""
-    token_url: str
-    client_id: str
-    secret_file: Path
-    allow: frozenset[str] = frozenset()
-    """host:port pairs that may be private or speak http."""
-    organization: str = ""
-    """Organization-Id sent with each call; empty: none."""
-    secret_in_form: bool = False
-    """Whether the client's secret goes into the form of the token call; else into its Authorization header, as RFC 6749
-    prefers."""
-    seconds: float = 30.0
-    """Time for one call; a delivery gets twice that."""
-    recipient: str = ""
-    """SIREN of who receives invoices that do not tell for whom they are; empty: a person tells."""
-
-
-def from_environment(environment: Mapping[str, str], problems: list[Problem]) -> Settings | None:
-    """Settings from ESTAFETTE_AFNOR_*; None when none is set, or when they cannot be used, as `problems` then tells."""
-    names = ("URL", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET_FILE")
-    given = {name: environment.get(f"ESTAFETTE_AFNOR_{name}", "").strip() for name in names}
-    if not any(given.values()):
-        return None
-    found: list[Problem] = [
-        Problem(f"ESTAFETTE_AFNOR_{name}", "is needed for the platform") for name, value in given.items() if not value
-    ]
-    try:
-        allow = http.allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError as wrong:
-        allow = frozenset()
-        found.append(Problem("ESTAFETTE_EGRESS_ALLOW", str(wrong)))
-    for name in ("URL", "TOKEN_URL"):
-        if given[name] and (complaint := http.complaint(given[name], allow)):
-            found.append(Problem(f"ESTAFETTE_AFNOR_{name}", complaint))
-    secret_file = Path(given["CLIENT_SECRET_FILE"])
-    if given["CLIENT_SECRET_FILE"]:
-        try:
-            read_secret(secret_file)
-        except ValueError as wrong:
-            found.append(Problem("ESTAFETTE_AFNOR_CLIENT_SECRET_FILE", str(wrong)))
-    login = environment.get("ESTAFETTE_AFNOR_TOKEN_AUTH", "") or "basic"
-    if login not in ("basic", "form"):
-        found.append(Problem("ESTAFETTE_AFNOR_TOKEN_AUTH", "must be basic or form"))
-    seconds = environment.get("ESTAFETTE_AFNOR_SECONDS", "") or "30"
-    if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds) <= 600):
-        found.append(Problem("ESTAFETTE_AFNOR_SECONDS", "must be a whole number from 1 to 600"))
-    recipient = environment.get("ESTAFETTE_AFNOR_RECIPIENT", "").strip()
-    if recipient and not (len(recipient) == 9 and recipient.isascii() and recipient.isdigit()):
-        found.append(Problem("ESTAFETTE_AFNOR_RECIPIENT", "must be a SIREN: nine digits"))
-    problems.extend(found)
-    if found:
-        return None
-    return Settings(
-        url=given["URL"].rstrip("/"),
-        token_url=given["TOKEN_URL"],
-        client_id=given["CLIENT_ID"],
-        secret_file=secret_file,
-        allow=allow,
-        organization=environment.get("ESTAFETTE_AFNOR_ORGANIZATION", "").strip(),
-        secret_in_form=login == "form",
-        seconds=float(seconds),
-        recipient=recipient,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,19 +146,20 @@ class Afnor:
     def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._now = now
-        self._client = http.Client(settings.allow)
-        login = Login(
-            settings.token_url, settings.client_id, settings.secret_file, settings.secret_in_form, settings.seconds
-        )
-        self._bearer = Bearer(login, self._client, now)
+        self._client = http.Client(settings.allow, calls_per_second=settings.calls_per_second)
+        self._bearer = Bearer(settings.login, self._client, now)
         self._known: dict[str, None] = {}
         self._handed: tuple[str, tuple[str, ...]] | None = None
         self._failed: dict[str, datetime] = {}
 
     @property
     def name(self) -> str:
-        """afnor"""
-        return "afnor"
+        """afnor, or afnor-… for a connection of its own."""
+        return self._settings.name
+
+    async def probe(self) -> Capabilities:
+        """Ask what the platform can do; nothing is changed by it. Raises Unreachable."""
+        return await probe(self._call, self._now())
 
     async def find(self, address: ElectronicAddress) -> Route | None:
         """French addresses go to the platform, which asks the directory itself when it takes the invoice."""
@@ -300,9 +233,7 @@ class Afnor:
         Raises Unreachable (unknown) when it cannot be asked, Refused when the platform has other bytes under our id.
         """
         try:
-            where = {"trackingId": consignment.id}
-            answer = await self._call("POST", "/v1/flows/search", {"limit": PAGE, "where": where})
-            found = [flow for flow in self._results(answer) if flow.get("trackingId") == consignment.id and id_of(flow)]
+            found = await self._tracked(consignment)
             found.sort(key=lambda flow: (verdict_of(flow) == "Error", str(flow.get("submittedAt", ""))))
             pointed = str(hint.get("instance") or "").rstrip("/").rpartition("/")[2]
             if not found and pointed:
@@ -318,7 +249,44 @@ class Afnor:
             says = "The platform has other content under the id of this consignment."
             finding = Finding("PLATFORM-OTHER-CONTENT", Severity.FATAL, "network", says, found=id_of(found[0]))
             raise Refused("the platform has other content under this id", (finding,))
-        return self._receipt(found[0], answer.body, already_there=True)
+        return self._receipt(found[0], dumped(found[0]), already_there=True)
+
+    async def _tracked(self, consignment: Consignment) -> list[Mapping[str, Any]]:
+        """The flows that bear our id; looked for among all recent ones where the platform does not search by it.
+
+        A platform that passes the criterion over shows flows of other ids: to take that for "there is none" would send
+        the document twice.
+        """
+        where = {"trackingId": consignment.id}
+        answer = await self._call("POST", "/v1/flows/search", {"limit": PAGE, "where": where})
+        if answer.status not in (400, 422):
+            results = self._results(answer)
+            found = [flow for flow in results if flow.get("trackingId") == consignment.id and id_of(flow)]
+            if found or not results:
+                return found
+        log.warning("the platform does not search by trackingId: its recent flows are gone through")
+        return await self._among_recent(consignment)
+
+    async def _among_recent(self, consignment: Consignment) -> list[Mapping[str, Any]]:
+        """A recent flow that bears our id, or no id but our file's name and bytes. Raises Unreachable."""
+        since = self._now() - SOUGHT_BACK
+        question: dict[str, Any] = {"limit": PAGE, "where": {"updatedAfter": stamp(since)}}
+        for _ in range(SOUGHT_PAGES):
+            answer = await self._call("POST", "/v1/flows/search", question)
+            page = self._results(answer)
+            for flow in filter(id_of, page):
+                if flow.get("trackingId") == consignment.id:
+                    return [flow]
+                unnamed = not flow.get("trackingId") and flow.get("flowDirection") != "In"
+                if unnamed and flow.get("name") == consignment.name[:255] and await self._same_bytes(flow, consignment):
+                    return [flow]
+            cursor = members(answer.body).get("nextCursor")
+            last = max((at for flow in page if (at := instant(flow.get("updatedAt"))) is not None), default=since)
+            if not cursor and (len(page) < PAGE or last - _STEP <= since):
+                return []
+            since = last if cursor else last - _STEP
+            question |= {"cursor": cursor} if cursor else {"where": {"updatedAfter": stamp(since)}}
+        raise Unreachable("the platform does not search by trackingId, and shows more flows than can be gone through")
 
     async def _same_bytes(self, flow: Mapping[str, Any], consignment: Consignment) -> bool:
         """Whether a flow holds our bytes; where the platform gives no original, our id on the flow is the proof."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from adapters import (
     afnor,
     afnor_directory,
+    afnor_settings,
     folder,
     key_file,
     mail,
@@ -39,13 +40,18 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
     """The configured networks, and every complaint about their settings. `now` tells the time as aware UTC."""
     problems: list[Problem] = []
     networks: list[Network] = []
-    if (platform := afnor.from_environment(environment, problems)) is not None:
+    if (platform := afnor_settings.from_environment(environment, problems)) is not None:
         networks.append(afnor.Afnor(platform, now))
     if (server := mail.from_environment(environment, problems)) is not None:
+    connections = afnor_settings.connections(environment, problems)
+    networks += [afnor.Afnor(one, now) for one in connections]
         networks.append(mail.Mail(server, now))
     if (folders := folder.from_environment(environment, problems)) is not None:
         networks.append(folder.Folder(folders, now))
-    return Networks(tuple(networks)), tuple(problems)
+    if (pushed := push.from_environment(environment, problems)) is not None:
+        networks.append(push.Push(pushed, now))
+    only = {one.name: one.participants for one in connections}
+    return Networks(tuple(networks), only), tuple(problems)
 
 
 def directory(environment: Mapping[str, str], now: Now) -> tuple[Directory | None, tuple[Problem, ...]]:

@@ -100,18 +100,24 @@ class Request:
 class Client:
     """Sends requests and keeps connections open between them."""
 
-    def __init__(self, allow: frozenset[str] = frozenset(), *, plain: bool = False) -> None:
+    def __init__(
+        self, allow: frozenset[str] = frozenset(), *, plain: bool = False, calls_per_second: float = 0.0
+    ) -> None:
         """`allow`: host:port pairs that may be private and may speak http; `plain`: port 80 of public addresses may
-        speak http, for answers that are signed themselves.
+        speak http, for answers that are signed themselves; `calls_per_second`: requests wait for their turn; 0: none
+        does.
         """
         self._allow = allow
         self._plain = plain
         self._dialled: frozenset[tuple[str, int]] = frozenset()
         self._session: aiohttp.ClientSession | None = None
+        self._pause = 1 / calls_per_second if calls_per_second else 0.0
+        self._next = 0.0
 
     async def send(self, request: Request) -> Answer:
         """Send once and read the answer. Raises Unreachable; any status is an answer."""
         url = self.check(request.url)
+        await self._turn()
         started = asyncio.get_running_loop().time()
         try:
             answer = await self._exchange(request, url)
@@ -130,6 +136,15 @@ class Client:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def _turn(self) -> None:
+        """Wait until the next request is due; those that wait go in the order they came."""
+        if not self._pause:
+            return
+        now = asyncio.get_running_loop().time()
+        turn = max(now, self._next)
+        self._next = turn + self._pause
+        await asyncio.sleep(turn - now)
 
     async def _exchange(self, request: Request, url: URL) -> Answer:
         timeout = aiohttp.ClientTimeout(total=request.seconds, sock_connect=CONNECT_SECONDS)

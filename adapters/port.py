@@ -6,7 +6,7 @@ The gateway drives: it sends, it collects. An adapter returns values and raises 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -446,11 +446,45 @@ class Courier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a network says it can do, when it was asked."""
+
+    at: datetime
+    healthy: bool
+    """Its health check answered that it is up."""
+    edition: str
+    """Of its interface, as far as that can be told; empty: it cannot."""
+    tracking: bool
+    """It finds a delivery by our own id, so that an unknown outcome is cleared up at once."""
+    webhooks: bool
+    """It can tell events; nothing depends on it."""
+    answers: int
+    """HTTP status of its answer to a question that everybody may ask: 200, or why not."""
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A network that can be asked what it can do."""
+
+    async def probe(self) -> Capabilities:
+        """What it can do; nothing is changed by asking. Raises Unreachable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Networks:
     """The networks this gateway is configured for, in order of preference."""
 
     all: tuple[Network, ...] = field(default=())
+    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Name of a network → SIREN of the participants it is for; one that is not here is for everybody."""
 
     def named(self, name: str) -> Network | None:
         """The network of this name, None when it is not configured."""
         return next((network for network in self.all if network.name == name), None)
+
+    def serving(self, participants: Iterable[str]) -> tuple[Network, ...]:
+        """The networks for these participants: first those that are for them alone, then those for everybody."""
+        theirs = frozenset(participants)
+        own = tuple(network for network in self.all if self.only.get(network.name, frozenset()) & theirs)
+        return (*own, *(network for network in self.all if network.name not in self.only))

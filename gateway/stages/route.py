@@ -62,7 +62,8 @@ def _unreached(work: Work, looked: Looked, resources: Resources) -> Outcome | No
 async def _by_network(work: Work, address: ElectronicAddress, reach: Reach, resources: Resources) -> Outcome:
     """The first network, in their order of preference, that reaches the address."""
     away: Unreachable | None = None
-    for network in resources.networks.all:
+    networks = resources.networks.serving(work.account.participants)
+    for network in networks:
         try:
             route = await network.find(address)
         except Unreachable as unreachable:
@@ -75,7 +76,7 @@ async def _by_network(work: Work, address: ElectronicAddress, reach: Reach, reso
         if wait is not None:
             attempt = News("attempt", {"attempt": work.attempts, "outcome": "unreachable", "reason": away.reason})
             return Later(wait, f"the directory cannot be asked: {away.reason}", (attempt,))
-    served = ", ".join(network.name for network in resources.networks.all) or "none is configured"
+    served = ", ".join(network.name for network in networks) or "none is configured"
     return _no_way(address, f"no network serves scheme {address.scheme} (networks: {served})")
 
 

@@ -26,7 +26,7 @@ from schemas.judge import judge
 from signing.chain import canonical
 
 FRENCH_NETWORK = "afnor"
-"""The network whose documents answer to the French rules, whoever issued them."""
+"""The network whose documents, by whichever of its connections, answer to the French rules, whoever issued them."""
 REFUSED = "210"
 """What is proposed to be said of an inbound document that breaks rules."""
 
@@ -94,7 +94,7 @@ def _asked(work: Work, page: bool) -> tuple[bool, bool]:
         return False, False
     if not document.inbound:
         return account.french, page or account.original == "facturx"
-    platform = work.facts(Stage.RECEIVED).get("network") == FRENCH_NETWORK
+    platform = str(work.facts(Stage.RECEIVED).get("network")).partition("-")[0] == FRENCH_NETWORK
     seller = document.seller or ""
     return account.french and (platform or (len(seller) == 9 and seller.isdigit())), page
 

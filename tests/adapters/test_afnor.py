@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from adapters import afnor, catalogue
+from adapters import afnor, afnor_settings, catalogue
 from adapters.afnor import Afnor, Settings
 from adapters.port import ArrivalKind, Consignment, ElectronicAddress, Problem, Receipt, Refused, Unreachable
 from schemas.formats import cdar
@@ -377,9 +377,35 @@ async def test_a_found_flow_is_compared_by_hash(scripted: tuple[Scripted, Afnor]
     assert isinstance(await outcome(client, sent), Refused)
     script.will(SEARCH, {"results": [known]})
     assert (await client.send(sent)).network_id == "abc", "without an original, our id on the flow is the proof"
-    script.will(SEARCH, {"results": [flow("foreign", NOON, trackingId="another")]})
+    foreign = {"results": [flow("foreign", NOON, trackingId="another")]}
+    script.will(SEARCH, foreign, foreign)
     script.will(POST, {"flowId": "new", "submittedAt": NOON}, status=202)
     assert (await client.send(sent)).network_id == "new", "a platform that ignores the criterion is not believed"
+
+
+async def test_where_a_search_by_our_id_is_of_no_use_the_recent_flows_are_gone_through(
+    scripted: tuple[Scripted, Afnor],
+) -> None:
+    script, client = scripted
+    sent = consignment(repeated=True)
+    foreign = [flow(f"f-{n}", f"2026-11-24T11:{n % 60:02}:00Z", trackingId=f"t-{n}") for n in range(100)]
+    ours = flow("ours", "2026-11-24T12:30:00Z", trackingId=sent.id, sha256=sent.sha256, flowDirection="Out")
+    script.will(SEARCH, {"results": foreign}, {"results": foreign}, {"results": [ours]})
+    receipt = await client.send(sent)
+    assert (receipt.network_id, receipt.already_there) == ("ours", True), "passed over: the second page has it"
+    assert script.asked[1][2]["where"] == {"updatedAfter": "2026-11-17T13:00:00.000000Z"}
+    assert script.asked[2][2]["where"] == {"updatedAfter": "2026-11-24T11:58:59.999000Z"}
+    script.will(SEARCH, {"errorCode": "UNKNOWN_FIELD"}, status=400)
+    nameless = {k: v for k, v in ours.items() if k not in ("trackingId", "sha256")} | {"name": sent.name}
+    script.will(SEARCH, {"results": [nameless | {"flowId": "other"}, nameless], "nextCursor": "next"})
+    script.will("GET /v1/flows/other", b"another file of this name")
+    script.will("GET /v1/flows/ours", sent.data, sent.data)
+    assert (await client.send(sent)).network_id == "ours", "refused: found by name and bytes"
+    endless = {"results": [flow("f", NOON, trackingId="t")], "nextCursor": "again"}
+    script.will(SEARCH, *[endless] * (1 + afnor.SOUGHT_PAGES))
+    ended = await outcome(client, sent)
+    assert isinstance(ended, Unreachable)
+    assert ended.unknown, "what cannot be gone through is not taken for what is not there"
 
 
 async def test_headers_of_a_call(scripted: tuple[Scripted, Afnor]) -> None:
@@ -565,7 +591,7 @@ async def test_a_search_answer_that_is_none(scripted: tuple[Scripted, Afnor], bo
 def settings_of(environment: dict[str, str]) -> tuple[Settings | None, list[Problem]]:
     """What an environment comes to."""
     problems: list[Problem] = []
-    return afnor.from_environment(environment, problems), problems
+    return afnor_settings.from_environment(environment, problems), problems
 
 
 @pytest.fixture
