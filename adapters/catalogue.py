@@ -48,8 +48,6 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
         networks.append(mail.Mail(server, now))
     if (folders := folder.from_environment(environment, problems)) is not None:
         networks.append(folder.Folder(folders, now))
-    if (pushed := push.from_environment(environment, problems)) is not None:
-        networks.append(push.Push(pushed, now))
     only = {one.name: one.participants for one in connections}
     return Networks(tuple(networks), only), tuple(problems)
 
