@@ -12,6 +12,7 @@ from adapters import (
     folder,
     key_file,
     mail,
+    push,
     remote_key,
     revocation,
     s3,
@@ -42,12 +43,14 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
     networks: list[Network] = []
     if (platform := afnor_settings.from_environment(environment, problems)) is not None:
         networks.append(afnor.Afnor(platform, now))
-    if (server := mail.from_environment(environment, problems)) is not None:
     connections = afnor_settings.connections(environment, problems)
     networks += [afnor.Afnor(one, now) for one in connections]
+    if (server := mail.from_environment(environment, problems)) is not None:
         networks.append(mail.Mail(server, now))
     if (folders := folder.from_environment(environment, problems)) is not None:
         networks.append(folder.Folder(folders, now))
+    if (pushed := push.from_environment(environment, problems)) is not None:
+        networks.append(push.Push(pushed, now))
     only = {one.name: one.participants for one in connections}
     return Networks(tuple(networks), only), tuple(problems)
 

@@ -22,7 +22,7 @@ API = "api"
 """What stands for the network of a document that its account brought itself."""
 MAIL = "mail"
 """The network on which nobody reads status messages."""
-SILENT = frozenset({MAIL, "drop"})
+SILENT = frozenset({MAIL, "drop", "push", "sftp"})
 """Networks that bring no statuses, and have no way back to who sent an invoice."""
 
 

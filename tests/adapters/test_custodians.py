@@ -22,9 +22,9 @@ from signing import checkpoint
 from signing.checkpoint import Checkpoint, NotProved, Witness, cosigned, witness
 from signing.tree import Frontier, consistency, leaf
 from tests.adapters.conftest import now
+from tests.adapters.harnesses import Mailbox
 from tests.adapters.object_store import ACCESS_KEY, REGION, SECRET, Store, object_store
 from tests.adapters.overseer import Observer, observer
-from tests.adapters.test_contract import Mailbox
 
 SIGNER = checkpoint.signer("archive.example.org", checkpoint.generate())
 AT = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -16,13 +16,6 @@ from adapters.folder import Folder, Settings
 from adapters.message import NotTaken, attachments
 from adapters.port import Arrival, ArrivalKind, ElectronicAddress, Problem, Refused, Route, Unreachable
 from tests.adapters.conftest import consignment
-from tests.adapters.contract import (
-    closes_twice,
-    collecting_ends_and_repeats,
-    finds_what_it_serves,
-    gives_a_receipt,
-    nobody_listens,
-)
 
 XML = b"<?xml version='1.0'?>\n<a:Invoice xmlns:a='urn:a'><b/></a:Invoice>\n"
 PDF = b"%PDF-1.7\n...\n%%EOF\n"
@@ -265,37 +258,6 @@ async def test_other_bytes_are_never_written_over(tmp_path: Path) -> None:
             await one.send(replace(sent, data=b"other", sha256="0" * 64))
         assert caught.value.findings
     assert [path.read_bytes() for path in there(tmp_path)] == [sent.data]
-
-
-class Harness:
-    """Two folders; a folder has no busy or silent server."""
-
-    served = ElectronicAddress("0225", "100000207")
-    foreign = ElectronicAddress("EM", "buyer@example.org")
-
-    def __init__(self, tmp_path: Path) -> None:
-        self._path = tmp_path
-        self.network = network(tmp_path)
-
-    good = silent = refused = busy = staticmethod(put)
-
-    async def received(self, sent):  # type: ignore[no-untyped-def]
-        return [path.name.partition("_")[0] for path in there(self._path) if path.name.startswith(sent.id)]
-
-    def twin(self) -> Folder:
-        return network(self._path)
-
-    def without_server(self) -> Folder:
-        return Folder(Settings(outgoing=self._path / "gone", schemes=frozenset({"0225"})), later())
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [finds_what_it_serves, gives_a_receipt, nobody_listens, collecting_ends_and_repeats, closes_twice],
-    ids=lambda rule: rule.__name__,
-)
-async def test_the_folder_keeps_the_contract(tmp_path: Path, rule) -> None:  # type: ignore[no-untyped-def]
-    await rule(Harness(tmp_path))
 
 
 async def test_a_folder_that_is_gone_is_unreachable(tmp_path: Path) -> None:

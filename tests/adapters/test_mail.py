@@ -18,7 +18,7 @@ from adapters import mail
 from adapters.mail import Mail, Settings
 from adapters.port import Consignment, ElectronicAddress, Problem, Refused, Route, Unreachable
 from tests.adapters.conftest import consignment, now
-from tests.adapters.test_contract import Mailbox
+from tests.adapters.harnesses import Mailbox
 
 
 def to(address: str, **more: object) -> Consignment:

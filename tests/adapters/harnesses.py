@@ -1,0 +1,375 @@
+"""Each network with a real server of its own on loopback, for the contract suite."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import itertools
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from email import message_from_bytes
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar
+
+from aiohttp import web
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from adapters.afnor import Afnor
+from adapters.folder import Folder
+from adapters.folder import Settings as FolderSettings
+from adapters.mail import Mail, Settings
+from adapters.port import Consignment, ElectronicAddress, Network, Route
+from adapters.push import Push
+from adapters.push import Settings as PushSettings
+from tests.adapters.conftest import Running, consignment, now
+
+numbers = itertools.count(1)
+
+
+def closed_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def mute() -> AsyncIterator[int]:
+    """The port of a server that takes connections and says nothing."""
+    over = asyncio.Event()
+
+    async def _listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(_listen, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        over.set()
+        server.close()
+        await server.wait_closed()
+
+
+def written(path: Path, text: str, mode: int = 0o600) -> Path:
+    """A secret's file."""
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+@dataclass
+class PlatformHarness:
+    """The AFNOR client and the simulated platform."""
+
+    running: Running
+    mute_port: int
+    network: Network = field(init=False)
+    served: ClassVar[ElectronicAddress] = ElectronicAddress("0225", "100000207")
+    foreign: ClassVar[ElectronicAddress] = ElectronicAddress("EM", "buyer@example.org")
+    recognises: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.network = self.running.client()
+
+    def _for(self, buyer: str) -> Consignment:
+        return consignment(buyer, f"F-{next(numbers)}")
+
+    def good(self) -> Consignment:
+        return self._for("100000207")
+
+    def silent(self) -> Consignment:
+        return self._for("100000249")
+
+    def refused(self) -> Consignment:
+        return self._for("100000322")
+
+    def busy(self) -> Consignment:
+        return self._for("100000256")
+
+    async def received(self, consignment: Consignment) -> Sequence[str]:
+        return [str(d["trackingId"]) for d in await self.running.deliveries() if d["sha256"] == consignment.sha256]
+
+    async def odd(self) -> Sequence[str]:
+        return ()
+
+    def twin(self) -> Network:
+        return self.running.client()
+
+    def _at(self, port: int, **changes: object) -> Network:
+        base = f"http://127.0.0.1:{port}"
+        place = {"url": base, "token_url": f"{base}/token", "allow": frozenset({f"127.0.0.1:{port}"})}
+        return Afnor(replace(self.running.settings, **place | changes), now)  # type: ignore[arg-type]
+
+    def without_server(self) -> Network:
+        return self._at(closed_port())
+
+    def with_mute_server(self) -> Network:
+        return self._at(self.mute_port, seconds=0.3)
+
+    def without_secret(self) -> tuple[Network, str]:
+        secret = self.running.settings.secret_file.read_text(encoding="utf-8")
+        path = written(self.running.folder.parent / "open-to-all", secret, 0o644)
+        return Afnor(replace(self.running.settings, secret_file=path), now), secret
+
+
+class Mailbox:
+    """A mail server's handler that meets each recipient with the fate its name asks for."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        fate = address.partition("@")[0]
+        if fate == "refused":
+            return "550 5.1.1 no such mailbox"
+        if fate == "busy":
+            return "451 4.3.0 try again later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.kept.append(bytes(envelope.content or b""))
+        if envelope.rcpt_tos[0].startswith("silent@") and len(self.kept) == 1:
+            assert server.transport is not None
+            server.transport.abort()
+        return "250 2.0.0 kept"
+
+
+@dataclass
+class MailHarness:
+    """The mail client and a mail server."""
+
+    port: int
+    box: Mailbox
+    mute_port: int
+    folder: Path
+    network: Network = field(init=False)
+    served: ClassVar[ElectronicAddress] = ElectronicAddress("EM", "good@example.org")
+    foreign: ClassVar[ElectronicAddress] = ElectronicAddress("0225", "100000207")
+    recognises: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self.network = self._at(self.port)
+
+    def _at(self, port: int, **changes: object) -> Mail:
+        settings = Settings("127.0.0.1", port, "factures@example.com", tls="none", seconds=5.0)
+        return Mail(replace(settings, **changes), now)  # type: ignore[arg-type]
+
+    def _for(self, fate: str) -> Consignment:
+        route = Route("mail", ElectronicAddress("EM", f"{fate}@example.org"), "a test")
+        return replace(consignment(number=f"M-{next(numbers)}"), route=route)
+
+    def good(self) -> Consignment:
+        return self._for("good")
+
+    def silent(self) -> Consignment:
+        return self._for("silent")
+
+    def refused(self) -> Consignment:
+        return self._for("refused")
+
+    def busy(self) -> Consignment:
+        return self._for("busy")
+
+    async def received(self, consignment: Consignment) -> Sequence[str]:
+        messages = [message_from_bytes(data) for data in self.box.kept]
+        ids = [
+            str(one["Message-ID"])
+            for one in messages
+            if consignment.id in str(one["Message-ID"])
+            and any(part.get_payload(decode=True) == consignment.data for part in one.walk())
+        ]
+        return list(dict.fromkeys(ids))
+
+    async def odd(self) -> Sequence[str]:
+        return [str(one["X-Odd"]) for data in self.box.kept if (one := message_from_bytes(data))["X-Odd"]]
+
+    def twin(self) -> Network:
+        return self._at(self.port)
+
+    def without_server(self) -> Network:
+        return self._at(closed_port())
+
+    def with_mute_server(self) -> Network:
+        return self._at(self.mute_port, seconds=0.3)
+
+    def without_secret(self) -> tuple[Network, str]:
+        path = written(self.folder / "open-to-all", "a-secret-word", 0o644)
+        return self._at(self.port, user="me", password_file=path), "a-secret-word"
+
+
+class Receiver:
+    """A system that takes pushes: it checks signature and digest by itself, and keeps one body for each key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self.kept: dict[str, bytes] = {}
+        self.heads: list[dict[str, str]] = []
+        self.requests = 0
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """One push; its fate is the value of the recipient's address."""
+        self.requests += 1
+        body = await request.read()
+        self.heads.append({name.lower(): value for name, value in request.headers.items()})
+        signed = b".".join([request.headers[f"webhook-{one}"].encode() for one in ("id", "timestamp")] + [body])
+        signature = base64.b64encode(hmac.new(self._key, signed, sha256).digest()).decode()
+        if request.headers["webhook-signature"] != f"v1,{signature}":
+            return web.json_response({"title": "the signature does not hold"}, status=401)
+        digest = base64.b64encode(sha256(body).digest()).decode()
+        assert request.headers["Content-Digest"] == f"sha-256=:{digest}:"
+        key, fate = request.headers["Idempotency-Key"], request.headers["Estafette-Recipient"].partition(":")[2]
+        if fate == "busy":
+            return web.Response(status=429, headers={"Retry-After": "7"})
+        if fate == "refused":
+            says = {"title": "not ours", "errors": [{"code": "B-1", "detail": "the buyer is unknown", "pointer": "/b"}]}
+            return web.json_response(says, status=422, content_type="application/problem+json")
+        if key in self.kept:
+            if self.kept[key] != body:
+                return web.json_response({"title": "other content under this key"}, status=422)
+            return web.json_response({"id": key}, headers={"Idempotency-Replayed": "true"})
+        self.kept[key] = body
+        if fate == "silent":
+            assert request.transport is not None
+            request.transport.abort()  # type: ignore[attr-defined]
+        return web.json_response({"id": key}, status=201)
+
+
+@dataclass
+class PushHarness:
+    """The push and a system that takes it."""
+
+    settings: PushSettings
+    receiver: Receiver
+    mute_port: int
+    network: Network = field(init=False)
+    served: ClassVar[ElectronicAddress] = ElectronicAddress("0088", "good")
+    foreign: ClassVar[ElectronicAddress] = ElectronicAddress("0225", "100000207")
+    recognises: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.network = Push(self.settings, now)
+
+    def _for(self, fate: str) -> Consignment:
+        return replace(
+            consignment(number=f"P-{next(numbers)}"), route=Route("push", ElectronicAddress("0088", fate), "a test")
+        )
+
+    def good(self) -> Consignment:
+        return self._for("good")
+
+    def silent(self) -> Consignment:
+        return self._for("silent")
+
+    def refused(self) -> Consignment:
+        return self._for("refused")
+
+    def busy(self) -> Consignment:
+        return self._for("busy")
+
+    async def received(self, consignment: Consignment) -> Sequence[str]:
+        return [key for key, body in self.receiver.kept.items() if body == consignment.data]
+
+    async def odd(self) -> Sequence[str]:
+        return [name for head in self.receiver.heads for name in head if name == "x-odd"]
+
+    def twin(self) -> Network:
+        return Push(self.settings, now)
+
+    def _at(self, port: int, **changes: object) -> Network:
+        place = {"url": f"http://127.0.0.1:{port}/in", "allow": frozenset({f"127.0.0.1:{port}"})}
+        return Push(replace(self.settings, **place | changes), now)  # type: ignore[arg-type]
+
+    def without_server(self) -> Network:
+        return self._at(closed_port())
+
+    def with_mute_server(self) -> Network:
+        return self._at(self.mute_port, seconds=0.3)
+
+    def without_secret(self) -> tuple[Network, str]:
+        secret = self.settings.secret_file.read_text(encoding="utf-8")
+        path = written(self.settings.secret_file.with_name("open-to-all"), secret, 0o644)
+        return Push(replace(self.settings, secret_file=path), now), secret
+
+
+@asynccontextmanager
+async def push_server(folder: Path, mute_port: int) -> AsyncIterator[PushHarness]:
+    """A system that takes pushes, and the network that pushes to it."""
+    key = b"k" * 24
+    secret = written(folder / "push-secret", "whsec_" + base64.b64encode(key).decode())
+    receiver = Receiver(key)
+    application = web.Application(client_max_size=200_000_000)
+    application.router.add_post("/in", receiver.take)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    allow = frozenset({f"127.0.0.1:{port}"})
+    settings = PushSettings(f"http://127.0.0.1:{port}/in", secret, frozenset({"0088"}), allow, seconds=5.0)
+    harness = PushHarness(settings, receiver, mute_port)
+    try:
+        yield harness
+    finally:
+        await harness.network.close()
+        await runner.cleanup()
+
+
+@dataclass
+class FolderHarness:
+    """Two folders: nobody there keeps silent, is busy or has a secret."""
+
+    folder: Path
+    network: Network = field(init=False)
+    served: ClassVar[ElectronicAddress] = ElectronicAddress("0225", "100000207")
+    foreign: ClassVar[ElectronicAddress] = ElectronicAddress("EM", "buyer@example.org")
+    recognises: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        (self.folder / "out").mkdir()
+        self.network = self.twin()
+
+    def good(self) -> Consignment:
+        return replace(consignment(number=f"D-{next(numbers)}"), route=Route("drop", self.served, "a test"))
+
+    def silent(self) -> None:
+        return None
+
+    def busy(self) -> None:
+        return None
+
+    def refused(self) -> Consignment:
+        sent = self.good()
+        (self.folder / "out" / f"{sent.id}_{sent.name.replace(' ', '_').replace('é', '_')}").write_bytes(b"other")
+        return sent
+
+    async def received(self, consignment: Consignment) -> Sequence[str]:
+        return [
+            path.name.partition("_")[0]
+            for path in (self.folder / "out").glob(f"{consignment.id}_*")
+            if path.read_bytes() == consignment.data
+        ]
+
+    async def odd(self) -> Sequence[str]:
+        return [path.name for path in self.folder.iterdir() if path.name != "out"]
+
+    def twin(self) -> Network:
+        return Folder(FolderSettings(outgoing=self.folder / "out", schemes=frozenset({"0225"})), now)
+
+    def without_server(self) -> Network:
+        return Folder(FolderSettings(outgoing=self.folder / "gone", schemes=frozenset({"0225"})), now)
+
+    def with_mute_server(self) -> None:
+        return None
+
+    def without_secret(self) -> None:
+        return None
