@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Command] = {
     "account": Command("account", "open an account; its secrets are shown once"),
     "demo": Command("demo", "show the main job: invoices through a simulated platform to buyers and another gateway"),
     "platform": Command("platform", "run the simulated approved platform (demos and tests only)"),
+    "network": Command("network", "which networks are configured, for whom, and what each one can do"),
     "conformance": Command("conformance", "hold a platform against AFNOR XP Z12-013 and print its compatibility sheet"),
     "inbound": Command("inbound", "invoices that came for nobody known: list, look, assign to an account, or drop"),
     "address": Command("address", "look addresses up in the French directory: one, or a whole customer file"),

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from adapters import catalogue
-from adapters.port import Network, Problem, TimestampAuthority
+from adapters.port import Network, Networks, Problem, TimestampAuthority
 from gateway.api.afnor.webhooks import flow_body
 from gateway.chores import Chores
 from gateway.clock import SystemClock
@@ -106,6 +106,14 @@ async def _current(pool: Pool, keys: Keyring | None) -> None:
     await keys.renew(pool, _now())
 
 
+def read_networks(environment: Mapping[str, str]) -> Networks:
+    """The networks that are configured. Raises Misconfigured with every complaint."""
+    networks, problems = catalogue.build(environment, _now)
+    if problems:
+        raise Misconfigured(_complaints(problems))
+    return networks
+
+
 @asynccontextmanager
 async def open_gateway(
     settings: Settings, environment: Mapping[str, str], *, attach: bool = False, warm: bool = False
@@ -114,9 +122,7 @@ async def open_gateway(
 
     With `warm`, worker processes load the rules when they start, and no document waits for it.
     """
-    networks, problems = catalogue.build(environment, _now)
-    if problems:
-        raise Misconfigured(_complaints(problems))
+    networks = read_networks(environment)
     directory, problems = catalogue.directory(environment, _now)
     if problems:
         raise Misconfigured(_complaints(problems))

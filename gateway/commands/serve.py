@@ -16,7 +16,7 @@ import uvloop
 from aiohttp import web
 
 from gateway.api import application
-from gateway.commands import logs
+from gateway.commands import logs, network
 from gateway.main import Gateway, open_gateway
 from gateway.settings import Settings
 
@@ -56,6 +56,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with open_gateway(settings, os.environ, warm=True) as gateway, AsyncExitStack() as stack:
         port, running = await start(gateway, stack)
+        stack.push_async_callback(_end, asyncio.create_task(network.tell(gateway.resources.networks)))
         settled()
         print(f"Estafette listens on http://{settings.host}:{port}  (API page: /docs)", flush=True)
         stopped = asyncio.create_task(stop.wait())
