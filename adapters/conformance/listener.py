@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 BODY_LIMIT = 1_000_000
-KEPT_LIMIT = 1_000
+KEPT_LIMIT = 50
 
 
 @dataclass(frozen=True, slots=True)
