@@ -31,6 +31,7 @@ OPEN = {
     "/oauth2/token",
     "/auth-service/{custId}/token",
     "/afnor-flow/v1/healthcheck",
+    "/afnor-directory/v1/healthcheck",
     "/health/live",
     "/health/ready",
     "/metrics",
@@ -61,7 +62,7 @@ PAYMENT = {"amount": "1.00", "currency": "EUR", "paid_on": "2026-11-24"}
 SAID = {"/statuses": {"status": "completed"}, "/again": {}}
 """Bodies of other calls, by how their addresses end."""
 
-ELSEWHERE = {"orders", "holds", "rules", "terms", "test"}
+ELSEWHERE = {"orders", "holds", "rules", "terms", "test", "directory", "afnor-directory"}
 """Steps of addresses that have tests of their own, belong to nobody, or would dial out."""
 
 

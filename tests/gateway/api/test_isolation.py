@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import uvloop
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from stdnum.fr import siret
 
 from gateway.api.application import ROUTES
 from gateway.clock import SystemClock
@@ -25,6 +27,16 @@ from tests.gateway.api.conftest import SIRENS, digest, sample, serving, small
 
 READS = sorted(route.path for route in ROUTES if route.method == "GET" and route.scope is not None)
 WHO = st.integers(0, 2)
+DIRECTORY: Mapping[str, Callable[[int], str]] = {
+    "siren": lambda of: SIRENS[of],
+    "siret": lambda of: next(f"{SIRENS[of]}{n:05}" for n in range(1, 99) if siret.is_valid(f"{SIRENS[of]}{n:05}")),
+    "routingIdentifier": lambda _: "CODE",
+    "addressingIdentifier": lambda of: SIRENS[of],
+}
+"""Keys of the directory, by the account whose they are."""
+DECLARED = {"facilities/{siret}": True, "routing-codes/{siret}/CODE": True, "lines/{siren}_{siret}": False,
+            "lines/{siren}_{siret}_CODE": False, "lines/{siren}_SUFFIX": False}  # fmt: skip
+"""What is declared, and whether it has a name."""
 FORMS = st.sampled_from(["", "?as=submission", "?as=cii", "?as=json", "?as=original"])
 QUERY = st.sampled_from(["", "?limit=1", "?limit=200", "?halted=false", "?cursor=", "?after="])
 
@@ -107,12 +119,39 @@ class Life(RuleBasedStateMachine):
         ids = self.orders if path.startswith("/v1/orders") else self.ids
         named = ids[of][choice % len(ids[of])] if ids[of] else str(uuid4())
         address = path.replace("{id}", named).replace("{delivery}", self.identifier(of, choice))
+        address = re.sub(
+            r"\{(siren|siret|routingIdentifier|addressingIdentifier)\}", lambda key: DIRECTORY[key[1]](of), address
+        )
         status, told = self.ask(who, "GET", address + end)
-        if owned and of != who:
+        if (owned or "/afnor-directory/" in path) and "{" in path and of != who:
             assert status == 404
         if isinstance(told.get("cursor"), str):
             self.cursors.append(told["cursor"])
         assert status != 500
+
+    @rule(who=WHO, of=WHO, path=st.sampled_from(list(DECLARED)), drop=st.booleans())
+    def declare(self, who: int, of: int, path: str, drop: bool) -> None:
+        """Declare something of anybody's legal entity, with a mark in it, or withdraw it."""
+        address = "/v1/directory/" + path.format(siren=SIRENS[of], siret=DIRECTORY["siret"](of))
+        if drop:
+            status, _ = self.ask(who, "DELETE", address)
+            assert status in ((404,) if of != who else (204, 404, 409))
+            return
+        mark = f"declared-{who}-{of}"
+        self.marks[who].add(mark)
+        status, _ = self.ask(who, "PUT", address, json={"name": mark} if DECLARED[path] else {})
+        assert status in ((403,) if of != who else (200, 201, 409))
+
+    @rule(who=WHO, kind=st.sampled_from(["siren", "siret", "routing-code", "directory-line"]))
+    def directory(self, who: int, kind: str) -> None:
+        """Search the whole directory: the own entities stand in it, and no other's."""
+        include = [] if kind == "siren" else ["siren"]
+        asked = {"limit": 1000, "include": include}
+        status, told = self.ask(who, "POST", f"/afnor-directory/v1/{kind}/search", json=asked)
+        assert status == 200
+        assert told["totalNumberOfResults"] == len(told["results"])
+        if kind == "siren":
+            assert [one["siren"] for one in told["results"]] == [SIRENS[who]]
 
     @rule(who=WHO, key=st.sampled_from(["", "shared"]))
     def order(self, who: int, key: str) -> None:
