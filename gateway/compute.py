@@ -43,6 +43,8 @@ class Compute:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._places = asyncio.Semaphore(processes)
         self._pool = self._make()
+        self.ended = 0
+        """Calls that came to an end so far: while it grows, the processes work, however many calls wait."""
 
     async def __call__(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a picklable function in a worker process. Raises what it raises, or Interrupted.
@@ -54,7 +56,7 @@ class Compute:
             pool = self._pool
             future = asyncio.get_running_loop().run_in_executor(pool, _call, function, args, kwargs)
             try:
-                return await asyncio.wait_for(future, self._timeout)
+                answer = await asyncio.wait_for(future, self._timeout)
             except BrokenProcessPool as broken:
                 self._replace(pool)
                 raise Interrupted("a worker process died") from broken
@@ -66,6 +68,11 @@ class Compute:
                 if future.cancelled() and (task is None or not task.cancelling()):
                     raise Interrupted("the worker processes were replaced") from None
                 raise
+            except Exception:  # the function's own
+                self.ended += 1
+                raise
+            self.ended += 1
+            return answer
 
     def _turns(self) -> asyncio.Semaphore:
         """As many turns as there are processes, for the loop that runs now: a semaphore belongs to one loop."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.port import Arrival, ArrivalKind
@@ -47,6 +51,28 @@ async def test_a_gateway_whose_workers_are_gone_is_not_ready(pool: Pool, clock: 
     async with serving(pool, lost, clock, tmp_path) as api:
         told = await answered(await api.client.get("/health/ready"), 503, "Readiness")
         assert told["workers"] != "ok"
+
+
+async def test_a_gateway_whose_workers_are_busy_is_ready_and_one_whose_workers_hang_is_not(
+    pool: Pool, clock: SettableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.api.health.PATIENCE", 1.0)
+    only = Compute(1, 60)
+    try:
+        await only(os.getpid)  # the process is there
+        async with serving(pool, only, clock, tmp_path) as api:
+            short = [asyncio.create_task(only(time.sleep, 0.25)) for _ in range(12)]
+            await asyncio.sleep(0)
+            told = await answered(await api.client.get("/health/ready"), 200, "Readiness")
+            assert told["workers"] == "ok"
+            await asyncio.gather(*short)
+            long = asyncio.create_task(only(time.sleep, 30))
+            await asyncio.sleep(0)
+            await answered(await api.client.get("/health/ready"), 503, "Readiness")
+            long.cancel()
+            await asyncio.gather(long, return_exceptions=True)
+    finally:
+        only.close()
 
 
 async def test_metrics_tell_of_use_and_backlog_and_of_no_account(api: Api, clock: SettableClock) -> None:
