@@ -69,7 +69,9 @@ class Access:
     seller: str = ""
     """SIREN in whose name invoices are handed in."""
     buyer: str = ""
-    """SIREN to whom; the directory is asked about it as well."""
+    """SIREN to whom."""
+    known: str = ""
+    """SIREN that the directory is asked about; empty: the buyer's, or else the seller's."""
     submit: bool = False
     large: bool = False
     burst: int = 0

@@ -219,8 +219,8 @@ async def broken_json(it: Counterpart) -> None:
 
 def _known(it: Counterpart) -> str:
     """The SIREN that the directory is asked about. Raises Skips."""
-    if not (known := it.access.buyer or it.access.seller):
-        raise Skips(Text("--buyer names no SIREN to ask about", "--buyer ne nomme aucun SIREN à chercher"))
+    if not (known := it.access.known or it.access.buyer or it.access.seller):
+        raise Skips(Text("--known names no SIREN to ask about", "--known ne nomme aucun SIREN à chercher"))
     return known
 
 

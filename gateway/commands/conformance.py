@@ -37,7 +37,7 @@ examples:
   estafette platform &                           the simulated platform; its credentials are in ./estafette-platform
   estafette conformance http://127.0.0.1:8330/afnor-flow --client-id ID --client-secret-file FILE
   estafette conformance https://api.example.com/afnor-flow --token-url https://auth.example.com/token \\
-      --client-id ID --client-secret-file secret --directory https://api.example.com/afnor-directory --buyer 100000207
+      --client-id ID --client-secret-file secret --directory https://api.example.com/afnor-directory --known 100000207
   estafette conformance URL … --submit --seller 100000108 --buyer 100000207       hands invoices in, too
   estafette conformance URL … --openapi flow-service-1.3.0.json --format json > sheet.jsonl
 
@@ -78,7 +78,8 @@ def add(commands: Any) -> None:
                     help="published OpenAPI file that answers are held to; once for each service")  # fmt: skip
     it.add_argument("--submit", action="store_true", help="hand flows in as well; needs --seller and --buyer")
     it.add_argument("--seller", metavar="SIREN", default="", help="in whose name")
-    it.add_argument("--buyer", metavar="SIREN", default="", help="to whom; the directory is asked about it, too")
+    it.add_argument("--buyer", metavar="SIREN", default="", help="to whom")
+    it.add_argument("--known", metavar="SIREN", default="", help="whom the directory knows; by default --buyer")
     it.add_argument("--yes", action="store_true", help="do not ask before handing in")
     it.add_argument("--callback", metavar="URL", default="", help="address that the platform can post events to")
     it.add_argument("--listen", metavar="HOST:PORT", default="", help="where --callback comes in on this machine")
@@ -162,7 +163,7 @@ def _access(options: argparse.Namespace) -> Access:
     complaints = [
         *([] if client else ["--client-id is missing"]),
         *([] if secret_file is not None else ["--client-secret-file is missing"]),
-        *([] if _is_siren(options.seller) and _is_siren(options.buyer) else ["a SIREN has nine digits"]),
+        *([] if all(map(_is_siren, (options.seller, options.buyer, options.known))) else ["a SIREN has nine digits"]),
         *(["--submit needs --seller and --buyer"] if options.submit and not (options.seller and options.buyer) else []),
         *(["--large needs --submit"] if options.large and not options.submit else []),
         *(["--rate takes more than 0, --patience and --burst 0 or more"]
@@ -182,6 +183,7 @@ def _access(options: argparse.Namespace) -> Access:
         allow=_allowed(url, token_url, directory),
         seller=options.seller,
         buyer=options.buyer,
+        known=options.known,
         submit=options.submit,
         large=options.large,
         burst=options.burst,
