@@ -10,6 +10,7 @@ from adapters import (
     afnor_directory,
     afnor_settings,
     folder,
+    imap,
     key_file,
     mail,
     push,
@@ -45,8 +46,12 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
         networks.append(afnor.Afnor(platform, now))
     connections = afnor_settings.connections(environment, problems)
     networks += [afnor.Afnor(one, now) for one in connections]
+    inbox = imap.from_environment(environment, problems)
+    mailbox = imap.Mailbox(inbox, now) if inbox is not None else None
     if (server := mail.from_environment(environment, problems)) is not None:
-        networks.append(mail.Mail(server, now))
+        networks.append(mail.Mail(server, now, mailbox))
+    elif mailbox is not None:
+        networks.append(mailbox)
     if (folders := folder.from_environment(environment, problems)) is not None:
         networks.append(folder.Folder(folders, now))
     if (pushed := push.from_environment(environment, problems)) is not None:

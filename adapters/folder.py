@@ -9,8 +9,9 @@ Decisions, each against a failure seen in the field:
   the same id, which is its name and its hash: one document for ever.
 - What is no plain file, or too big, is never opened: it is moved to `refused/`, and the log tells. A link leads
   nowhere.
-- A message (.eml) brings its attachments, each as an arrival of its own; one without any is an arrival itself, for a
-  person. Archives are not unpacked.
+- A message (.eml) brings its attachments, each as an arrival of its own; one without any, or with something that is
+  packed or sealed, is an arrival itself, for a person. A delivery notification is told with the document it is about.
+  Archives are not unpacked.
 - What is sent appears under its name at once and whole, and never over another file. That it was put there is written
   down beside, so that a repetition after the reader took it away is told.
 """
@@ -30,7 +31,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.message import Attachment, NotTaken, attachments
+from adapters.message import arrivals as message_arrivals
 from adapters.port import (
     Arrival,
     ArrivalKind,
@@ -61,7 +62,7 @@ DONE, REFUSED, SENT = "done", "refused", ".sent"
 """Folders beside the files: taken, never taken, and what was put there."""
 
 _DRAFTS = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", "~")
-_TYPES = {".pdf": "application/pdf", ".xml": "application/xml", ".eml": "message/rfc822"}
+_TYPES = {".pdf": "application/pdf", ".xml": "application/xml"}
 _TAIL = 1_024
 _ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]*)")
 
@@ -267,20 +268,11 @@ class Folder:
         at = min(datetime.fromtimestamp(path.lstat().st_mtime, UTC), self._now())
         suffix, name = path.name[-4:].lower(), _told(path.name)
         id, recipient = f"{name}#{sha256(data).hexdigest()}", self._settings.recipient
-        inside: tuple[Attachment, ...] = ()
         if suffix == ".eml":
-            try:
-                inside = attachments(data)
-            except NotTaken as why:
-                log.warning("a message waits for a person: %s", why)
-        for number, one in enumerate(inside, 1):
-            yield Arrival(
-                f"{id}/{number}", ArrivalKind.INVOICE, at, one.media_type, one.data,
-                recipient=recipient, name=one.name or name,
-            )  # fmt: skip
-        if not inside:
-            media_type = _TYPES.get(suffix, "application/octet-stream")
-            yield Arrival(id, ArrivalKind.INVOICE, at, media_type, data, recipient=recipient, name=name)
+            yield from message_arrivals(data, id, at, recipient=recipient, name=name)
+            return
+        media_type = _TYPES.get(suffix, "application/octet-stream")
+        yield Arrival(id, ArrivalKind.INVOICE, at, media_type, data, recipient=recipient, name=name)
 
 
 def _ended(name: str, data: bytes) -> bool:

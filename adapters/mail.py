@@ -1,8 +1,11 @@
 """E-mail: delivery of last resort, over the operator's own mail server; scheme EM, the invoice attached.
 
 A mail server cannot be asked what it has, so a repeated consignment is sent again under the same Message-ID, by which
-its reader can tell the repetition. A connection lost after DATA is an unknown outcome, never a refusal. Addresses are
-held to a strict grammar without quotes, spaces or line ends, so that nothing in an invoice can write a header.
+its reader can tell the repetition; its receipt never claims that it was there already. A connection lost after DATA is
+an unknown outcome, never a refusal. Where the server offers it (RFC 3461) it is asked to report delivery, delay and
+failure, under the consignment's id as envelope id; what then comes to the mailbox is tied by that id and the
+Message-ID. Addresses are held to a strict grammar without quotes, spaces or line ends, so that nothing in an invoice
+can write a header.
 
 What the law wants to go over an approved platform is not for e-mail. This module does not know the law: it serves a
 buyer whose own electronic address (BT-49) is an e-mail, and the sender answers for that choice.
@@ -15,6 +18,7 @@ import logging
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -30,6 +34,7 @@ from adapters.port import (
     Consignment,
     Custody,
     ElectronicAddress,
+    Network,
     Note,
     Problem,
     Receipt,
@@ -51,6 +56,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _TLS = ("starttls", "tls", "none")
+_YES_OR_NO = ("", "yes", "no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +75,15 @@ class Settings:
     """Certificates of a private authority, PEM; None: those of the machine."""
     seconds: float = 30.0
     """Time for each answer of the server."""
+    notify: bool = True
+    """Ask for delivery notifications where the server offers them."""
+    receipts: bool = False
+    """Ask who reads the message to confirm it (RFC 8098); most programs then ask their user."""
 
 
 def from_environment(environment: Mapping[str, str], problems: list[Problem]) -> Settings | None:
     """Settings from ESTAFETTE_MAIL_*; None when none is set, or when they cannot be used, as `problems` then tells."""
-    names = ("HOST", "PORT", "FROM", "TLS", "USER", "PASSWORD_FILE", "CA_FILE")
+    names = ("HOST", "PORT", "FROM", "TLS", "USER", "PASSWORD_FILE", "CA_FILE", "NOTIFY", "RECEIPTS")
     given = {name: environment.get(f"ESTAFETTE_MAIL_{name}", "").strip() for name in names}
     if not any(given.values()):
         return None
@@ -89,6 +99,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
             (bool(given["USER"]) != bool(given["PASSWORD_FILE"]), "USER", "goes together with a PASSWORD_FILE"),
             (bool(given["USER"]) and tls == "none", "TLS", "must not be none where a password is sent"),
             (bool(given["CA_FILE"]) and not Path(given["CA_FILE"]).is_file(), "CA_FILE", "is no file"),
+            *((given[name] not in _YES_OR_NO, name, "must be yes or no") for name in ("NOTIFY", "RECEIPTS")),
         )
         if wrong
     ]
@@ -102,7 +113,10 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     if found:
         return None
     ca_file = Path(given["CA_FILE"]) if given["CA_FILE"] else None
-    return Settings(given["HOST"], int(port), given["FROM"], tls, given["USER"], password_file, ca_file)
+    return Settings(
+        given["HOST"], int(port), given["FROM"], tls, given["USER"], password_file, ca_file,
+        notify=given["NOTIFY"] != "no", receipts=given["RECEIPTS"] == "yes",
+    )  # fmt: skip
 
 
 def is_address(text: str) -> bool:
@@ -111,11 +125,13 @@ def is_address(text: str) -> bool:
 
 
 class Mail:
-    """A mail server, as a network."""
+    """A mail server, as a network, and the mailbox that its answers come to."""
 
-    def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], datetime], mailbox: Network | None = None) -> None:
+        """`mailbox`: what it collects is brought; None: nothing is."""
         self._settings = settings
         self._now = now
+        self._mailbox = mailbox
 
     @property
     def name(self) -> str:
@@ -135,25 +151,36 @@ class Mail:
             says = "The electronic address is no e-mail address of the plain kind."
             raise Refused("no e-mail address", (Finding("MAIL-ADDRESS", Severity.FATAL, "network", says, ("BT-49",)),))
         id = f"<{consignment.id}@{self._settings.sender.rpartition('@')[2]}>"
-        message = _message(consignment, self._settings.sender, id, self._now())
-        said = await self.hand_over(message, recipient)
+        message = _message(consignment, self._settings, id, self._now())
+        said = await self.hand_over(message, recipient, consignment.id)
         return Receipt(id, self._now(), said.encode(), "text/plain")
 
     async def collect(self, cursor: str | None) -> Collected:
-        """E-mail brings nothing here."""
-        return Collected((), cursor or "", more=False)
+        """What came to the mailbox: invoices, and reports on what was sent. Raises Unreachable."""
+        if self._mailbox is None:
+            return Collected((), cursor or "", more=False)
+        return await self._mailbox.collect(cursor)
 
     async def close(self) -> None:
         """There is nothing to give back: each delivery has a connection of its own."""
+        if self._mailbox is not None:
+            await self._mailbox.close()
 
-    async def hand_over(self, message: bytes, recipient: str) -> str:
-        """One delivery over one connection; the server's last answer. Raises Unreachable, Refused."""
+    async def hand_over(self, message: bytes, recipient: str, envelope_id: str = "") -> str:
+        """One delivery over one connection; the server's last answer. Raises Unreachable, Refused.
+
+        `envelope_id`: the server is asked to report on it; empty: it is not.
+        """
         client = await self._client()
         sent = False
         try:
             await client.connect()
-            await client.mail(self._settings.sender)
-            await client.rcpt(recipient)
+            if client.is_ehlo_or_helo_needed:
+                with suppress(aiosmtplib.SMTPHeloError):  # a server that knows HELO only has no extensions
+                    await client.ehlo()
+            for_sender, for_recipient = self._options(client, message, recipient, envelope_id)
+            await client.mail(self._settings.sender, options=for_sender)
+            await client.rcpt(recipient, options=for_recipient)
             sent = True
             answer = await client.data(message)
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as refused:
@@ -165,6 +192,19 @@ class Mail:
         finally:
             client.close()
         return f"{answer.code} {answer.message}"
+
+    def _options(
+        self, client: aiosmtplib.SMTP, message: bytes, recipient: str, envelope_id: str
+    ) -> tuple[list[str], list[str]]:
+        """What is said beside the sender (RFC 1870, 3461) and beside the recipient."""
+        size = [f"SIZE={len(message)}"] if client.supports_extension("size") else []
+        if not (self._settings.notify and envelope_id and client.supports_extension("dsn")):
+            return size, []
+        plain = recipient.replace("+", "+2B").replace("=", "+3D")  # xtext; the grammar of addresses has nothing else
+        return (
+            [*size, "RET=HDRS", f"ENVID={envelope_id}"],
+            ["NOTIFY=SUCCESS,DELAY,FAILURE", f"ORCPT=rfc822;{plain}"],
+        )
 
     async def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings
@@ -255,15 +295,17 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
 
 
-def _message(consignment: Consignment, sender: str, id: str, at: datetime) -> bytes:
+def _message(consignment: Consignment, settings: Settings, id: str, at: datetime) -> bytes:
     """The message, encoded so that every line is ASCII; the same consignment at the same time gives the same bytes."""
     message = EmailMessage(policy=SMTP_POLICY)
-    message["From"] = sender
+    message["From"] = settings.sender
     message["To"] = consignment.route.address.value
     message["Subject"] = _one_line(consignment.subject)[:SUBJECT_LIMIT]
     message["Date"] = format_datetime(at)
     message["Message-ID"] = id
     message["Auto-Submitted"] = "auto-generated"
+    if settings.receipts:
+        message["Disposition-Notification-To"] = settings.sender
     message.set_content(
         f"Bonjour,\n\nVeuillez trouver ci-joint : {_one_line(consignment.subject)[:SUBJECT_LIMIT]}.\n\n"
         f"Please find attached: {_one_line(consignment.name)}.\n",

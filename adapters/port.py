@@ -104,7 +104,9 @@ class Arrival:
     consignment: str | None = None
     """Id of the consignment it answers, when the network says so; else the bytes tell (seller and invoice number)."""
     refused: tuple[Finding, ...] = ()
-    """For an acknowledgement: why the network refuses the consignment; empty when it accepts it."""
+    """For an acknowledgement: why the network refuses the consignment; empty when it accepts it. Where all are INFO it
+    does neither yet, and they say why: delayed, handed on, sent back.
+    """
     recipient: str = ""
     """For an invoice that does not tell it itself: SIREN of the participant it is for; empty when nobody knows."""
     name: str = ""

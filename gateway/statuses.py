@@ -182,8 +182,10 @@ def _doubted(arrival: WaitingArrival, message: cdar.StatusMessage, why: str, jud
 
 
 def _acknowledgement(arrival: WaitingArrival, furthest: str | None) -> tuple[News, tuple[Finding, ...]]:
+    """What a network says of what we handed over, and why it refuses it."""
+    undecided = all(finding.severity is Severity.INFO for finding in arrival.refused)
     facts: dict[str, Any] = {
-        "status": "not_admitted" if arrival.refused else "admitted",
+        "status": "admitted" if not arrival.refused else "pending" if undecided else "not_admitted",
         "at": instant(arrival.at),
         "source": arrival.network,
         "network_id": arrival.network_id,
@@ -192,7 +194,9 @@ def _acknowledgement(arrival: WaitingArrival, furthest: str | None) -> tuple[New
         facts["furthest"] = furthest
     if arrival.refused:
         facts["reasons"] = [finding.rule for finding in arrival.refused]
-    return News("status", facts, (Kept(Role.STATUS, arrival.media_type, arrival.data),)), arrival.refused
+    return News("status", facts, (Kept(Role.STATUS, arrival.media_type, arrival.data),)), (
+        () if undecided else arrival.refused
+    )
 
 
 def _unreadable(arrival: WaitingArrival, findings: Sequence[Finding]) -> News:

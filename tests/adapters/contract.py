@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from email import message_from_bytes
 from typing import Protocol
 
 import pytest
 
-from adapters.port import Consignment, ElectronicAddress, Network, Refused, Unreachable
+from adapters.port import Arrival, ArrivalKind, Consignment, ElectronicAddress, Network, Refused, Unreachable
 
 
 class Harness(Protocol):
@@ -226,3 +229,170 @@ SUITE = (
     closes_twice,
 )
 """All of it."""
+
+
+# What collects -------------------------------------------------------------------------------------------------------
+
+
+class Source(Protocol):
+    """A network that brings, its server, and a way to lay something there as others do."""
+
+    network: Network
+    leaves: bool
+    """What is stored leaves the place where it came."""
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Somebody lays a file there, or sends it."""
+
+    async def waiting(self) -> int:
+        """How much lies where things come."""
+
+    async def kept(self) -> Sequence[bytes]:
+        """The bytes of all that is anywhere on the other side: nothing may ever be missing."""
+
+    def twin(self) -> Network:
+        """The network as another process sees it, which remembers nothing."""
+
+    def without_server(self) -> Network:
+        """The same network where nobody listens."""
+
+    def with_mute_server(self) -> Network | None:
+        """The same network, soon impatient, where somebody listens and says nothing; None where nobody could."""
+
+    def without_secret(self) -> tuple[Network, str] | None:
+        """The same network whose secret everybody can read, and the secret; None where it has none."""
+
+
+def invoice_file(number: int) -> bytes:
+    """A small XML, different for each number."""
+    return f"<?xml version='1.0'?>\n<a:Invoice xmlns:a='urn:a'><b>{number}</b></a:Invoice>\n".encode()
+
+
+async def brought(network: Network, cursor: str | None = None) -> tuple[list[Arrival], str]:
+    """All that is collected until nothing more comes, and the cursor then; every page is stored."""
+    found: list[Arrival] = []
+    for _ in range(200):
+        page = await network.collect(cursor)
+        assert [a.at for a in page.arrivals] == sorted(a.at for a in page.arrivals)
+        found += page.arrivals
+        cursor = page.cursor
+        if not page.more:
+            return found, cursor
+    raise AssertionError("collecting did not end")
+
+
+async def brings_each_once(source: Source) -> None:
+    """What came is brought with its bytes, once; then nothing; then what comes later."""
+    for number in range(5):
+        await source.put(f"f-{number}.xml", invoice_file(number))
+    found, cursor = await brought(source.network)
+    assert sorted(one.data for one in found) == [invoice_file(number) for number in range(5)]
+    assert len({one.network_id for one in found}) == 5
+    assert {one.kind for one in found} == {ArrivalKind.INVOICE}
+    assert all(one.at.utcoffset() == timedelta(0) for one in found)
+    assert (await source.waiting() == 0) == source.leaves
+    again, cursor = await brought(source.network, cursor)
+    assert not again
+    await source.put("later.xml", invoice_file(9))
+    late, _ = await brought(source.network, cursor)
+    assert [one.data for one in late] == [invoice_file(9)]
+
+
+async def killed_before_it_is_stored(source: Source) -> None:
+    """A page that nobody stored comes again, under the same ids, and nothing has left its place."""
+    for number in range(3):
+        await source.put(f"f-{number}.xml", invoice_file(number))
+    first = await source.network.collect(None)
+    assert await source.waiting() == 3
+    after, _ = await brought(twin := source.twin())
+    assert {one.network_id for one in first.arrivals} <= {one.network_id for one in after}
+    assert sorted(one.data for one in after) == [invoice_file(number) for number in range(3)]
+    await twin.close()
+
+
+async def killed_after_it_is_stored(source: Source) -> None:
+    """The page was stored, its cursor not: the same ids again. The cursor was stored too: at most the same ids."""
+    await source.put("f.xml", invoice_file(1))
+    page = await source.network.collect(None)
+    ids = {one.network_id for one in page.arrivals}
+    for cursor in (None, page.cursor):
+        found, _ = await brought(twin := source.twin(), cursor)
+        assert {one.network_id for one in found} <= ids
+        await twin.close()
+    assert any(one == invoice_file(1) or _carries(one, invoice_file(1)) for one in await source.kept())
+
+
+async def hostile_files_are_data(source: Source) -> None:
+    """Odd names and contents are brought as they are, or stay where a person finds them; none stops the others."""
+    odd = {
+        "bomb.zip": _bomb(),
+        "..xml": b"<a></a>",
+        "entities.xml": b'<!DOCTYPE a [<!ENTITY b "&c;&c;"><!ENTITY c SYSTEM "file:///etc/passwd">]><a>&b;</a>',
+        "a\tb\x1b[2J.xml": b"<tab></tab>",
+        "\u202elmx.é.xml": b"<rtl></rtl>",
+        "-rf *;$(id).xml": b"<shell></shell>",
+        "zeros.pdf": bytes(100_000) + b"%%EOF\n",
+        "smime.p7m": b"\x30\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x03",
+    }
+    for name, data in odd.items():
+        await source.put(name, data)
+    await source.put("good.xml", invoice_file(1))
+    found, cursor = await brought(source.network)
+    assert invoice_file(1) in [one.data for one in found]
+    for one in found:
+        assert one.name.isprintable()
+        assert one.network_id.isprintable()
+        assert "/" not in one.name
+        assert "\\" not in one.name
+        assert one.media_type.isprintable()
+    there = await source.kept()
+    for data in odd.values():
+        assert any(data in one or _carries(one, data) for one in there)
+    assert not (await brought(source.network, cursor))[0]
+
+
+def _carries(message: bytes, data: bytes) -> bool:
+    return any(part.get_payload(decode=True) == data for part in message_from_bytes(message).walk())
+
+
+def _bomb() -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("invoice.xml", bytes(20_000_000))
+    return held.getvalue()
+
+
+async def many_come_in_pages(source: Source) -> None:
+    """More than one page: all of it, each once."""
+    for number in range(130):
+        await source.put(f"f-{number}.xml", invoice_file(number))
+    found, _ = await brought(source.network)
+    assert len({one.network_id for one in found}) == len(found) == 130
+    assert {one.data for one in found} == {invoice_file(number) for number in range(130)}
+
+
+async def collecting_from_nobody(source: Source) -> None:
+    """No connection, or no word, or no usable secret: unreachable, in time, and nothing told that must not be."""
+    await source.put("f.xml", invoice_file(1))
+    mute, open_to_all = source.with_mute_server(), source.without_secret()
+    cases = [(source.without_server(), None), (mute, None), open_to_all or (None, None)]
+    for network, secret in cases:
+        if network is None:
+            continue
+        async with asyncio.timeout(10):
+            with pytest.raises(Unreachable) as caught:
+                await network.collect(None)
+        assert secret is None or secret not in repr(caught.value)
+        await network.close()
+    assert await source.waiting() == 1
+
+
+COLLECTING = (
+    brings_each_once,
+    killed_before_it_is_stored,
+    killed_after_it_is_stored,
+    hostile_files_are_data,
+    many_come_in_pages,
+    collecting_from_nobody,
+)
+"""All of it, for what brings."""

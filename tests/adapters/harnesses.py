@@ -10,7 +10,9 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from email import message_from_bytes
+from email.message import EmailMessage
 from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
@@ -21,11 +23,14 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from adapters.afnor import Afnor
 from adapters.folder import Folder
 from adapters.folder import Settings as FolderSettings
+from adapters.imap import Mailbox as ImapMailbox
+from adapters.imap import Settings as ImapSettings
 from adapters.mail import Mail, Settings
 from adapters.port import Consignment, ElectronicAddress, Network, Route
 from adapters.push import Push
 from adapters.push import Settings as PushSettings
 from tests.adapters.conftest import Running, consignment, now
+from tests.adapters.imap_server import Box, serve
 
 numbers = itertools.count(1)
 
@@ -373,3 +378,103 @@ class FolderHarness:
 
     def without_secret(self) -> None:
         return None
+
+
+# What brings ---------------------------------------------------------------------------------------------------------
+
+
+def message(*files: tuple[str, str, bytes], subject: str = "Facture") -> EmailMessage:
+    """A message with attachments: name, media type, bytes."""
+    made = EmailMessage()
+    made["Subject"], made["From"], made["To"] = subject, "a@example.org", "b@example.org"
+    made["Message-ID"] = f"<{next(numbers)}@example.org>"
+    made.set_content("Veuillez trouver ci-joint notre facture.")
+    for name, media_type, data in files:
+        main, _, sub = media_type.partition("/")
+        made.add_attachment(data, maintype=main, subtype=sub, filename=name)
+    return made
+
+
+@dataclass
+class FolderSource:
+    """A folder that others write into."""
+
+    folder: Path
+    network: Network = field(init=False)
+    leaves: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        (self.folder / "in").mkdir()
+        self.network = self.twin()
+
+    async def put(self, name: str, data: bytes) -> None:
+        (self.folder / "in" / name).write_bytes(data)
+
+    async def waiting(self) -> int:
+        return sum(1 for path in (self.folder / "in").iterdir() if path.is_file())
+
+    async def kept(self) -> Sequence[bytes]:
+        return [path.read_bytes() for path in (self.folder / "in").rglob("*") if path.is_file()]
+
+    def twin(self) -> Network:
+        return Folder(FolderSettings(incoming=self.folder / "in"), lambda: now() + timedelta(hours=1))
+
+    def without_server(self) -> Network:
+        return Folder(FolderSettings(incoming=self.folder / "gone"), now)
+
+    def with_mute_server(self) -> None:
+        return None
+
+    def without_secret(self) -> None:
+        return None
+
+
+@dataclass
+class MailboxSource:
+    """A mailbox, read by the network that sends by e-mail too."""
+
+    settings: ImapSettings
+    box: Box
+    mute_port: int
+    network: Network = field(init=False)
+    leaves: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.network = self.twin()
+
+    async def put(self, name: str, data: bytes) -> None:
+        self.box.put(bytes(message((name, "application/octet-stream", data))))
+
+    async def waiting(self) -> int:
+        return len(self.box.folders["INBOX"])
+
+    async def kept(self) -> Sequence[bytes]:
+        return self.box.everything()
+
+    def _of(self, **changes: object) -> Network:
+        settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        smtp = Settings("127.0.0.1", 25, "factures@example.com", tls="none")
+        return Mail(smtp, now, ImapMailbox(settings, now))
+
+    def twin(self) -> Network:
+        return self._of()
+
+    def without_server(self) -> Network:
+        return self._of(port=closed_port())
+
+    def with_mute_server(self) -> Network:
+        return self._of(port=self.mute_port, seconds=0.3)
+
+    def without_secret(self) -> tuple[Network, str]:
+        path = written(self.settings.password_file.with_name("open-to-all"), self.box.password, 0o644)
+        return self._of(password_file=path), self.box.password
+
+
+@asynccontextmanager
+async def mail_source(folder: Path, mute_port: int, box: Box | None = None) -> AsyncIterator[MailboxSource]:
+    """A mailbox that is served."""
+    box = box or Box()
+    async with serve(box) as port:
+        secret = written(folder / "imap-password", box.password)
+        settings = ImapSettings("127.0.0.1", port, "me", secret, tls="none", domain="example.com", seconds=5.0)
+        yield MailboxSource(settings, box, mute_port)

@@ -1,4 +1,4 @@
-"""The contract suite of what delivers, run against each network's real server."""
+"""The contract suite of what delivers and of what brings, run against each network's real server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from tests.adapters.conftest import Running
-from tests.adapters.contract import SUITE, Harness
-from tests.adapters.harnesses import FolderHarness, Mailbox, MailHarness, PlatformHarness, mute, push_server
+from tests.adapters.contract import COLLECTING, SUITE, Harness, Source
+from tests.adapters.harnesses import (
+    FolderHarness,
+    FolderSource,
+    Mailbox,
+    MailHarness,
+    PlatformHarness,
+    mail_source,
+    mute,
+    push_server,
+)
 
 
 @pytest.fixture(params=["afnor", "mail", "push", "drop"])
@@ -40,3 +49,19 @@ async def harness(
 @pytest.mark.parametrize("rule", SUITE, ids=lambda rule: rule.__name__)
 async def test_the_network_keeps_the_contract(harness: Harness, rule: Callable[[Harness], Awaitable[None]]) -> None:
     await rule(harness)
+
+
+@pytest.fixture(params=["drop", "mail"])
+async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Source]:
+    """Each adapter that brings, with its server."""
+    if request.param == "drop":
+        (tmp_path / "drop").mkdir()
+        yield FolderSource(tmp_path / "drop")
+        return
+    async with mute() as mute_port, mail_source(tmp_path, mute_port) as mailbox:
+        yield mailbox
+
+
+@pytest.mark.parametrize("rule", COLLECTING, ids=lambda rule: rule.__name__)
+async def test_the_source_keeps_the_contract(source: Source, rule: Callable[[Source], Awaitable[None]]) -> None:
+    await rule(source)

@@ -13,7 +13,7 @@ import pytest
 
 from adapters import catalogue, folder
 from adapters.folder import Folder, Settings
-from adapters.message import NotTaken, attachments
+from adapters.message import NotTaken, open_message
 from adapters.port import Arrival, ArrivalKind, ElectronicAddress, Problem, Refused, Route, Unreachable
 from tests.adapters.conftest import consignment
 
@@ -208,7 +208,7 @@ async def test_a_message_without_an_invoice_waits_as_a_whole(tmp_path: Path, mad
 def test_a_message_has_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.message.SIZE_LIMIT", 10)
     with pytest.raises(NotTaken):
-        attachments(bytes(message()))
+        open_message(bytes(message()))
 
 
 # Out -----------------------------------------------------------------------------------------------------------------
