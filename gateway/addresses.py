@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from adapters.port import Directory, DirectoryLine, DirectoryLines, LegalUnit, LineStanding, Unreachable
-from gateway.reach import FRENCH_SCHEMES, Asked, Reach, Reachability, Told, asked_of, nearest, standing
+from gateway.reach import FRENCH_SCHEMES, Asked, Reach, Reachability, Told, asked_of, day_of, nearest, standing
 from gateway.resources import Resources
 from gateway.store import addresses as store
 from gateway.store.addresses import LINE, LINES, UNIT, Answer, Question
@@ -81,7 +81,7 @@ class _Search:
         return Told(self.directory.name, self.oldest, self.stale)
 
     def _is_active(self, line: DirectoryLine) -> bool:
-        return standing(line, self.now.date()) is LineStanding.ENABLED
+        return standing(line, day_of(self.now)) is LineStanding.ENABLED
 
     async def _ask(
         self,
@@ -134,6 +134,19 @@ async def look(account_id: UUID, scheme: str | None, value: str | None, resource
         return Looked(reach, nobody.away.retry_in)
 
 
+async def company(
+    account_id: UUID, siren: str, directory: Directory, resources: Resources
+) -> tuple[LegalUnit | None, DirectoryLines, datetime]:
+    """A company, its lines, and when the older of the two was told. Raises Unreachable where nobody answers."""
+    now = resources.clock.now()
+    search = _Search(account_id, directory, resources, now, now)
+    try:
+        unit, lines = await search.unit(siren), await search.lines(siren)
+    except _Away as nobody:
+        raise nobody.away from nobody
+    return unit, lines, search.oldest
+
+
 async def of_document(document: Document, resources: Resources) -> Looked:
     """What is known of the address to which an invoice of the account goes; nobody is asked about other documents.
 
@@ -143,6 +156,20 @@ async def of_document(document: Document, resources: Resources) -> Looked:
     if not ours:
         return Looked(Reach(Reachability.UNASKED))
     return await look(document.account_id, document.buyer_scheme, document.buyer_address, resources)
+
+
+async def company(
+    account_id: UUID, siren: str, resources: Resources
+) -> tuple[LegalUnit | None, DirectoryLines, datetime]:
+    """A company, its lines, and when the older of both was told. Raises Unreachable where nobody answers."""
+    if resources.directory is None:
+        raise Unreachable("no directory is configured")
+    now = resources.clock.now()
+    search = _Search(account_id, resources.directory, resources, now, now)
+    try:
+        return await search.unit(siren), await search.lines(siren), search.oldest
+    except _Away as nobody:
+        raise nobody.away from nobody
 
 
 def facts_of(reach: Reach) -> dict[str, Any]:
@@ -160,7 +187,7 @@ def facts_of(reach: Reach) -> dict[str, Any]:
 
 
 async def _reach(asked: Asked, search: _Search) -> Reach:
-    today = search.now.date()
+    today = day_of(search.now)
     line = await search.line(asked.address)
     if line is not None and standing(line, today) is LineStanding.ENABLED:
         return Reach(Reachability.ACTIVE, asked, line, told=search.told())
@@ -185,7 +212,7 @@ def _verdict(
 ) -> Reachability:
     if best is None:
         return Reachability.NO_LINE if unit is not None or found.lines else Reachability.NO_COMPANY
-    match standing(best, search.now.date()):
+    match standing(best, day_of(search.now)):
         case LineStanding.ENABLED:
             return Reachability.ACTIVE
         case LineStanding.UPCOMING:

@@ -22,7 +22,7 @@ from adapters.port import DirectoryLine, Receiver
 from gateway import addresses
 from gateway.addresses import Looked
 from gateway.errors import Malformed, TooLarge
-from gateway.reach import Reach, Reachability, finding, level_of, unchecked
+from gateway.reach import Reach, Reachability, day_of, finding, level_of, unchecked
 from gateway.regime import Sentence
 from gateway.resources import Resources
 from signing.chain import instant
@@ -172,7 +172,7 @@ def as_json(scheme: str, value: str, looked: Looked, resources: Resources) -> di
         told = reach.told
         members["told"] = {"source": told.source, "at": instant(told.at), "stale": told.stale}
     if reach.refuses:
-        members["finding"] = finding(reach, resources.clock.now().date()).as_json()
+        members["finding"] = finding(reach, day_of(resources.clock.now())).as_json()
     elif reach.verdict is Reachability.UNANSWERED:
         members["finding"] = unchecked(reach).as_json()
     return members

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from adapters.port import DirectoryLine, LegalUnit, LineStanding, Receiver
 from schemas.finding import Finding, Severity
@@ -23,6 +24,8 @@ NEAREST = 5
 """How many of the nearest lines are told."""
 ADDRESS_LIMIT = 125
 """Characters of an address of scheme 0225 (BR-FR-25)."""
+CIVIL_TIME = ZoneInfo("Europe/Paris")
+"""Days of the directory begin in it."""
 SOON = timedelta(days=3)
 """A line that begins within so long is waited for."""
 LAYER = "house"
@@ -165,6 +168,11 @@ def asked_of(scheme: str | None, value: str | None) -> Asked | Reach:
     siren, rest = form[1], form[2] or ""
     facility = rest[:14] if _is(rest[:14], 14) and rest[14:15] in ("", "_") and rest.startswith(siren) else ""
     return Asked(text, siren, facility)
+
+
+def day_of(at: datetime) -> date:
+    """The day of the directory at an instant."""
+    return at.astimezone(CIVIL_TIME).date()
 
 
 def level_of(address: str, siret: str) -> Level:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.api import (
     accounts,
+    addresses,
     archive,
     branding,
     contents,
@@ -86,6 +87,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/webhooks/{id}/test", webhooks.test, Scope.ADMIN),
     Route("POST", "/v1/webhooks/{id}/again", webhooks.again, Scope.ADMIN),
     Route("GET", "/v1/webhooks/{id}/attempts", webhooks.attempts, Scope.ADMIN),
+    Route("GET", "/v1/addresses/{value}", addresses.read, Scope.SUBMIT),
+    Route("POST", "/v1/addresses/checks", addresses.check, Scope.SUBMIT),
     Route("GET", "/v1/archive", archive.search, Scope.ARCHIVE),
     Route("GET", "/v1/archive/documents.csv", exports.as_csv, Scope.ARCHIVE),
     Route("GET", "/v1/archive/documents.zip", exports.as_zip, Scope.ARCHIVE),

@@ -7,14 +7,14 @@ away and remembered nothing is waited for: never is it taken for a buyer without
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from adapters.port import ElectronicAddress, Route, Unreachable
 from gateway import addresses
 from gateway.addresses import Looked
 from gateway.lifecycle import Done, Halted, Later, News, Outcome, Skipped, Stage, wait_before
-from gateway.reach import Reach, Reachability, finding, soon
+from gateway.reach import CIVIL_TIME, Reach, Reachability, day_of, finding, soon
 from gateway.regime import regime, sentence
 from gateway.resources import Resources, Work
 from gateway.store import answers, documents
@@ -53,10 +53,10 @@ def _unreached(work: Work, looked: Looked, resources: Resources) -> Outcome | No
         return Later(max(looked.retry_in or wait, wait), reason, (attempt,))
     if not reach.refuses or resources.unlisted == "send":
         return None
-    if soon(reach, now.date()) and reach.line is not None and reach.line.begins is not None:
-        begins = datetime.combine(reach.line.begins, time(), UTC)
+    if soon(reach, day_of(now)) and reach.line is not None and reach.line.begins is not None:
+        begins = datetime.combine(reach.line.begins, time(), CIVIL_TIME)
         return Later(max(begins - now, LINE_AGAIN), f"its line begins on {reach.line.begins}")
-    return Halted("no way to this participant", (finding(reach, now.date()),), addresses.facts_of(reach))
+    return Halted("no way to this participant", (finding(reach, day_of(now)),), addresses.facts_of(reach))
 
 
 async def _by_network(work: Work, address: ElectronicAddress, reach: Reach, resources: Resources) -> Outcome:

@@ -17,7 +17,7 @@ from uuid import UUID
 from gateway import addresses, mandatory
 from gateway.compute import Interrupted
 from gateway.lifecycle import INTERRUPTIONS_LIMIT, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
-from gateway.reach import Reachability, finding, soon
+from gateway.reach import Reachability, day_of, finding, soon
 from gateway.resources import Resources, Work
 from gateway.store import inbound, numbers
 from gateway.store.reports import refusing
@@ -77,7 +77,7 @@ async def _addressed(work: Work, facts: dict[str, Any], kept: Kept, resources: R
     if reach.verdict is Reachability.UNASKED:
         return Done(facts, (kept,))
     facts["address"] = addresses.facts_of(reach)
-    today = resources.clock.now().date()
+    today = day_of(resources.clock.now())
     if not reach.refuses or resources.unlisted == "send" or soon(reach, today):
         return Done(facts, (kept,))
     found = finding(reach, today)

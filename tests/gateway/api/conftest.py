@@ -16,7 +16,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
-from adapters.port import Collected, Consignment, ElectronicAddress, Networks, Receipt, Route
+from adapters.port import Collected, Consignment, Directory, ElectronicAddress, Networks, Receipt, Route
 from adapters.webhook import Post
 from gateway.api import application, description
 from gateway.clock import Clock, SettableClock
@@ -116,13 +116,20 @@ def compute() -> Iterator[Compute]:
 
 @asynccontextmanager
 async def serving(
-    pool: Pool, compute: Compute, clock: Clock, folder: Path, *, rules: str | None = None, **settings: Any
+    pool: Pool,
+    compute: Compute,
+    clock: Clock,
+    folder: Path,
+    *,
+    rules: str | None = None,
+    directory: Directory | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Api]:
     """A gateway that listens, with a worker that is run by hand."""
     set_ = replace(Settings(requests_per_second=100_000, uploads_at_once=1_000), **settings)
     networks = Networks((Folder(folder, clock),))
     courier = Post(clock.now)
-    resources = Resources(pool, networks, clock, compute, NOTARY, rules=rules, courier=courier)
+    resources = Resources(pool, networks, clock, compute, NOTARY, rules=rules, courier=courier, directory=directory)
     rung: list[bool] = []
     app = application.create(resources, set_, ring=lambda: rung.append(True), pepper=PEPPER)
     async with AsyncExitStack() as stack:
