@@ -48,6 +48,8 @@ COMMANDS: Mapping[str, Command] = {
     "inbound": Command("inbound", "invoices that came for nobody known: list, look, assign to an account, or drop"),
     "address": Command("address", "look addresses up in the French directory: one, or a whole customer file"),
     "answer": Command("answer", "say a status of a document: approved, refused, disputed, paid, or show all of them"),
+    "terms": Command("terms", "payment terms of an account and its customers: show, set, take back"),
+    "interest": Command("interest", "what late payment of a document costs, row by row"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
     "archive": Command("archive", "search the archive, see who read in it, make its index anew"),
     "export": Command("export", "export the archive: a table, the originals, or all that a tax audit asks for"),

@@ -55,7 +55,8 @@ class Role(StrEnum):
     SUBMISSION = "submission"
     """The bytes as accepted."""
     DATA = "data"
-    """The structured invoice that came beside a readable PDF in one submission."""
+    """The structured invoice that came beside a readable PDF in one submission, or the JSON of one as payment terms
+    completed it."""
     XML = "xml"
     """The structured invoice that was judged: taken out of the submission, or written from its JSON."""
     REPORT = "report"

@@ -49,6 +49,8 @@ from schemas.invoice import (
     term,
 )
 from schemas.order import Order, OrderLine
+from schemas.parties import identifier_of
+from schemas.payment_terms import Agreed, Filled, fill
 from schemas.totals import Completion, complete, round_amount
 
 # ruff: noqa: RUF009 -- term() is dataclasses.field with the metadata of the norm, not a call that makes a default
@@ -115,6 +117,8 @@ class Setting:
     """The day of issue where the call names none."""
     french: bool
     """Whether the French rules apply."""
+    agreed: Agreed = Agreed()
+    """What was agreed on paying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +207,7 @@ class _Work:
     setting: Setting
 
     def draft(self) -> Draft:
-        """1. what is delivered; 2. the invoice of it; 3. its totals; 4. what is missing."""
+        """1. what is delivered; 2. the invoice of it; 3. its totals and payment terms; 4. what is missing."""
         # 1.
         findings = [*self._unfit(), *self._named_lines()]
         delivered = [] if any(one.path.startswith("/lines") for one in findings) else self._delivered()
@@ -223,11 +227,16 @@ class _Work:
                 charges=(*self._shares(self.order.charges, lines, quantities), *invoice.charges),
             )
         # 3.
+        terms, known = self.setting.agreed.of(identifier_of(invoice.buyer)), invoice.number != NUMBERLESS
+        if terms is not None and not (self.dispatch.invoice and self.dispatch.invoice.payment_terms):
+            invoice = replace(invoice, payment_terms="")  # the buyer's words, which _remarks tells
         completion = complete(invoice) if lines else Completion(invoice)
+        filled = fill(completion.invoice, terms, numbered=known) if lines else Filled(completion.invoice)
         # 4.
-        findings.extend(_missing(completion.invoice) if lines else ())
+        findings.extend(_missing(filled.invoice) if lines else ())
         findings.extend(_below_invoice(one) for one in completion.findings if one.severity is Severity.FATAL)
-        return Draft(completion.invoice, quantities, whole, _once(findings), tuple(self._remarks(delivered)))
+        remarks = (*self._remarks(delivered), *self._wished(filled), *(_below_invoice(one) for one in filled.findings))
+        return Draft(filled.invoice, quantities, whole, _once(findings), remarks)
 
     def _unfit(self) -> Iterator[Finding]:
         """What a call may not say."""
@@ -448,6 +457,12 @@ class _Work:
             return Delivery(date=self.dispatch.date)
         place = to.ids[0] if to.ids else None
         return Delivery(name=to.name, location_id=place, date=self.dispatch.date, address=to.address)
+
+    def _wished(self, filled: Filled) -> Iterator[Finding]:
+        wished = self.order.payment_terms
+        if "BT-20" in filled.terms and wished not in ("", filled.invoice.payment_terms):
+            says = "The order has payment terms of its own; the invoice follows those that are set for its buyer."
+            yield Finding("DELIVERY-TERMS", Severity.WARNING, LAYER, says, ("BT-20",), found=wished[:100])
 
     def _remarks(self, delivered: Sequence[tuple[OrderLine, DispatchLine, Decimal]]) -> Iterator[Finding]:
         day = self.dispatch.date

@@ -17,9 +17,9 @@ from schemas import json_form, rulebook
 from schemas.finding import Finding, Severity
 from schemas.formats import orderx, ublorder
 from schemas.formats.facturx import extract
-from schemas.invoice import Party
 from schemas.json_form import pointer
 from schemas.order import CHANGE_TYPE, ORDER_TYPE, RESPONSE_TYPE, Order, OrderReading
+from schemas.parties import identifier_of
 from schemas.rulebooks import orderx as rulebook_of_orders
 from schemas.xml import name_of, parse, refusal
 
@@ -165,12 +165,6 @@ def _lines(order: Order) -> Iterator[Finding]:
         if not line.item.name:
             says = "The line lacks the name of its item."
             yield _finding("ORDER-MISSING", says, pointer((*here, "item", "name")), ("BT-153",))
-
-
-def identifier_of(party: Party) -> str:
-    """The identifier a party is known by: legal identifier, else VAT number, tax number, other id, name."""
-    others = (party.vat_id, party.tax_id, *(one.value for one in party.ids), party.name)
-    return next((text for text in (party.legal_id.value if party.legal_id else "", *others) if text), "")
 
 
 def _finding(

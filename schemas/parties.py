@@ -275,3 +275,9 @@ class TaxRepresentative:
     more_contacts: tuple[Contact, ...] = term(
         "BG-X-17", "Seller tax representative further contact", "0..n", (), profile=Profile.EXTENDED
     )
+
+
+def identifier_of(party: Party) -> str:
+    """The identifier a party is known by: legal identifier, else VAT number, tax number, other id, name."""
+    others = (party.vat_id, party.tax_id, *(one.value for one in party.ids), party.name)
+    return next((text for text in (party.legal_id.value if party.legal_id else "", *others) if text), "")

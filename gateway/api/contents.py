@@ -102,10 +102,10 @@ def _kept_form(document: Document, form: str) -> Role | None:
             return Role.ORIGINAL
         case "facturx" | "page" if document.format == "facturx":
             return Role.SUBMISSION
-        case "json" if document.format == "json":
-            return Role.SUBMISSION
         case "json" if (beside := document.content(Role.DATA)) and beside.media_type == "application/json":
             return Role.DATA
+        case "json" if document.format == "json":
+            return Role.SUBMISSION
         case "cii" if parsed == "cii":
             return _structured(document)
         case "ubl" if parsed.startswith("ubl"):

@@ -25,6 +25,7 @@ from gateway.api.limits import LIMITS, Budget
 from gateway.compute import Interrupted
 from gateway.errors import Busy, Conflict, Malformed, NotFound, Rejected, UnknownFormat
 from gateway.store import orders as store
+from gateway.store import payment_terms
 from gateway.store.identifiers import new_id
 from gateway.store.orders import CLOSED, Changed, DeliveryRow, Issue, NewDelivery, OrderRow
 from schemas.finding import Finding, Severity
@@ -162,6 +163,8 @@ async def _deliver(call: _Call, order: OrderRow, before: Sequence[DeliveryRow]) 
         raise Conflict("the order is closed: nothing more is delivered of it")
     resources = call.request.app[RESOURCES]
     now = resources.clock.now()
+    async with resources.pool.account(order.account_id) as connection:
+        agreed = await payment_terms.agreed(connection, drafting.customers(order.form))
     question = drafting.Question(
         order=order.form,
         body=call.body,
@@ -169,6 +172,7 @@ async def _deliver(call: _Call, order: OrderRow, before: Sequence[DeliveryRow]) 
         today=now.date(),
         french=call.request[CALLER].account.french,
         rules=resources.rules,
+        agreed=agreed,
     )
     answer = await _drafted(call, question)
     _check_note(answer.despatch_advice, before)
@@ -201,6 +205,7 @@ async def _correct(call: _Call, order: OrderRow, before: Sequence[DeliveryRow]) 
     async with resources.pool.account(account.id) as connection:
         free = await store.number_is_free(connection, refused.document_id)
         said = await store.said(connection, refused.document_id)
+        agreed = await payment_terms.agreed(connection, drafting.customers(order.form))
     question = drafting.Question(
         order=order.form,
         body=call.body,
@@ -211,6 +216,7 @@ async def _correct(call: _Call, order: OrderRow, before: Sequence[DeliveryRow]) 
         previous=said,
         quantities=found.quantities,
         keep_number=free,
+        agreed=agreed,
     )
     answer = await _drafted(call, question)
     issue = _issue(call, order, answer, found.id, refused.take + 1, keep=refused.number if free else "")

@@ -21,6 +21,7 @@ from gateway.api.problems import Handler
 from schemas import json_form
 from schemas.invoicing import Dispatch
 from schemas.order import Order
+from schemas.payment_terms import Terms
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -34,6 +35,7 @@ _PAGE = {
 _FORMS: Mapping[str, tuple[type[Any], str]] = {
     "Order": (Order, "An order. What its invoices need and it does not say, the calls that deliver it may."),
     "Dispatch": (Dispatch, "What was delivered of an order, and what its invoice says besides; invoice has no lines."),
+    "PaymentTerms": (Terms, "What was agreed on paying; what is left out is as the law has it."),
 }
 """Dataclasses whose JSON form an address takes, beside the invoice."""
 

@@ -20,6 +20,8 @@ from schemas.invoice import Invoice
 from schemas.invoicing import NUMBERLESS, Dispatch, DispatchLine, Setting, differences, draft, over
 from schemas.judge import judge
 from schemas.order import Order
+from schemas.parties import identifier_of
+from schemas.payment_terms import Agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Question:
     """Of a correction: what was delivered."""
     keep_number: bool = False
     """Of a correction: whether the number is free again."""
+    agreed: Agreed = field(default_factory=Agreed)
+    """What was agreed on paying with whom the order is invoiced to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +95,20 @@ def read(data: bytes, rules: str | None = None) -> Read:
         taken.format,
         order,
         json_form.as_members(order),
-        orders.identifier_of(order.buyer),
-        orders.identifier_of(order.seller),
+        identifier_of(order.buyer),
+        identifier_of(order.seller),
         taken.unknown,
         findings,
         () if findings else (*differences(order), *orders.official(taken, rules)),
     )
+
+
+def customers(order: Mapping[str, Any]) -> tuple[str, ...]:
+    """Identifiers of whom an order (in its JSON form) may be invoiced to: SIRENs for SIRETs."""
+    parties = {name: order[name] for name in ("buyer", "invoicee") if name in order}
+    found = json_form.form(parties, Order, partial=True)
+    named = [identifier_of(party) for party in (found.buyer, found.invoicee) if party is not None]
+    return tuple(one[:9] if len(one) == 14 and one.isdigit() else one for one in named if one)
 
 
 def answer(question: Question) -> Answer:
@@ -107,7 +119,7 @@ def answer(question: Question) -> Answer:
     if question.previous is not None:
         told.extend(_changed(dispatch, question))
         dispatch = _corrected(dispatch, question)
-    drafted = draft(order, dispatch, Setting(question.before, question.today, question.french))
+    drafted = draft(order, dispatch, Setting(question.before, question.today, question.french, question.agreed))
     told.extend(drafted.findings)
     invoice, remarks = json_form.write(drafted.invoice), list(drafted.remarks)
     checked: tuple[Mapping[str, Any], ...] = ()

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 async def _inside(options: argparse.Namespace, settings: Settings) -> int:
     async with open_gateway(settings, os.environ, attach=True) as gateway:
-        account, document = await _find(options.document, gateway.resources)
+        account, document = await find(options.document, gateway.resources)
         if options.status is None:
             return await _show(options, account, document, gateway.resources)
         try:
@@ -77,7 +77,7 @@ async def _inside(options: argparse.Namespace, settings: Settings) -> int:
             return 1
 
 
-async def _find(document_id: UUID, resources: Resources) -> tuple[Account, Document]:
+async def find(document_id: UUID, resources: Resources) -> tuple[Account, Document]:
     """The document, in whichever account it is. Raises NotFound."""
     for account_id in await accounts.every_id(resources.pool):
         async with resources.pool.account(account_id) as connection:

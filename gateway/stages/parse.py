@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway import filling
 from gateway.lifecycle import Done, Halted, Kept, Outcome, Role
 from gateway.regime import signs
 from gateway.resources import Resources, Work, digest
@@ -80,6 +81,9 @@ async def run(work: Work, resources: Resources) -> Outcome:
     data = await work.read(work.submitted, resources)
     try:
         parsed = await resources.compute(parse, data)
+        filled = await filling.completed(data, parsed.columns.get("buyer") or "", work, resources)
+        if filled is not None and filled.data:
+            parsed = await resources.compute(parse, filled.data)
     except Unreadable as unreadable:
         return Halted("the submission cannot be read", unreadable.findings)
     if parsed.oversized:
@@ -92,9 +96,13 @@ async def run(work: Work, resources: Resources) -> Outcome:
     if parsed.marks and not work.document.inbound:
         facts["marks"] = dict(parsed.marks)
     keep: tuple[Kept, ...] = ()
+    if filled is not None:
+        facts["payment_terms"] = filled.facts
+    if filled is not None and filled.data:
+        keep = (Kept(Role.DATA, "application/json", filled.data),)
     if parsed.xml is not None:
         facts["xml"] = digest(parsed.xml)
-        keep = (Kept(Role.XML, "application/xml", parsed.xml),)
+        keep += (Kept(Role.XML, "application/xml", parsed.xml),)
     return Done(facts, keep, columns=parsed.columns, sought=parsed.sought)
 
 
