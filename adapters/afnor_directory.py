@@ -36,6 +36,7 @@ from adapters.port import (
     Receiver,
     RoutingCode,
     Unreachable,
+    read_secret,
 )
 
 PAGE = 100
@@ -51,6 +52,7 @@ TEXT_LIMIT = 200
 """Characters of a name that are kept."""
 ADDRESS_LIMIT = 125
 
+_LOGIN = ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET_FILE")
 _STANDINGS = {one.value: one for one in LineStanding}
 _INCLUDE = "siren,siret,routingCode"
 
@@ -71,9 +73,9 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str], problems: list[Problem]) -> Settings | None:
-    """Settings from ESTAFETTE_AFNOR_DIRECTORY_* and the platform's; None without a directory.
+    """Settings from ESTAFETTE_AFNOR_DIRECTORY_*; None without a directory.
 
-    The platform is the one of the flows: its token serves here, too. What is wrong with its own settings is told there.
+    Its login is the one of ESTAFETTE_AFNOR_* where it has none of its own: a platform's token serves both services.
     """
     url = environment.get("ESTAFETTE_AFNOR_DIRECTORY_URL", "").strip()
     if not url:
@@ -85,11 +87,18 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
         allow = frozenset()  # told with the platform's settings
     if complaint := http.complaint(url, allow):
         found.append(Problem("ESTAFETTE_AFNOR_DIRECTORY_URL", complaint))
-    names = ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET_FILE")
-    token_url, client, secret = (environment.get(f"ESTAFETTE_AFNOR_{name}", "").strip() for name in names)
-    if not (token_url and client and secret):
-        needs = "needs ESTAFETTE_AFNOR_TOKEN_URL, _CLIENT_ID and _CLIENT_SECRET_FILE beside it"
-        found.append(Problem("ESTAFETTE_AFNOR_DIRECTORY_URL", needs))
+    own = [f"ESTAFETTE_AFNOR_DIRECTORY_{name}" for name in _LOGIN]
+    prefix = "ESTAFETTE_AFNOR_DIRECTORY_" if any(environment.get(name) for name in own) else "ESTAFETTE_AFNOR_"
+    given = {f"{prefix}{name}": environment.get(f"{prefix}{name}", "").strip() for name in _LOGIN}
+    found += [Problem(name, "is needed for the directory") for name, value in given.items() if not value]
+    token_url, client, secret = given.values()
+    if token_url and (complaint := http.complaint(token_url, allow)):
+        found.append(Problem(f"{prefix}TOKEN_URL", complaint))
+    if secret:
+        try:
+            read_secret(Path(secret))
+        except ValueError as wrong:
+            found.append(Problem(f"{prefix}CLIENT_SECRET_FILE", str(wrong)))
     seconds = environment.get("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", "") or "10"
     if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds) <= 120):
         found.append(Problem("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", "must be a whole number from 1 to 120"))

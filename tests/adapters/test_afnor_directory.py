@@ -241,23 +241,39 @@ async def test_lines_of_other_companies_are_no_answer(odd: Callable[..., Awaitab
         await (await odd(page([row("812046374")], 1))).lines("812046373")
 
 
-def test_the_settings_tell_all_that_is_wrong() -> None:
+def test_the_settings_tell_all_that_is_wrong(tmp_path: Path) -> None:
     assert catalogue.directory({}, now) == (None, ())
     made, problems = catalogue.directory({"ESTAFETTE_AFNOR_DIRECTORY_URL": "http://10.0.0.1/x"}, now)
     assert made is None
-    assert {problem.setting for problem in problems} == {"ESTAFETTE_AFNOR_DIRECTORY_URL"}
+    assert {problem.setting for problem in problems} == {
+        "ESTAFETTE_AFNOR_DIRECTORY_URL",
+        "ESTAFETTE_AFNOR_TOKEN_URL",
+        "ESTAFETTE_AFNOR_CLIENT_ID",
+        "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE",
+    }
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text("s")
     environment = {
         "ESTAFETTE_AFNOR_DIRECTORY_URL": "https://directory.example.org/afnor-directory/",
         "ESTAFETTE_AFNOR_TOKEN_URL": "https://login.example.org/token",
         "ESTAFETTE_AFNOR_CLIENT_ID": "c",
-        "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": "s",
-        "ESTAFETTE_AFNOR_DIRECTORY_SECONDS": "0",
+        "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": str(secret),
     }
-    says = "must be a whole number from 1 to 120"
-    assert catalogue.directory(environment, now)[1] == (Problem("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", says),)
-    made, problems = catalogue.directory(environment | {"ESTAFETTE_AFNOR_DIRECTORY_SECONDS": "3"}, now)
+    made, problems = catalogue.directory(environment, now)
     assert made is not None
     assert (made.name, problems) == ("directory.example.org", ())
+    says = "must be a whole number from 1 to 120"
+    wrong = environment | {"ESTAFETTE_AFNOR_DIRECTORY_SECONDS": "0"}
+    assert catalogue.directory(wrong, now)[1] == (Problem("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", says),)
+    own = environment | {"ESTAFETTE_AFNOR_DIRECTORY_CLIENT_ID": "d"}  # a login of its own is a whole one
+    assert {problem.setting for problem in catalogue.directory(own, now)[1]} == {
+        "ESTAFETTE_AFNOR_DIRECTORY_TOKEN_URL",
+        "ESTAFETTE_AFNOR_DIRECTORY_CLIENT_SECRET_FILE",
+    }
+    secret.chmod(0o644)
+    (problem,) = catalogue.directory(environment, now)[1]
+    assert problem.setting == "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE"
 
 
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published descriptions are not beside this checkout")

@@ -137,14 +137,14 @@ async def test_a_directory_that_fails_makes_the_document_wait(directed: Line) ->
     assert validated == {"verdict": "unanswered", "level": "company"}
 
 
-async def test_what_is_remembered_serves_while_the_directory_is_away(directed: Line) -> None:
+async def test_what_is_remembered_serves_while_the_directory_is_away(directed: Line, tmp_path: Path) -> None:
     first = await directed.until(await submitted(directed, "F-1", OPEN), Stage.DELIVERED)
     assert first.halted is None
     environment = {
         "ESTAFETTE_AFNOR_DIRECTORY_URL": "http://127.0.0.1:9/afnor-directory",  # nobody listens there
         "ESTAFETTE_AFNOR_TOKEN_URL": "http://127.0.0.1:9/oauth2/token",
         "ESTAFETTE_AFNOR_CLIENT_ID": "c",
-        "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": "s",
+        "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": str(tmp_path / "secret"),
         "ESTAFETTE_EGRESS_ALLOW": "127.0.0.1:9",
     }
     gone, problems = catalogue.directory(environment, lambda: datetime.now(UTC))
