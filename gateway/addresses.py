@@ -134,19 +134,6 @@ async def look(account_id: UUID, scheme: str | None, value: str | None, resource
         return Looked(reach, nobody.away.retry_in)
 
 
-async def company(
-    account_id: UUID, siren: str, directory: Directory, resources: Resources
-) -> tuple[LegalUnit | None, DirectoryLines, datetime]:
-    """A company, its lines, and when the older of the two was told. Raises Unreachable where nobody answers."""
-    now = resources.clock.now()
-    search = _Search(account_id, directory, resources, now, now)
-    try:
-        unit, lines = await search.unit(siren), await search.lines(siren)
-    except _Away as nobody:
-        raise nobody.away from nobody
-    return unit, lines, search.oldest
-
-
 async def of_document(document: Document, resources: Resources) -> Looked:
     """What is known of the address to which an invoice of the account goes; nobody is asked about other documents.
 

@@ -388,6 +388,53 @@ async def forget_lines(
     )
 
 
+async def take_company(  # noqa: PLR0913 - an answer's own members
+    connection: Connection, account_id: UUID, siren: str, found: Found, source: str, at: datetime, *, whole: bool
+) -> None:
+    """Keep what a directory told of a company at an instant, unless it is kept already.
+
+    What it told before and tells no more is dropped: the legal unit, and lines where it told the `whole` of them.
+    """
+    last = await connection.fetchval(
+        "select max(known_at) from (select known_at from directory_unit where siren = $1 and source = $2 "
+        "union all select known_at from directory_line where siren = $1 and source = $2) told",
+        siren,
+        source,
+    )
+    if last is not None and last >= at:
+        return
+    await keep(connection, account_id, found, source, at)
+    if not found.units:
+        await connection.execute("delete from directory_unit where siren = $1 and source <> 'own'", siren)
+    if whole:
+        await forget_lines(connection, siren, source, [line.address for line in found.lines])
+
+
+async def knows_company(connection: Connection, siren: str) -> bool:
+    """Whether anything is known of a legal unit or its lines."""
+    words = (
+        "select exists (select from directory_unit where siren = $1) "
+        "or exists (select from directory_line where siren = $1)"
+    )
+    return bool(await connection.fetchval(words, siren))
+
+
+async def told_at(connection: Connection, key: tuple[str] | tuple[str, str]) -> datetime | None:
+    """When a facility (SIRET) or a routing code (SIRET, identifier) was told; None: it is not known."""
+    kind = _FACILITIES if len(key) == 1 else _CODES
+    where = " and ".join(f"{name} = ${number}" for number, name in enumerate(kind.key, 1))
+    words = f"select known_at from {kind.table} where {where}"  # noqa: S608 - names of ours
+    at: datetime | None = await connection.fetchval(words, *key)
+    return at
+
+
+async def forget(connection: Connection, key: tuple[str] | tuple[str, str]) -> None:
+    """Drop a facility (SIRET) or a routing code (SIRET, identifier) that was told; a declared one stays."""
+    kind = _FACILITIES if len(key) == 1 else _CODES
+    where = " and ".join(f"{name} = ${number}" for number, name in enumerate(kind.key, 1))
+    await connection.execute(f"delete from {kind.table} where source <> 'own' and {where}", *key)  # noqa: S608
+
+
 async def _put(
     connection: Connection, account_id: UUID, kind: _Kind, row: Mapping[str, Any], source: str, at: datetime
 ) -> None:

@@ -1,7 +1,8 @@
 """The Directory Service of XP Z12-013 1.3.0: search and read legal units, facilities, routing codes, directory lines.
 
 It is read only since 1.2.0: what an account declares of itself is written over the native face (`/v1/directory`). What
-it shows is the account's own view: what it declares, and what a network's directory told this account of others.
+it shows is the account's own view: what it declares, and what a network's directory told this account of others
+(`directory_asking` says when it is asked).
 """
 
 from __future__ import annotations
@@ -9,25 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from gateway.api import bodies, shapes
+from gateway.api.afnor import directory_asking as asking
 from gateway.api.afnor import directory_questions as questions
 from gateway.api.afnor import directory_shapes as told
 from gateway.api.afnor.directory_questions import Asked, Resource
 from gateway.api.auth import CALLER
 from gateway.api.keys import RESOURCES
 from gateway.errors import NotFound
+from gateway.reach import day_of
 from gateway.store import directory as store
 from gateway.store.directory import Code, Criterion, Facility, Line, Op, Page, Search, Unit
 from gateway.store.pool import Connection
 
 Shape: TypeAlias = dict[str, Any]
-
-CIVIL_TIME = ZoneInfo("Europe/Paris")
-"""Days of the directory begin in it."""
 
 
 async def search_units(request: web.Request) -> web.Response:
@@ -42,6 +41,7 @@ async def read_unit(request: web.Request) -> web.Response:
     """One legal unit."""
     siren = questions.key(request.match_info["siren"], "siren", 9)
     fields, _ = questions.cut(_query(request), questions.UNITS)
+    await asking.company(request, siren)
     async with _snapshot(request) as connection:
         one = (await store.units_of(connection, (siren,))).get(siren)
     return shapes.answer(told.unit(_there(one), fields))
@@ -60,6 +60,8 @@ async def read_facility(request: web.Request) -> web.Response:
     """One facility."""
     siret = questions.key(request.match_info["siret"], "siret", 14)
     fields, includes = questions.cut(_query(request), questions.FACILITIES)
+    await asking.facility(request, siret)
+    await asking.company(request, siret[:9])
     async with _snapshot(request) as connection:
         one = _there((await store.facilities_of(connection, (siret,))).get(siret))
         (shape,) = await _facilities(connection, (one,), fields, includes)
@@ -80,6 +82,7 @@ async def read_code(request: web.Request) -> web.Response:
     siret = questions.key(request.match_info["siret"], "siret", 14)
     identifier = questions.identifier(request.match_info["routingIdentifier"], "routing-identifier", 100)
     fields, includes = questions.cut(_query(request), questions.CODES)
+    await asking.code(request, siret, identifier)
     async with _snapshot(request) as connection:
         one = _there((await store.codes_of(connection, ((siret, identifier),))).get((siret, identifier)))
         (shape,) = await _codes(connection, (one,), fields, includes)
@@ -89,7 +92,7 @@ async def read_code(request: web.Request) -> web.Response:
 async def search_lines(request: web.Request) -> web.Response:
     """Directory lines by criteria."""
     asked = await _asked(request, questions.LINES)
-    today = request.app[RESOURCES].clock.now().astimezone(CIVIL_TIME).date()
+    today = day_of(request.app[RESOURCES].clock.now())
     async with _snapshot(request) as connection:
         page = await store.lines(connection, asked.search, today)
         results = await _lines(connection, page.rows, asked.fields, asked.includes, upcoming=True)
@@ -100,7 +103,8 @@ async def read_line(request: web.Request) -> web.Response:
     """One directory line."""
     address = questions.identifier(request.match_info["addressingIdentifier"], "addressing-identifier", 125)
     fields, includes = questions.cut(_query(request), questions.LINES)
-    today = request.app[RESOURCES].clock.now().astimezone(CIVIL_TIME).date()
+    await asking.company(request, address[:9])
+    today = day_of(request.app[RESOURCES].clock.now())
     async with _snapshot(request) as connection:
         page = await store.lines(connection, Search((Criterion("address", Op.STRICT, address),)), today)
         _there(page.rows[0] if page.rows else None)
@@ -112,9 +116,14 @@ async def read_line(request: web.Request) -> web.Response:
 
 
 async def _asked(request: web.Request, resource: Resource) -> Asked:
-    """The search of a request; a body that is left out asks for everything. Raises Wrong, and what readers raise."""
+    """The search of a request, with what it names known; a body that is left out asks for everything.
+
+    Raises Wrong, Busy, and what readers raise.
+    """
     data = await bodies.read(request, bodies.SMALL)
-    return questions.search(bodies.members_of(data, "the body") if data else {}, resource)
+    asked = questions.search(bodies.members_of(data, "the body") if data else {}, resource)
+    await asking.of_search(request, asked.search)
+    return asked
 
 
 def _snapshot(request: web.Request) -> AbstractAsyncContextManager[Connection]:

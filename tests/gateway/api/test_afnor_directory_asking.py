@@ -1,0 +1,148 @@
+"""The Directory Service asks the network's directory what it does not know: here another gateway, by our own client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.afnor_directory import AfnorDirectory, Settings
+from adapters.bearer import Login
+from gateway.clock import SettableClock
+from gateway.compute import Compute
+from gateway.store import directory
+from gateway.store.accounts import Account
+from gateway.store.directory import Found, Line, Status
+from gateway.store.pool import Pool
+from tests.gateway.api.conftest import SIRENS, Api, serving
+from tests.gateway.api.test_afnor_directory import BASE, HALL, HOST, SCHOOL, SHOP, TOWN, found, furnished, read
+from tests.gateway.api.test_afnor_flows import issue_client, refused
+
+US = SIRENS[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A gateway that asks another one, which knows a town and a shop."""
+
+    api: Api
+    key: dict[str, str]
+    account: Account
+    known: Api
+    told_by: Account
+    """The account of the other one that is asked."""
+
+    async def tell(self, **entries: Any) -> None:
+        """What the directory says from now on."""
+        async with self.known.resources.pool.account(self.told_by.id) as connection:
+            await directory.keep(connection, self.told_by.id, Found(**entries), HOST, self.known.resources.clock.now())
+
+
+@asynccontextmanager
+async def asked_of(known: Api, told_by: Account, folder: Path) -> AsyncIterator[AfnorDirectory]:
+    """Our client of directories, pointed at a gateway of ours."""
+    made = await issue_client(known, told_by.id)
+    secret = folder / "directory-secret"
+    secret.write_text(made["client_secret"])
+    secret.chmod(0o600)
+    base = str(known.client.make_url("")).rstrip("/")
+    allow = frozenset((f"{known.client.host}:{known.client.port}",))
+    login = Login(f"{base}/oauth2/token", made["client_id"], secret)
+    client = AfnorDirectory(Settings(f"{base}/afnor-directory", login, allow), known.resources.clock.now)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+async def asking(api: Api, pool: Pool, compute: Compute, clock: SettableClock, tmp_path: Path) -> AsyncIterator[Asking]:
+    """Two gateways, one behind the other."""
+    told_by, _ = await furnished(api)
+    async with (
+        asked_of(api, told_by, tmp_path) as client,
+        serving(pool, compute, clock, tmp_path, directory=client) as front,
+    ):
+        account = await front.account(number=3)
+        yield Asking(front, await front.key(account), account, api, told_by)
+
+
+async def test_what_a_question_names_is_asked_for_and_kept(asking: Asking) -> None:
+    api, key = asking.api, asking.key
+    assert await found(api, key, "directory-line", "addressingIdentifier") == [US]
+    unit = await read(api, key, f"siren/code-insee:{TOWN}")
+    assert (unit["businessName"], unit["entityType"]) == ("COMMUNE DE SAINT-ÉTIENNE", "Public")
+    lines = await found(api, key, "directory-line", "addressingIdentifier", siren=("strict", TOWN))
+    assert lines == [f"{TOWN}_{HALL}", f"{TOWN}_{HALL}_SERVICE-1", f"{TOWN}_{SCHOOL}"]
+    line = await read(api, key, f"directory-line/code:{TOWN}_{HALL}", include="siren")
+    assert (line["platformType"], line["directoryLineStatus"], line["legalUnit"]) == ("DFH", "Enabled", unit)
+    facility = await read(api, key, f"siret/code-insee:{HALL}", include="siren")
+    assert (facility["name"], facility["legalUnit"]) == ("Mairie", unit)
+    assert facility["b2gAdditionalData"] == {"managesLegalCommitmentCode": False, "serviceCodeStatus": False}
+    code = await read(api, key, f"routing-code/siret:{HALL}/code:SERVICE-1")
+    assert code["routingCodeName"] == "Marchés"
+    assert await found(api, key, "directory-line", "siren", addressingIdentifier=("strict", SHOP)) == [SHOP]
+    assert await found(api, key, "siren", "siren") == [SHOP, TOWN, US]
+
+
+async def test_what_is_not_there_is_told_as_absent(asking: Asking) -> None:
+    api, key = asking.api, asking.key
+    for path in ("siren/code-insee:100000009", f"siret/code-insee:{SHOP}00013", f"directory-line/code:{TOWN}",
+                 f"routing-code/siret:{HALL}/code:NONE"):  # fmt: skip
+        await refused(await api.client.get(f"{BASE}/{path}", headers=key), 404, "NOT_FOUND")
+    assert await found(api, key, "directory-line", "siren", siren=("strict", "100000009")) == []
+
+
+async def test_what_is_told_no_more_goes(asking: Asking, clock: SettableClock) -> None:
+    api, key = asking.api, asking.key
+    assert len(await found(api, key, "directory-line", "siren", siren=("strict", TOWN))) == 3
+    async with asking.known.resources.pool.account(asking.told_by.id) as connection:
+        await directory.forget_lines(connection, TOWN, HOST, [f"{TOWN}_{HALL}"])
+    await asking.tell(lines=[Line(f"{TOWN}_{HALL}", TOWN, HALL, status=Status.DISABLED)])
+    assert len(await found(api, key, "directory-line", "siren", siren=("strict", TOWN))) == 3  # not asked again yet
+    clock.advance(timedelta(hours=25))
+    assert await found(api, key, "directory-line", "siren", siren=("strict", TOWN)) == [TOWN]
+    assert (await read(api, key, f"directory-line/code:{TOWN}_{HALL}"))["directoryLineStatus"] == "Disabled"
+
+
+async def test_away_is_no_answer(asking: Asking, clock: SettableClock) -> None:
+    """What was told serves; what nobody told is 503 and never "there is none"; what is declared needs nobody."""
+    api, key = asking.api, asking.key
+    await read(api, key, f"siren/code-insee:{TOWN}")
+    await read(api, key, f"siret/code-insee:{HALL}")
+    await asking.known.client.server.close()
+    clock.advance(timedelta(hours=25))
+    assert (await read(api, key, f"siren/code-insee:{TOWN}"))["entityType"] == "Public"
+    assert (await read(api, key, f"siret/code-insee:{HALL}"))["name"] == "Mairie"
+    assert len(await found(api, key, "directory-line", "siren", siren=("strict", TOWN))) == 3
+    asked = {"filters": {"siren": {"op": "strict", "value": SHOP}}}
+    for answer in (
+        await api.client.get(f"{BASE}/siren/code-insee:{SHOP}", headers=key),
+        await api.client.get(f"{BASE}/siret/code-insee:{SHOP}00013", headers=key),
+        await api.client.get(f"{BASE}/directory-line/code:{SHOP}", headers=key),
+        await api.client.post(f"{BASE}/directory-line/search", json=asked, headers=key),
+    ):
+        await refused(answer, 503, "RESOURCE_ERROR")
+        assert int(answer.headers["Retry-After"]) > 0
+    assert (await read(api, key, f"siren/code-insee:{US}"))["businessName"] == "Account 3"
+    assert await found(api, key, "siren", "siren", businessName=("contains", "commune")) == [TOWN]
+
+
+async def test_each_account_asks_for_itself(asking: Asking) -> None:
+    api = asking.api
+    await read(api, asking.key, f"siren/code-insee:{TOWN}")
+    other = await api.key(await api.account(number=2))
+    assert await found(api, other, "siren", "siren") == [SHOP]
+
+
+async def test_many_at_once_ask_for_the_same(asking: Asking) -> None:
+    told = await asyncio.gather(*(read(asking.api, asking.key, f"siren/code-insee:{TOWN}") for _ in range(20)))
+    assert all(one == told[0] for one in told)
+    asked = [found(asking.api, asking.key, "directory-line", "siren", siren=("strict", TOWN)) for _ in range(20)]
+    assert {len(one) for one in await asyncio.gather(*asked)} == {3}
