@@ -69,7 +69,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
         name: environment.get(f"ESTAFETTE_AFNOR_{name.upper()}", "").strip()
         for name in (*_TEXTS, "seconds", "calls_per_second")
     }
-    if not any(given[name] for name in _NEEDED):
+    if not any(given[name] for name in _NEEDED) or _only_of_the_directory(given, environment):
         return None
     allow, found = _allowed(environment)
     given = {name: value for name, value in given.items() if value}
@@ -170,6 +170,11 @@ def _shared(made: list[Settings]) -> Iterator[str]:
             if siren in owners:
                 yield f"{siren} stands in two connections: {owners[siren]} and {one.name}"
             owners[siren] = one.name
+
+
+def _only_of_the_directory(given: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
+    """Whether the credentials are for the directory alone, and flows go by connections."""
+    return not given["url"] and all(environment.get(name) for name in ("ESTAFETTE_AFNOR_DIRECTORY_URL", FOLDER))
 
 
 def _allowed(environment: Mapping[str, str]) -> tuple[frozenset[str], list[Problem]]:

@@ -11,7 +11,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from adapters.conformance.verdict import Fails, Skips, Text
 from adapters.port import Unreachable, read_secret
 
 FLOW, DIRECTORY, TOKEN = "flow", "directory", "token"  # the three services
-ANSWER_LIMIT = 110_000_000
-"""Bytes of one answer, at most: a flow has 100 MB."""
+FILE_LIMIT, JSON_LIMIT = 110_000_000, 8_000_000
+"""Bytes of one answer, at most: a flow's file has 100 MB."""
+KEPT_LIMIT = 20_000
+"""Bytes that are kept of an answer that is no JSON."""
 WAITS = 3
 """How often a call that was told to wait (429) is made again."""
 TOKEN_SLACK = timedelta(seconds=20)
@@ -159,7 +161,8 @@ class Counterpart:
         base = self.access.directory_url if service == DIRECTORY else self.access.url
         delivers = isinstance(data, tuple)
         seconds = self.access.seconds * (4 if delivers else 1)
-        request = http.Request(method, f"{base}{path}", sent, data, seconds=seconds, limit=ANSWER_LIMIT)
+        limit = FILE_LIMIT if "docType=" in path else JSON_LIMIT
+        request = http.Request(method, f"{base}{path}", sent, data, seconds=seconds, limit=limit)
         return await self.send(request, service, path, patient=patient)
 
     async def send(self, request: http.Request, service: str, path: str, *, patient: bool = True) -> http.Answer:
@@ -181,7 +184,8 @@ class Counterpart:
         answer = await self._client.send(request)
         spent = asyncio.get_running_loop().time() - began
         operation = operation_of(path) if service != TOKEN else TOKEN
-        self.exchanges.append(Exchange(service, request.method, operation, answer, self.now(), spent))
+        kept = answer if answer.media_type.endswith("json") else replace(answer, body=answer.body[:KEPT_LIMIT])
+        self.exchanges.append(Exchange(service, request.method, operation, kept, self.now(), spent))
         return answer
 
     async def token(self) -> str:

@@ -137,6 +137,11 @@ def reasons(body: Mapping[str, Any]) -> list[str]:
     return [str(one.get("reasonCode")) for one in details or () if isinstance(one, dict)]
 
 
+def names_repetition(body: Mapping[str, Any]) -> bool:
+    """Whether a flow was refused as one that was there already."""
+    return any("alreadyexist" in _letters(one) for one in reasons(body))
+
+
 def body_shown(body: Mapping[str, Any]) -> str:
     """A flow in few words."""
     return f"acknowledgement {acknowledgement(body).get('status')} {' '.join(reasons(body))}".strip()[:200]

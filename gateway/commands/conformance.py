@@ -139,9 +139,9 @@ _SAYS = {
     "not": Text(
         "nothing was sent: agree at the question, or give --yes", "rien n'a été envoyé : acceptez, ou donnez --yes"
     ),
-    "expected": Text("expected", "attendu"),
-    "found": Text("found", "trouvé"),
-    "place": Text("asked for by", "demandé par"),
+    "expected": Text("expected:", "attendu :"),
+    "found": Text("found:", "trouvé :"),
+    "place": Text("asked for by:", "demandé par :"),
     "client": Text("What our client does with this platform", "Ce que notre client fait de cette plateforme"),
     "settings": Text("Settings that suit it", "Réglages qui conviennent"),
     "counts": Text(
@@ -280,11 +280,11 @@ def _print(sheet: Sheet, language: str) -> None:
                 reason = verdict.result is not Result.FAILED
                 print(
                     terminal.printable(
-                        f"           {shown}" if reason else f"           {_SAYS[label].into(language)}: {shown}"
+                        f"           {shown}" if reason else f"           {_SAYS[label].into(language)} {shown}"
                     )
                 )
         if verdict.result is Result.FAILED:
-            print(terminal.printable(f"           {_SAYS['place'].into(language)}: {verdict.scenario.place}"))
+            print(terminal.printable(f"           {_SAYS['place'].into(language)} {verdict.scenario.place}"))
     print(f"\n{_SAYS['client'].into(language)}")
     for line in sheet.capabilities:
         print(terminal.printable(f"  {line.says.into(language)}"))

@@ -111,6 +111,22 @@ async def test_documents_of_a_participant_go_by_its_own_connection(folder: Path)
         await network.close()
 
 
+def test_the_directory_may_have_credentials_of_its_own(folder: Path) -> None:
+    environment = {
+        "ESTAFETTE_AFNOR_DIRECTORY_URL": "https://other.example/afnor-directory",
+        "ESTAFETTE_AFNOR_TOKEN_URL": "https://other.example/token",
+        "ESTAFETTE_AFNOR_CLIENT_ID": "all",
+        "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": str(folder / "levant.secret"),
+    }
+    problems: list[Problem] = []
+    connected = environment | {"ESTAFETTE_AFNOR_PLATFORMS": str(folder)}
+    assert afnor_settings.from_environment(connected, problems) is None
+    assert not problems
+    assert catalogue.directory(connected, now)[0] is not None
+    assert afnor_settings.from_environment(environment, problems) is None
+    assert [one.setting for one in problems] == ["ESTAFETTE_AFNOR_URL"]
+
+
 async def test_calls_are_no_faster_than_agreed() -> None:
     at: list[float] = []
 
