@@ -27,6 +27,7 @@ from adapters.port import (
     Courier,
     Custodian,
     Directory,
+    Messenger,
     Network,
     Networks,
     Problem,
@@ -102,6 +103,12 @@ def courier(environment: Mapping[str, str], now: Now) -> Courier:
         return webhook.Post(now, allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")))
     except ValueError:
         return webhook.Post(now)  # told by who else reads it
+
+
+def messenger(environment: Mapping[str, str], now: Now) -> Messenger | None:
+    """Who brings letters to people, None without a mail server; its problems are told with the networks'."""
+    server = mail.from_environment(environment, [])
+    return mail.Correspondence(server, now) if server is not None else None
 
 
 def custodians(environment: Mapping[str, str], now: Now) -> tuple[tuple[Custodian, ...], tuple[Problem, ...]]:

@@ -34,6 +34,7 @@ from adapters.port import (
     Consignment,
     Custody,
     ElectronicAddress,
+    Letter,
     Network,
     Note,
     Problem,
@@ -226,6 +227,36 @@ class Mail:
         )
 
 
+class Correspondence:
+    """Letters to people over a mail server: a messenger."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._mail = Mail(settings, now)
+        self._settings = settings
+        self._now = now
+
+    @property
+    def name(self) -> str:
+        """mail"""
+        return "mail"
+
+    def takes(self, recipient: str) -> bool:
+        """E-mail addresses of the plain kind."""
+        return is_address(recipient)
+
+    async def write(self, letter: Letter) -> Receipt:
+        """Hand a letter to the mail server, once. Raises Unreachable, Refused."""
+        if not is_address(letter.recipient):
+            says = "The customer's address is no e-mail address of the plain kind."
+            raise Refused("no e-mail address", (Finding("MAIL-ADDRESS", Severity.FATAL, "network", says),))
+        id = f"<{letter.id}@{self._settings.sender.rpartition('@')[2]}>"
+        said = await self._mail.hand_over(_to_person(letter, self._settings.sender, id, self._now()), letter.recipient)
+        return Receipt(id, self._now(), said.encode(), "text/plain")
+
+    async def close(self) -> None:
+        """There is nothing to give back."""
+
+
 class Letters:
     """Checkpoints as letters to people who keep them: a keeper of checkpoints by e-mail."""
 
@@ -288,6 +319,23 @@ def _letter(note: Note, sender: str, recipient: str, at: datetime) -> bytes:
         note.text.encode(), maintype="text", subtype="plain", filename=note.file_name, params={"charset": "utf-8"}
     )
     message.set_boundary(f"=_{digest[:40]}")
+    return message.as_bytes()
+
+
+def _to_person(letter: Letter, sender: str, id: str, at: datetime) -> bytes:
+    message = EmailMessage(policy=SMTP_POLICY)
+    message["From"] = sender
+    message["To"] = letter.recipient
+    message["Subject"] = _one_line(letter.subject)[:SUBJECT_LIMIT]
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = id
+    message["Auto-Submitted"] = "auto-generated"
+    message["Content-Language"] = letter.language
+    message.set_content(letter.text, cte="base64")
+    for one in letter.enclosed:
+        kind, _, subtype = one.media_type.partition("/")
+        message.add_attachment(one.data, maintype=kind, subtype=subtype, filename=_one_line(one.name))
+    message.set_boundary(f"=_{sha256(id.encode()).hexdigest()[:40]}")
     return message.as_bytes()
 
 

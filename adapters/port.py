@@ -452,6 +452,51 @@ class Capabilities:
     """What a network says it can do, when it was asked."""
 
     at: datetime
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that goes with a letter."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to a person: a reminder."""
+
+    id: str
+    """The same for every attempt: a repetition can be told."""
+    recipient: str
+    """An e-mail address."""
+    subject: str
+    text: str
+    language: str
+    """fr, en."""
+    enclosed: tuple[Enclosure, ...] = ()
+
+
+class Messenger(Protocol):
+    """Brings letters to people."""
+
+    @property
+    def name(self) -> str:
+        """Name of the adapter."""
+        ...
+
+    def takes(self, recipient: str) -> bool:
+        """Whether it can write to this address."""
+        ...
+
+    async def write(self, letter: Letter) -> Receipt:
+        """Hand a letter over, once. Raises Unreachable (`unknown` where it may have left), Refused."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
     healthy: bool
     """Its health check answered that it is up."""
     edition: str

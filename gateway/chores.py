@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 from adapters.port import (
     Arrival,
@@ -24,14 +25,14 @@ from adapters.port import (
     TimestampAuthority,
     Unreachable,
 )
-from gateway import indexing, nightly, outside, renewing, retention, webhooks
+from gateway import indexing, nightly, outside, reminding, renewing, retention, webhooks
 from gateway.compute import Interrupted
 from gateway.errors import Busy, NotFound
 from gateway.publish import Copies, publish
 from gateway.resources import Resources
 from gateway.stages import receive
 from gateway.statuses import direction_of
-from gateway.store import accounts, arrivals, tasks
+from gateway.store import accounts, arrivals, reminders, tasks
 from gateway.store.webhooks import Claimed
 from gateway.webhooks import Telling
 from schemas.formats import cdar
@@ -63,6 +64,12 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 LOOK_DAILY = 60.0
 """Seconds between looks for what runs once a day."""
+
+REMINDERS = timedelta(minutes=15)
+"""How often everything that is owed is looked over for reminders."""
+
+LETTERS = 5.0
+"""Seconds between looks for letters to send."""
 
 GATHER = 0.35
 """Seconds after a publication before the next: under load one signature covers what came meanwhile."""
@@ -111,6 +118,7 @@ class Chores:
             group.create_task(self._daily("retention", self._retention))
             group.create_task(self._daily("archive-index", self._index))
             group.create_task(self._daily("renewal", self._renewal))
+            group.create_task(self._remind())
             group.create_task(self._daily("audit", self._audit, nightly.until_night))
 
     async def _publish(self) -> None:
@@ -151,6 +159,33 @@ class Chores:
     async def _outside(self, custodian: Custodian) -> None:
         """Let a keeper have the newest checkpoint, at its own pace."""
         while True:
+    async def _remind(self) -> None:
+        """Write the reminders that are due, for all accounts, and send the letters that wait."""
+        while True:
+            try:
+                resources, now = self._resources, self._resources.clock.now()
+                if await tasks.claim_chore(resources.pool, "reminders", now, REMINDERS):
+                    for account_id in await accounts.every_id(resources.pool):
+                        await self._look(account_id)
+                for account_id in await reminders.due_accounts(resources.pool, now):
+                    await reminding.send(resources, account_id)
+            except Busy as busy:
+                log.warning("reminders wait: %s", busy.detail)
+            except Exception:
+                log.exception("reminders failed")
+            await asyncio.sleep(LETTERS)
+
+    async def _look(self, account_id: UUID) -> None:
+        """Of one account; the others get their turn whatever happens to it."""
+        try:
+            done = await reminding.look(self._resources, account_id)
+            if done.letters or done.cases:
+                log.info("reminders", extra={"account": str(account_id), "letters": done.letters, "cases": done.cases})
+        except Busy:
+            raise
+        except Exception:
+            log.exception("an account's reminders failed", extra={"account": str(account_id)})
+
             try:
                 await outside.hand_over(self._resources, custodian)
             except Busy as busy:

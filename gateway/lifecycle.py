@@ -71,6 +71,8 @@ class Role(StrEnum):
     """The network's proof of delivery."""
     STATUS = "status"
     """A status message as it came."""
+    REMINDER = "reminder"
+    """A letter to the customer that asks for payment, with what is enclosed named by hash."""
 
 
 @dataclass(frozen=True, slots=True)

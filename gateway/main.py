@@ -136,12 +136,14 @@ async def open_gateway(
     if problems:
         raise Misconfigured(_complaints(problems))
     revocations, courier = catalogue.revocations(environment), catalogue.courier(environment, _now)
+    messenger = catalogue.messenger(environment, _now)
     held = (
         *networks.all,
         *authorities,
         *custodians,
         revocations,
         courier,
+        *((messenger,) if messenger else ()),
         *((sealer.key, sealer.revocations) if sealer else ()),
         *((directory,) if directory else ()),
     )
@@ -166,7 +168,11 @@ async def open_gateway(
             pool, networks, SystemClock(), compute, notary, sealer, trust, settings.language, rules, courier
         )
         resources = replace(
-            resources, directory=directory, ages=read_ages(settings), unlisted=settings.directory_unlisted
+            resources,
+            directory=directory,
+            ages=read_ages(settings),
+            unlisted=settings.directory_unlisted,
+            messenger=messenger,
         )
         try:
             yield Gateway(settings, resources, pepper)

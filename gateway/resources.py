@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from adapters.port import Courier, Custodian, Directory, Networks, RevocationSource, TimestampAuthority
+from adapters.port import Courier, Custodian, Directory, Messenger, Networks, RevocationSource, TimestampAuthority
 from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound
@@ -96,6 +96,8 @@ class Resources:
     """The operator's folder of rule artefacts; None: those of the installed package."""
     courier: Courier | None = None
     """Who posts to the webhooks of accounts; None: this process posts none."""
+    messenger: Messenger | None = None
+    """Who brings letters to customers; None: they wait."""
     directory: Directory | None = None
     """Says who is reached where in France; None: nobody is asked, and addresses go by their scheme."""
     ages: Ages = Ages()

@@ -35,7 +35,8 @@ from signing.chain import instant
 
 log = logging.getLogger(__name__)
 
-_SAID = ("halted", "status", "payment", "attempt", "seen", "held", "released", "announced", "read", "purged")
+_SAID = ("halted", "status", "payment", "attempt", "seen", "held", "released", "announced", "read", "purged",
+         "reminder", "written_off")  # fmt: skip
 """Outcomes of events that no reached stage stands for."""
 
 TYPES = frozenset(f"document.{name}" for name in (*Stage, *_SAID))

@@ -35,6 +35,9 @@ KINDS: Mapping[str, str] = {
     "owed": "select * from receivable where document_id = $1::uuid",
     "taken off": "select * from credit where $1::uuid in (document_id, credit_id) order by credit_id, document_id",
     "given up": "select * from write_off where document_id = $1::uuid order by write_off_id",
+    "reminders": "select m.*, l.state, l.network_id from reminder m join letter l using (account_id, letter_id) "
+    "where m.document_id = $1::uuid order by m.step",
+    "cases": "select * from reminder_case where document_id = $1::uuid order by kind",
     "next": "select * from task where document_id = $1::uuid",
     "around": "select document_id, stage, halted, status, total from document where account_id = "
     "(select account_id from document where document_id = $1::uuid) and document_id >= $1::uuid "

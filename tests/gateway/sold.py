@@ -16,6 +16,7 @@ from gateway.store.journal import Step, admit, commit
 from gateway.store.payments import Reported
 from gateway.store.pool import Pool
 from gateway.store.tasks import Claim
+from signing.chain import instant
 from tests.gateway.ground import submission
 
 
@@ -62,7 +63,9 @@ async def the_claim(pool: Pool, account_id: UUID, document_id: UUID) -> Claim:
     return Claim(account_id, document_id, Stage(row["stage"]), row["attempts"], row["lease"], row["network"])
 
 
-async def sold(pool: Pool, account_id: UUID, sale: Sale, at: datetime, *, delivered: bool = False) -> UUID:
+async def sold(
+    pool: Pool, account_id: UUID, sale: Sale, at: datetime, *, delivered: bool = False, reached: bool = True
+) -> UUID:
     """A valid document; its next task is to build it, or to see what comes of its delivery."""
     admission = await admit(pool, submission(account_id, f"{sale.number} {sale.type_code}".encode(), at=at))
     claim = await the_claim(pool, account_id, admission.document_id)
@@ -73,6 +76,8 @@ async def sold(pool: Pool, account_id: UUID, sale: Sale, at: datetime, *, delive
         steps += [Step(stage, Done({}), at) for stage in (Stage.BUILT, Stage.SEALED, Stage.ARCHIVED)]
         steps += [Step(Stage.ROUTED, Done(route), at)]
         steps += [Step(Stage.DELIVERED, Done({**route, "network_id": f"n-{consignment}"}), at)]
+    if delivered and reached:
+        steps += [Step(Stage.ACKNOWLEDGED, Done({"status": "made_available"}), at)]
     await commit(pool, claim, steps, go_on=False)
     return admission.document_id
 
@@ -92,6 +97,7 @@ async def said(
 ) -> None:
     """Somebody says a status of a document that waits in acknowledge."""
     claim = await the_claim(pool, account_id, document_id)
-    news = (News("status", {"status": status, "furthest": status, "source": "folder"}),)
+    facts = {"status": status, "furthest": status, "source": "folder", "at": instant(at)}
+    news = (News("status", facts),)
     outcome = Halted(f"{status} by the other side", news=news) if ends else Later(timedelta(days=1), "waits", news)
-    await commit(pool, claim, [Step(Stage.ACKNOWLEDGED, outcome, at)], go_on=False)
+    await commit(pool, claim, [Step(claim.stage, outcome, at)], go_on=False)

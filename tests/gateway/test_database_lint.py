@@ -6,7 +6,7 @@ import pytest
 
 APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
                "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read", "archive_read_ended",
-               "generation", "audit_run", "emission", "write_off")  # fmt: skip
+               "generation", "audit_run", "emission", "write_off", "reminder")  # fmt: skip
 SHARED = {"collection", "stray", "chore", "network", "installation", "migration", "node", "checkpoint", "archive_key",
           "custody", "stamp", "trouble", "renewal", "renewed", "vouched", "generation", "audit_run"}  # fmt: skip
 """Tables that belong to nobody's account."""
@@ -160,6 +160,7 @@ async def test_append_only_by_right(connection, table, right, role):
         "archive_read_ended",
         "write_off",
     ],
+        "reminder",
 )
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
     rows = await connection.fetch(

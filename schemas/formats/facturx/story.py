@@ -173,6 +173,8 @@ def _said(one: Step, words: Mapping[str, Any]) -> str:
     if name == "status":
         facts |= {"label": _label(one, words), "at": str(one.facts.get("at", ""))[:19].replace("T", " ")}
         name = "status" if one.facts.get("code") else "status_plain"
+    elif name == "reminder" and "step" in one.facts:
+        name = "reminder_step"
     elif name == "settled" and not one.facts.get("paid"):
         name = "settled_open"
     elif name == "validated":
