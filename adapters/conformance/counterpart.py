@@ -237,7 +237,7 @@ class Counterpart:
             more = {"cursor": cursor} if cursor else {}
             answer = await self.search({"updatedAfter": after}, limit=100, **more)
             body = members(answer)
-            page = [flow for flow in body.get("results") or () if isinstance(flow, dict)]
+            page = flows_of(body)
             if answer.status != 200:
                 raise Skips(Text("the flows cannot be listed", "les flux ne peuvent pas être listés"))
             fresh = [flow for flow in page if str(flow.get("flowId")) not in found]
@@ -274,6 +274,12 @@ def members(answer: http.Answer) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def flows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The flows of a search's answer, as far as they are any."""
+    found = body.get("results")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def shown(answer: http.Answer) -> str:

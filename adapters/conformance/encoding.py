@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from adapters.conformance import expect
-from adapters.conformance.counterpart import TOKEN, Counterpart, fails, members
+from adapters.conformance.counterpart import TOKEN, Counterpart, fails, flows_of, members
 from adapters.conformance.verdict import Scenario, Skips, Text
 
 SKEW = timedelta(minutes=5)
@@ -134,9 +134,7 @@ async def ids_are_unique(it: Counterpart) -> None:
     """
     for one in it.exchanges:
         if one.operation == "/v1/flows/search" and one.answer.status == 200:
-            ids = [
-                str(flow.get("flowId")) for flow in members(one.answer).get("results") or () if isinstance(flow, dict)
-            ]
+            ids = [str(flow.get("flowId")) for flow in flows_of(members(one.answer))]
             if twice := [id for id in ids if ids.count(id) > 1]:
                 raise fails(Text("once", "une fois"), f"flowId {expect.printable(twice[0])} × {ids.count(twice[0])}")
 

@@ -76,7 +76,7 @@ async def is_what_its_syntax_says(it: Counterpart) -> None:
     OpenAPI 1.3.0, schema FlowSyntax: syntax of the original file.
     """
     for syntax, one in (await _by_syntax(it)).items():
-        if one.get("acknowledgement", {}).get("status") == "Error":
+        if deposits.acknowledgement(one).get("status") == "Error":
             continue
         answer = await deposits.flow(it, one["flowId"], "Original")
         if answer.status == 404:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -427,6 +428,61 @@ async def test_a_platform_of_the_edition_before(tmp_path: Path):
     }, failed
     told = {line.name: line.value for line in sheet.capabilities}
     assert (told["edition"], told["cursors"], told["tracking"]) == ("1.2.0", "no", "no")
+
+
+def junk(draw: random.Random, depth: int = 0) -> Any:
+    """Any JSON, with the names that a platform's answers have."""
+    choice = draw.randrange(12)
+    if choice < 3 and depth < 3:
+        names = (
+            "flowId",
+            "results",
+            "updatedAt",
+            "acknowledgement",
+            "details",
+            "status",
+            "nextCursor",
+            "siren",
+            "count",
+        )
+        return {draw.choice(names): junk(draw, depth + 1) for _ in range(6)}
+    if choice < 5 and depth < 3:
+        return [junk(draw, depth + 1) for _ in range(draw.randrange(4))]
+    texts = ("", "x", "é" * 70, "\ud800", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+    return draw.choice((None, True, -1, 10**30, 1.5, *texts))
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_answer_is_too_odd_for_a_verdict(seed: int, tmp_path: Path):
+    draw = random.Random(seed)
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text("s", encoding="utf-8")
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/token":
+            return web.json_response({"access_token": "t", "expires_in": draw.choice((3600, "x", None, -1))})
+        body = junk(draw)
+        body = body if isinstance(body, dict) else {"results": body}
+        if request.path.endswith("search") and draw.random() < 0.7:
+            odd = {"flowId": draw.choice(("a", 7, None)), "updatedAt": draw.choice(("2026-11-25T12:00:00Z", "x", 5))}
+            body["results"] = [odd | {"flowSyntax": draw.choice(("CII", "CDAR", 3)), "acknowledgement": junk(draw, 1)}]
+        status, kind = draw.choice((200, 200, 202, 400, 404, 422, 500)), draw.choice(("application/json", "text/plain"))
+        headers = {"Date": draw.choice(("x", "Wed, 25 Nov 2026 12:00:00 GMT")), "Retry-After": "z"}
+        return web.Response(body=json.dumps(body).encode(), content_type=kind, status=status, headers=headers)
+
+    application = web.Application(client_max_size=10_000_000)
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        url = str(server.make_url("")).rstrip("/")
+        allow = frozenset({url.removeprefix("http://")})
+        access = Access(
+            url, f"{url}/token", "c", secret, url, allow=allow, seller=SELLER, buyer=BUYER, submit=True,
+            callback="http://127.0.0.1:9/", rate=100_000.0, patience=0.05,
+        )  # fmt: skip
+        sheet = await sheet_of(access, {FLOW: facts.FLOW_SERVICE, DIRECTORY: facts.DIRECTORY_SERVICE})
+    assert not of(sheet, Result.UNKNOWN)
+    assert sheet.counts[Result.FAILED] > 40
 
 
 async def test_a_platform_that_is_away_gives_no_sheet(tmp_path: Path):
