@@ -304,17 +304,22 @@ def _chain(
     return events
 
 
-async def record(connection: Connection, account_id: UUID, document_id: UUID, said: Sequence[Said]) -> None:
+async def record(
+    connection: Connection, account_id: UUID, document_id: UUID, said: Sequence[Said], keep: tuple[Kept, ...] = ()
+) -> None:
     """Write what was done with a document beside its line, inside the caller's transaction. Raises NotFound.
 
-    Its stage and its task stay as they are; the stage of what is said is taken from its row.
+    Its stage and its task stay as they are; the stage of what is said is taken from its row. `keep`: contents that
+    come with the first of it.
     """
     row = await connection.fetchrow(
         "select version, head, stage from document where document_id = $1 for no key update", document_id
     )
     if row is None:
         raise NotFound("there is no such document")
-    lines = [(one.at, Stage(row["stage"]), one.outcome, one.facts, ()) for one in said]
+    lines = [
+        (one.at, Stage(row["stage"]), one.outcome, one.facts, () if place else keep) for place, one in enumerate(said)
+    ]
     events = _chain(bytes(row["head"]), row["version"], document_id=document_id, said=lines)
     await _append(connection, Claim(account_id, document_id, Stage(row["stage"]), 0, 0), events)
     await connection.execute(
