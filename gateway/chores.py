@@ -62,14 +62,14 @@ HOLDS = 5.0
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
-LOOK_DAILY = 60.0
-"""Seconds between looks for what runs once a day."""
-
 REMINDERS = timedelta(minutes=15)
 """How often everything that is owed is looked over for reminders."""
 
 LETTERS = 5.0
 """Seconds between looks for letters to send."""
+
+LOOK_DAILY = 60.0
+"""Seconds between looks for what runs once a day."""
 
 GATHER = 0.35
 """Seconds after a publication before the next: under load one signature covers what came meanwhile."""
@@ -115,10 +115,10 @@ class Chores:
                 group.create_task(self._tell(self._telling))
             group.create_task(self._daily("webhooks", lambda: webhooks.forget(self._resources)))
             group.create_task(self._holds())
+            group.create_task(self._remind())
             group.create_task(self._daily("retention", self._retention))
             group.create_task(self._daily("archive-index", self._index))
             group.create_task(self._daily("renewal", self._renewal))
-            group.create_task(self._remind())
             group.create_task(self._daily("audit", self._audit, nightly.until_night))
 
     async def _publish(self) -> None:
@@ -156,9 +156,6 @@ class Chores:
                 log.exception("telling of holds failed")
             await asyncio.sleep(HOLDS)
 
-    async def _outside(self, custodian: Custodian) -> None:
-        """Let a keeper have the newest checkpoint, at its own pace."""
-        while True:
     async def _remind(self) -> None:
         """Write the reminders that are due, for all accounts, and send the letters that wait."""
         while True:
@@ -186,6 +183,9 @@ class Chores:
         except Exception:
             log.exception("an account's reminders failed", extra={"account": str(account_id)})
 
+    async def _outside(self, custodian: Custodian) -> None:
+        """Let a keeper have the newest checkpoint, at its own pace."""
+        while True:
             try:
                 await outside.hand_over(self._resources, custodian)
             except Busy as busy:
