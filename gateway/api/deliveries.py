@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -18,12 +18,14 @@ from weakref import WeakValueDictionary
 
 from aiohttp import web
 
+from gateway import addresses
 from gateway.api import bodies, documents, drafting, orders, problems, queries, shapes
 from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.keys import RESOURCES, RING
 from gateway.api.limits import LIMITS, Budget
 from gateway.compute import Interrupted
 from gateway.errors import Busy, Conflict, Malformed, NotFound, Rejected, UnknownFormat
+from gateway.reach import Reachability, day_of, finding, soon, unchecked
 from gateway.store import orders as store
 from gateway.store import payment_terms
 from gateway.store.identifiers import new_id
@@ -251,9 +253,27 @@ async def _drafted(call: _Call, question: drafting.Question) -> drafting.Answer:
         raise Malformed("the delivery cannot be read", unreadable.findings) from unreadable
     except Interrupted as interrupted:
         raise Busy("the invoice could not be drafted; try again") from interrupted
+    if not answer.findings:
+        answer = await _addressed(call, answer)
     if answer.findings:
         raise _Uninvoiced(answer)
     return answer
+
+
+async def _addressed(call: _Call, answer: drafting.Answer) -> drafting.Answer:
+    """The draft with what is known of the buyer's address: a number is taken of the series only if it is reached."""
+    resources, account = call.request.app[RESOURCES], call.request[CALLER].account
+    address = answer.shown.get("buyer", {}).get("endpoint") or {}
+    reach = (await addresses.look(account.id, address.get("scheme"), address.get("value"), resources)).reach
+    today, path = day_of(resources.clock.now()), "/invoice/buyer/endpoint/value"
+    if reach.verdict is Reachability.UNANSWERED:
+        return replace(answer, remarks=(*answer.remarks, unchecked(reach, path)))
+    if not reach.refuses:
+        return answer
+    found = finding(reach, today, path)
+    if resources.unlisted == "send" or soon(reach, today):
+        return replace(answer, remarks=(*answer.remarks, replace(found, severity=Severity.WARNING)))
+    return replace(answer, findings=(found,))
 
 
 def _check_note(note: str, before: Sequence[DeliveryRow]) -> None:

@@ -23,7 +23,8 @@ from gateway.compute import Compute
 from gateway.store.accounts import Scope
 from gateway.store.pool import Pool
 from tests.adapters.conftest import Running, start
-from tests.gateway.api.conftest import Api, serving
+from tests.gateway.api.conftest import Api, sample, serving
+from tests.gateway.api.test_orders import ORDER, call, deliver, hand_in, rules, shown
 
 CLOSED, OPEN = "100000397_10000039700024", "100000397_10000039700016"
 
@@ -177,3 +178,30 @@ async def test_without_a_directory_that_is_said(api: Api) -> None:
     async with api.client.get("/v1/addresses/812046373", headers=key) as answer:
         told = await answer.json()
     assert (told["verdict"], told["finding"]) == ("unasked", None)
+
+
+async def test_a_delivery_takes_no_number_where_nobody_receives(directed: Api) -> None:
+    account = await directed.account()
+    key = await directed.key(account)
+
+    async def ordered(siren: bytes) -> str:
+        made = await hand_in(directed, key, sample(ORDER).replace(b"100000207", siren))
+        assert made.status == 201, await made.text()
+        address: str = (await made.json())["links"]["self"]
+        return address
+
+    lost = await ordered(b"100000439")
+    answer = await deliver(directed, key, lost, call(("10", "1")))
+    told = await answer.json()
+    assert (answer.status, rules(told)) == (
+        422,
+        {("HOUSE-ADDRESS-INACTIVE", "/invoice/buyer/endpoint/value")},
+    ), told
+    assert (await shown(directed, key, lost))["deliveries"] == []
+    waits = await ordered(b"100000462")
+    answer = await deliver(directed, key, waits, call(("10", "1")))
+    told = await answer.json()
+    assert answer.status == 201, told
+    assert [one["rule"] for one in told["remarks"] if one["rule"].startswith("HOUSE-ADDRESS")] == [
+        "HOUSE-ADDRESS-UNCHECKED"
+    ]
