@@ -157,9 +157,12 @@ class Afnor:
         """afnor, or afnor-… for a connection of its own."""
         return self._settings.name
 
+        self._can: Capabilities | None = None
+        """What the platform said it can do, since it was last asked; None: it was not."""
     async def probe(self) -> Capabilities:
         """Ask what the platform can do; nothing is changed by it. Raises Unreachable."""
-        return await probe(self._call, self._now())
+        self._can = await probe(self._call, self._now())
+        return self._can
 
     async def find(self, address: ElectronicAddress) -> Route | None:
         """French addresses go to the platform, which asks the directory itself when it takes the invoice."""
@@ -269,6 +272,8 @@ class Afnor:
 
     async def _among_recent(self, consignment: Consignment) -> list[Mapping[str, Any]]:
         """A recent flow that bears our id, or no id but our file's name and bytes. Raises Unreachable."""
+        if self._can is not None and self._can.answers in (200, 400, 422) and not self._can.tracking:
+            return await self._among_recent(consignment)
         since = self._now() - SOUGHT_BACK
         question: dict[str, Any] = {"limit": PAGE, "where": {"updatedAfter": stamp(since)}}
         for _ in range(SOUGHT_PAGES):

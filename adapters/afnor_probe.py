@@ -2,7 +2,7 @@
 
 The standard has no call that tells its edition. So it is told by what is new in 1.3.0 and refused before: flow types,
 and identifiers of 64 characters; a platform that takes any value of a list has none. Nothing a probe says is needed to
-deliver: the client sees with each answer what it has to do, and the probe only tells it, and people, before.
+deliver: the client sees with each answer what it has to do, and the probe tells it, and people, before.
 """
 
 from __future__ import annotations

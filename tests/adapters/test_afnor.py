@@ -401,8 +401,13 @@ async def test_where_a_search_by_our_id_is_of_no_use_the_recent_flows_are_gone_t
     script.will("GET /v1/flows/other", b"another file of this name")
     script.will("GET /v1/flows/ours", sent.data, sent.data)
     assert (await client.send(sent)).network_id == "ours", "refused: found by name and bytes"
+    script.will(SEARCH, {"results": foreign}, *[{"results": []}] * 3, {"results": [ours]})
+    assert not (await client.probe()).tracking
+    assert (await client.send(sent)).network_id == "ours", "known since the probe: nothing is asked in vain"
+    assert "updatedAfter" in script.asked[-1][2]["where"]
+    script.answers.clear()
     endless = {"results": [flow("f", NOON, trackingId="t")], "nextCursor": "again"}
-    script.will(SEARCH, *[endless] * (1 + afnor.SOUGHT_PAGES))
+    script.will(SEARCH, *[endless] * afnor.SOUGHT_PAGES)
     ended = await outcome(client, sent)
     assert isinstance(ended, Unreachable)
     assert ended.unknown, "what cannot be gone through is not taken for what is not there"

@@ -393,7 +393,7 @@ async def test_a_platform_of_the_edition_before(tmp_path: Path):
     from adapters.platform import server
     from adapters.platform.server import Manners
 
-    application = server.create(tmp_path / "old", Manners(pace=0.02))
+    application = server.create(tmp_path / "old", Manners(pace=0.02, token_seconds=1))
     application.middlewares.insert(0, bent)
     known = json.loads((tmp_path / "old" / "credentials.json").read_text(encoding="utf-8"))
     secret = tmp_path / "secret"
@@ -409,6 +409,7 @@ async def test_a_platform_of_the_edition_before(tmp_path: Path):
         sheet = await sheet_of(access)
     failed = of(sheet, Result.FAILED)
     assert not of(sheet, Result.UNKNOWN)
+    assert "token.expired" in of(sheet, Result.PASSED)
     assert {name for name in failed if not name.startswith(("published.", "webhooks."))} == {
         "acknowledgements.error_says_why",
         "paging.by_cursor",
