@@ -29,6 +29,7 @@ from adapters.bearer import Bearer, Login
 from adapters.port import (
     DirectoryLine,
     DirectoryLines,
+    DirectoryPlace,
     Facility,
     LegalUnit,
     LineStanding,
@@ -175,7 +176,8 @@ class AfnorDirectory:
             return None
         if found.get("siren") != siren:
             raise Unreachable("the directory answers with another company than the one asked for")
-        return LegalUnit(siren, _text(found.get("businessName")), _public(found), _closed(found))
+        quiet = _truth(_members(found.get("instructions")).get("isSalesProspectingForbidden"))
+        return LegalUnit(siren, _text(found.get("businessName")), _public(found), _closed(found), quiet)
 
     async def facility(self, siret: str) -> Facility | None:
         """GET /v1/siret/code-insee:{siret}."""
@@ -192,6 +194,13 @@ class AfnorDirectory:
             _closed(found),
             _truth(state.get("managesLegalCommitmentCode")),
             _truth(state.get("serviceCodeStatus")),
+            _truth(state.get("managesLegalCommitmentOrServiceCode")),
+            {"P": True, "S": False}.get(_text(found.get("facilityType"))),
+            _truth(_members(found.get("siretInstructions")).get("isSalesProspectingForbidden")),
+            _truth(state.get("pm")),
+            _truth(state.get("pmOnly")),
+            _truth(state.get("managesPaymentStatus")),
+            _place(found),
         )
 
     async def routing_code(self, siret: str, code: str) -> RoutingCode | None:
@@ -201,7 +210,7 @@ class AfnorDirectory:
             return None
         if found.get("routingIdentifier") != code:
             raise Unreachable("the directory answers with another routing code than the one asked for")
-        return RoutingCode(siret, code, _text(found.get("routingCodeName")), _closed(found))
+        return _code(siret, code, found)
 
     async def close(self) -> None:
         """Give back connections."""
@@ -279,19 +288,44 @@ def _line(row: Mapping[str, Any]) -> DirectoryLine | None:
     unit, facility, code = (_members(row.get(name)) for name in ("legalUnit", "facility", "routingCode"))
     siren = _text(row.get("siren") or unit.get("siren")) or address[:9]
     receiver = row.get("platformType")
+    siret = _text(row.get("siret") or facility.get("siret"))
+    routing_code = _text(row.get("routingIdentifier") or code.get("routingIdentifier"))
     return DirectoryLine(
         address=address,
         standing=known,
         receiver=Receiver(receiver) if receiver in ("WK", "DFH") else Receiver.UNTOLD,
         siren=siren,
-        siret=_text(row.get("siret") or facility.get("siret")),
-        routing_code=_text(row.get("routingIdentifier") or code.get("routingIdentifier")),
+        siret=siret,
+        routing_code=routing_code,
         suffix=_text(row.get("addressingSuffix")),
         name=_text(facility.get("name") or unit.get("businessName")),
         public=_public(unit),
         begins=_day(row.get("startDate")),
         ends=_day(row.get("endDate")),
+        code=_code(siret, routing_code, code) if siret and routing_code and code else None,
     )
+
+
+def _code(siret: str, code: str, told: Mapping[str, Any]) -> RoutingCode:
+    """A routing code; that it needs a commitment is told under one name in a line and another elsewhere."""
+    needs = told.get("managesLegalCommitmentCode", told.get("managesLegalCommitment"))
+    return RoutingCode(
+        siret,
+        code,
+        _text(told.get("routingCodeName")),
+        _closed(told),
+        _text(told.get("routingIdentifierType")),
+        _truth(needs),
+        _place(told),
+    )
+
+
+def _place(told: Mapping[str, Any]) -> DirectoryPlace:
+    """The address of a facility or a routing code."""
+    members = _members(told.get("address"))
+    names = ("postalCode", "locality", "countrySubdivision", "countryCode", "countryName")
+    lines = tuple(_text(members.get(f"addressLine{number}")) for number in (1, 2, 3))
+    return DirectoryPlace(lines if any(lines) else (), *(_text(members.get(name)) for name in names))
 
 
 def _public(unit: Mapping[str, Any]) -> bool | None:

@@ -211,6 +211,8 @@ class DirectoryLine:
     ends: date | None = None
     """Last day it is in force; None: it is not told, or it has no end."""
 
+    code: RoutingCode | None = None
+    """The routing code it names; None: it names none, or nothing of it is told."""
 
 @dataclass(frozen=True, slots=True)
 class DirectoryLines:
@@ -231,6 +233,20 @@ class LegalUnit:
     """None: it is not told."""
     closed: bool = False
 
+    no_prospecting: bool | None = None
+    """Whether it may not be used for sales prospecting; None: it is not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryPlace:
+    """Where a facility is, as the directory knows it; empty: not told."""
+
+    lines: tuple[str, ...] = ()
+    postal_code: str = ""
+    locality: str = ""
+    subdivision: str = ""
+    country: str = ""
+    country_name: str = ""
 
 @dataclass(frozen=True, slots=True)
 class Facility:
@@ -244,6 +260,16 @@ class Facility:
     """Whether an invoice must bear the number of a legal commitment (BT-13); None: it is not told."""
     needs_service_code: bool | None = None
 
+    needs_either: bool | None = None
+    """One of the two."""
+    main: bool | None = None
+    """The main one of its company."""
+    no_prospecting: bool | None = None
+    works: bool | None = None
+    """It receives invoices for works, too."""
+    works_only: bool | None = None
+    tells_payment: bool | None = None
+    place: DirectoryPlace = field(default_factory=DirectoryPlace)
 
 @dataclass(frozen=True, slots=True)
 class RoutingCode:
@@ -254,6 +280,10 @@ class RoutingCode:
     name: str = ""
     closed: bool = False
 
+    scheme: str = ""
+    """0224: a routing code; empty: not told."""
+    needs_commitment: bool | None = None
+    place: DirectoryPlace = field(default_factory=DirectoryPlace)
 
 class Directory(Protocol):
     """Says who can be reached where in France; nothing it knows not is taken for no.

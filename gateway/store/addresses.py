@@ -7,12 +7,20 @@ document's own event.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from adapters.port import DirectoryLine, DirectoryLines, LegalUnit, LineStanding, Receiver
+from adapters.port import (
+    DirectoryLine,
+    DirectoryLines,
+    DirectoryPlace,
+    LegalUnit,
+    LineStanding,
+    Receiver,
+    RoutingCode,
+)
 from gateway.store.pool import Connection
 
 LINE, LINES, UNIT = "line", "lines", "unit"
@@ -96,6 +104,7 @@ def of_line(line: DirectoryLine) -> dict[str, Any]:
         "public": line.public,
         "begins": line.begins.isoformat() if line.begins else None,
         "ends": line.ends.isoformat() if line.ends else None,
+        "code": asdict(line.code) if line.code else None,
     }
 
 
@@ -114,7 +123,15 @@ def line_of(members: Mapping[str, Any]) -> DirectoryLine:
         members["public"],
         begins,
         ends,
+        _code_of(members.get("code")),
     )
+
+
+def _code_of(members: Mapping[str, Any] | None) -> RoutingCode | None:
+    if members is None:
+        return None
+    place = {**members["place"], "lines": tuple(members["place"]["lines"])}
+    return RoutingCode(**{**members, "place": DirectoryPlace(**place)})
 
 
 def of_lines(lines: DirectoryLines) -> dict[str, Any]:
@@ -129,9 +146,11 @@ def lines_of(members: Mapping[str, Any]) -> DirectoryLines:
 
 def of_unit(unit: LegalUnit) -> dict[str, Any]:
     """A company as members to keep."""
-    return {"siren": unit.siren, "name": unit.name, "public": unit.public, "closed": unit.closed}
+    return asdict(unit)
 
 
 def unit_of(members: Mapping[str, Any]) -> LegalUnit:
     """The inverse of `of_unit`."""
-    return LegalUnit(members["siren"], members["name"], members["public"], members["closed"])
+    return LegalUnit(
+        members["siren"], members["name"], members["public"], members["closed"], members.get("no_prospecting")
+    )

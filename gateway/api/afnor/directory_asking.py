@@ -21,7 +21,7 @@ from gateway.api.auth import CALLER
 from gateway.api.keys import RESOURCES
 from gateway.errors import Busy
 from gateway.store import directory as store
-from gateway.store.directory import Code, Facility, Found, Line, Op, PublicBody, Search, Status, Unit
+from gateway.store.directory import Address, Code, Facility, Found, Line, Op, PublicBody, Search, Status, Unit
 
 AWAY = timedelta(seconds=15)
 """When to come back where the directory does not say."""
@@ -58,8 +58,9 @@ async def company(request: web.Request, siren: str) -> None:
             if await store.knows_company(connection, siren):
                 return
         raise _busy(away) from away
-    units = () if unit is None else (Unit(siren, unit.name, unit.public, unit.closed),)
-    found = Found(units, lines=_lines(lines.lines))
+    units = () if unit is None else (Unit(siren, unit.name, unit.public, unit.closed, unit.no_prospecting),)
+    codes = [_code_told(one.code) for one in lines.lines if one.code is not None and _is_sound(one)]
+    found = Found(units, codes=codes, lines=_lines(lines.lines))
     source = resources.directory.name
     async with resources.pool.account(account.id) as connection:
         await store.take_company(connection, account.id, siren, found, source, at, whole=lines.complete)
@@ -122,9 +123,10 @@ def _lines(told: Iterable[port.DirectoryLine]) -> list[Line]:
 
 
 def _is_sound(one: port.DirectoryLine) -> bool:
-    return (one.siret == "" or _SIRET.fullmatch(one.siret) is not None) and max(
-        len(one.routing_code), len(one.suffix)
-    ) <= 100
+    keys = (one.siret == "" or _SIRET.fullmatch(one.siret)) and (
+        one.routing_code == "" or _CODE.fullmatch(one.routing_code)
+    )
+    return bool(keys) and len(one.suffix) <= 100
 
 
 def _line(one: port.DirectoryLine) -> Line:
@@ -143,10 +145,31 @@ def _line(one: port.DirectoryLine) -> Line:
 
 def _facility(one: port.Facility | port.RoutingCode) -> Found:
     assert isinstance(one, port.Facility)
-    body = PublicBody(commitment=one.needs_commitment, service_code=one.needs_service_code)
-    return Found(facilities=(Facility(one.siret, one.name, closed=one.closed, public_body=body),))
+    body = PublicBody(
+        one.works, one.works_only, one.tells_payment, one.needs_commitment, one.needs_either, one.needs_service_code
+    )
+    told = Facility(one.siret, one.name, one.main, one.closed, one.no_prospecting, _address(one.place), body)
+    return Found(facilities=(told,))
 
 
 def _code(one: port.Facility | port.RoutingCode) -> Found:
     assert isinstance(one, port.RoutingCode)
-    return Found(codes=(Code(one.siret, one.code, name=one.name, closed=one.closed),))
+    return Found(codes=(_code_told(one),))
+
+
+def _code_told(one: port.RoutingCode) -> Code:
+    return Code(one.siret, one.code, one.scheme, one.name, one.closed, one.needs_commitment, _address(one.place))
+
+
+def _address(place: port.DirectoryPlace) -> Address:
+    line1, line2, line3 = (*place.lines, "", "", "")[:3]
+    return Address(
+        line1,
+        line2,
+        line3,
+        place.postal_code,
+        place.locality,
+        place.subdivision,
+        place.country,
+        place.country_name,
+    )

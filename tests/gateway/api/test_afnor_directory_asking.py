@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,17 +11,22 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyfrctc
 import pytest
+from pyfrctc import pyfrctc as client
 
 from adapters.afnor_directory import AfnorDirectory, Settings
 from adapters.bearer import Login
+from adapters.port import DirectoryLine, DirectoryPlace, LegalUnit, LineStanding, RoutingCode
 from gateway.clock import SettableClock
 from gateway.compute import Compute
+from gateway.store import addresses as remembered
 from gateway.store import directory
 from gateway.store.accounts import Account
 from gateway.store.directory import Found, Line, Status
 from gateway.store.pool import Pool
 from tests.gateway.api.conftest import SIRENS, Api, serving
+from tests.gateway.api.test_afnor_clients import session_of
 from tests.gateway.api.test_afnor_directory import BASE, HALL, HOST, SCHOOL, SHOP, TOWN, found, furnished, read
 from tests.gateway.api.test_afnor_flows import issue_client, refused
 
@@ -54,11 +60,11 @@ async def asked_of(known: Api, told_by: Account, folder: Path) -> AsyncIterator[
     base = str(known.client.make_url("")).rstrip("/")
     allow = frozenset((f"{known.client.host}:{known.client.port}",))
     login = Login(f"{base}/oauth2/token", made["client_id"], secret)
-    client = AfnorDirectory(Settings(f"{base}/afnor-directory", login, allow), known.resources.clock.now)
+    asked = AfnorDirectory(Settings(f"{base}/afnor-directory", login, allow), known.resources.clock.now)
     try:
-        yield client
+        yield asked
     finally:
-        await client.close()
+        await asked.close()
 
 
 @pytest.fixture
@@ -66,8 +72,8 @@ async def asking(api: Api, pool: Pool, compute: Compute, clock: SettableClock, t
     """Two gateways, one behind the other."""
     told_by, _ = await furnished(api)
     async with (
-        asked_of(api, told_by, tmp_path) as client,
-        serving(pool, compute, clock, tmp_path, directory=client) as front,
+        asked_of(api, told_by, tmp_path) as asked,
+        serving(pool, compute, clock, tmp_path, directory=asked) as front,
     ):
         account = await front.account(number=3)
         yield Asking(front, await front.key(account), account, api, told_by)
@@ -84,11 +90,47 @@ async def test_what_a_question_names_is_asked_for_and_kept(asking: Asking) -> No
     assert (line["platformType"], line["directoryLineStatus"], line["legalUnit"]) == ("DFH", "Enabled", unit)
     facility = await read(api, key, f"siret/code-insee:{HALL}", include="siren")
     assert (facility["name"], facility["legalUnit"]) == ("Mairie", unit)
-    assert facility["b2gAdditionalData"] == {"managesLegalCommitmentCode": False, "serviceCodeStatus": False}
     code = await read(api, key, f"routing-code/siret:{HALL}/code:SERVICE-1")
     assert code["routingCodeName"] == "Marchés"
     assert await found(api, key, "directory-line", "siren", addressingIdentifier=("strict", SHOP)) == [SHOP]
     assert await found(api, key, "siren", "siren") == [SHOP, TOWN, US]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"siren/code-insee:{TOWN}",
+        f"siren/code-insee:{SHOP}",
+        f"siret/code-insee:{HALL}",
+        f"siret/code-insee:{SCHOOL}",
+        f"routing-code/siret:{HALL}/code:SERVICE-1",
+        f"directory-line/code:{TOWN}_{HALL}_SERVICE-1",
+        f"directory-line/code:{SHOP}",
+    ],
+)
+async def test_nothing_is_lost_on_the_way(asking: Asking, path: str) -> None:
+    """What the other gateway tells, this one tells in the same words, remembered or not."""
+    theirs = await asking.known.key(asking.told_by)
+    include = "routingCode" if path.startswith("directory-line") else ""
+    there = await read(asking.known, theirs, path, include=include)
+    for _ in range(2):
+        assert await read(asking.api, asking.key, path, include=include) == there
+
+
+async def test_pyfrctc_asks_through_us(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = str(asking.api.client.make_url("")).rstrip("/")
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # a loopback without TLS
+    listed = {"afnor_base_url": base, "token_url": f"{base}/oauth2/token", "label": "Estafette"}
+    monkeypatch.setitem(client.PLATFORMS, "estafette", listed)
+    session = await session_of(asking.api, "estafette", asking.account.id)
+    lines = await asyncio.to_thread(pyfrctc.get_directory_lines_parsed, session, TOWN)
+    assert {address: line["type"] for address, line in lines.items()} == {
+        f"{TOWN}_{HALL}": "siret",
+        f"{TOWN}_{HALL}_SERVICE-1": "routing_code",
+        f"{TOWN}_{SCHOOL}": "siret",
+    }
+    assert lines[f"{TOWN}_{HALL}_SERVICE-1"]["commitment_required"]
+    session.close()
 
 
 async def test_what_is_not_there_is_told_as_absent(asking: Asking) -> None:
@@ -146,3 +188,12 @@ async def test_many_at_once_ask_for_the_same(asking: Asking) -> None:
     assert all(one == told[0] for one in told)
     asked = [found(asking.api, asking.key, "directory-line", "siren", siren=("strict", TOWN)) for _ in range(20)]
     assert {len(one) for one in await asyncio.gather(*asked)} == {3}
+
+
+def test_what_is_remembered_is_what_was_told() -> None:
+    place = DirectoryPlace(("1 rue", "", "B"), "42000", "Saint-Étienne", "Loire", "FR", "France")
+    code = RoutingCode(HALL, "S", "Service", closed=True, scheme="0224", needs_commitment=False, place=place)
+    line = DirectoryLine(f"{TOWN}_{HALL}_S", LineStanding.UPCOMING, siren=TOWN, siret=HALL, routing_code="S", code=code)
+    assert remembered.line_of(json.loads(json.dumps(remembered.of_line(line)))) == line
+    unit = LegalUnit(TOWN, "Town", public=True, closed=False, no_prospecting=True)
+    assert remembered.unit_of(json.loads(json.dumps(remembered.of_unit(unit)))) == unit
