@@ -22,19 +22,17 @@ import asyncio
 import json
 import logging
 import os
-import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.message import arrivals as message_arrivals
+from adapters.dropped import FILE_LIMIT, PAGE_BYTES, PAGE_FILES, arrivals, ended, is_draft, is_siren, place_of, told
 from adapters.port import (
     Arrival,
-    ArrivalKind,
     Collected,
     Consignment,
     ElectronicAddress,
@@ -48,23 +46,12 @@ from schemas.finding import Finding, Severity
 
 log = logging.getLogger(__name__)
 
-FILE_LIMIT = 100_000_000
-"""Bytes of one file, at most; the standard's limit for one flow."""
-PAGE_FILES = 100
-"""Files of one page."""
-PAGE_BYTES = 256_000_000
-"""Bytes of one page, but for its last file."""
 QUIET = timedelta(seconds=2)
 """A file that ends as its form does is complete when nobody wrote to it for so long."""
 PATIENCE = timedelta(minutes=10)
 """The same for a file that does not."""
 DONE, REFUSED, SENT = "done", "refused", ".sent"
 """Folders beside the files: taken, never taken, and what was put there."""
-
-_DRAFTS = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", "~")
-_TYPES = {".pdf": "application/pdf", ".xml": "application/xml"}
-_TAIL = 1_024
-_ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +81,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
         for wrong, name, says in (
             (not (given["IN"] or given["OUT"]), "IN", "or ESTAFETTE_FOLDER_OUT names a folder"),
             (bool(given["OUT"]) != bool(schemes), "SCHEMES", "goes together with ESTAFETTE_FOLDER_OUT"),
-            (bool(recipient) and not _siren(recipient), "RECIPIENT", "must be a SIREN: nine digits"),
+            (bool(recipient) and not is_siren(recipient), "RECIPIENT", "must be a SIREN: nine digits"),
             *((bool(given[name]) and not _usable(given[name]), name, "is no folder to write in") for name in names[:2]),
         )
         if wrong
@@ -151,7 +138,7 @@ class Folder:
             raise Unreachable("no folder is configured to put documents into")
         notes = folder / SENT
         notes.mkdir(exist_ok=True)
-        name = f"{consignment.id}_{_plain(consignment.name)}"
+        name = place_of(consignment)
         note = notes / f"{consignment.id}.json"
         if note.exists():
             return self._there(note, consignment)
@@ -163,8 +150,8 @@ class Folder:
             draft.unlink(missing_ok=True)
         try:
             _sync(folder)
-            told = {"file": name, "sha256": consignment.sha256, "at": self._now().astimezone(UTC).isoformat()}
-            _write(draft, json.dumps(told, sort_keys=True).encode())
+            said = {"file": name, "sha256": consignment.sha256, "at": self._now().astimezone(UTC).isoformat()}
+            _write(draft, json.dumps(said, sort_keys=True).encode())
             draft.rename(note)
             _sync(notes)
         except OSError as full:
@@ -183,10 +170,10 @@ class Folder:
     def _there(self, note: Path, consignment: Consignment) -> Receipt:
         """The receipt of an earlier attempt. Raises Refused when that put other bytes there."""
         evidence = note.read_bytes()
-        told = json.loads(evidence)
-        if told["sha256"] != consignment.sha256:
-            raise _other_content(told["file"])
-        return Receipt(consignment.id, datetime.fromisoformat(told["at"]), evidence, "application/json", True)
+        said = json.loads(evidence)
+        if said["sha256"] != consignment.sha256:
+            raise _other_content(said["file"])
+        return Receipt(consignment.id, datetime.fromisoformat(said["at"]), evidence, "application/json", True)
 
     def _same(self, path: Path, consignment: Consignment) -> None:
         if sha256(path.read_bytes()).hexdigest() != consignment.sha256:
@@ -210,7 +197,8 @@ class Folder:
                 continue
             size += len(data)
             names.append(name)
-            found += self._arrivals(folder / name, data)
+            at = min(datetime.fromtimestamp((folder / name).lstat().st_mtime, UTC), self._now())
+            found += arrivals(name, data, at, self._settings.recipient)
         if not names:
             return Collected((), cursor or "", more=False)
         mark = uuid4().hex
@@ -232,17 +220,17 @@ class Folder:
         found: list[tuple[float, str]] = []
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name.lower().endswith(_DRAFTS):
+                if is_draft(entry.name):
                     continue
-                told = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(told.st_mode):
+                seen = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(seen.st_mode):
                     continue
-                if not stat.S_ISREG(told.st_mode) or told.st_nlink != 1:
+                if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
                     _refuse(folder, entry.name, "it is no plain file")
-                elif told.st_size > FILE_LIMIT:
+                elif seen.st_size > FILE_LIMIT:
                     _refuse(folder, entry.name, f"it has more than {FILE_LIMIT} bytes")
-                elif now - told.st_ctime >= QUIET.total_seconds():
-                    found.append((told.st_ctime, entry.name))
+                elif now - seen.st_ctime >= QUIET.total_seconds():
+                    found.append((seen.st_ctime, entry.name))
         return [name for _, name in sorted(found)]
 
     def _read(self, folder: Path, name: str) -> bytes | None:
@@ -261,29 +249,7 @@ class Folder:
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
             return None
         waited = self._now().timestamp() - after.st_ctime >= PATIENCE.total_seconds()
-        return data if waited or _ended(name, data) else None
-
-    def _arrivals(self, path: Path, data: bytes) -> Iterator[Arrival]:
-        """What a file brings: itself, or the attachments of a message."""
-        at = min(datetime.fromtimestamp(path.lstat().st_mtime, UTC), self._now())
-        suffix, name = path.name[-4:].lower(), _told(path.name)
-        id, recipient = f"{name}#{sha256(data).hexdigest()}", self._settings.recipient
-        if suffix == ".eml":
-            yield from message_arrivals(data, id, at, recipient=recipient, name=name)
-            return
-        media_type = _TYPES.get(suffix, "application/octet-stream")
-        yield Arrival(id, ArrivalKind.INVOICE, at, media_type, data, recipient=recipient, name=name)
-
-
-def _ended(name: str, data: bytes) -> bool:
-    """Whether a file is closed by the end of its own form; what has none is closed when it is not empty."""
-    suffix = name[-4:].lower()
-    if suffix == ".pdf":
-        return b"%%EOF" in data[-_TAIL:]
-    if suffix == ".xml":
-        root = _ROOT.search(data)
-        return root is not None and data[-_TAIL:].rstrip().endswith(b"</" + root[1] + b">")
-    return bool(data)
+        return data if waited or ended(name, data) else None
 
 
 def _refuse(folder: Path, name: str, why: str) -> None:
@@ -319,24 +285,11 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _told(name: str) -> str:
-    """A file name that can be shown and stored, whatever bytes it is made of."""
-    return "".join(sign if sign.isprintable() and not "\ud800" <= sign <= "\udfff" else "_" for sign in name)[:200]
-
-
-def _plain(name: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)[:100]
-
-
 def _other_content(name: str) -> Refused:
     says = "The folder has other content under the id of this consignment."
     return Refused("the folder has other content under this id", (
-        Finding("FOLDER-OTHER-CONTENT", Severity.FATAL, "network", says, found=_told(name)),
+        Finding("FOLDER-OTHER-CONTENT", Severity.FATAL, "network", says, found=told(name)),
     ))  # fmt: skip
-
-
-def _siren(text: str) -> bool:
-    return len(text) == 9 and text.isascii() and text.isdigit()
 
 
 def _usable(text: str) -> bool:

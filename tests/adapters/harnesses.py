@@ -6,21 +6,24 @@ import asyncio
 import base64
 import hmac
 import itertools
+import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
+import asyncssh
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from adapters.afnor import Afnor
+from adapters.dropped import place_of
 from adapters.folder import Folder
 from adapters.folder import Settings as FolderSettings
 from adapters.imap import Mailbox as ImapMailbox
@@ -29,6 +32,8 @@ from adapters.mail import Mail, Settings
 from adapters.port import Consignment, ElectronicAddress, Network, Route
 from adapters.push import Push
 from adapters.push import Settings as PushSettings
+from adapters.sftp import Settings as SftpSettings
+from adapters.sftp import Sftp
 from tests.adapters.conftest import Running, consignment, now
 from tests.adapters.imap_server import Box, serve
 
@@ -478,3 +483,183 @@ async def mail_source(folder: Path, mute_port: int, box: Box | None = None) -> A
         secret = written(folder / "imap-password", box.password)
         settings = ImapSettings("127.0.0.1", port, "me", secret, tls="none", domain="example.com", seconds=5.0)
         yield MailboxSource(settings, box, mute_port)
+
+
+# SFTP ----------------------------------------------------------------------------------------------------------------
+
+
+class Jail(asyncssh.SFTPServer):
+    """A server's folder, and what goes wrong there by a file's name."""
+
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], root: Path) -> None:
+        super().__init__(channel, chroot=str(root).encode())
+        self._connection = channel.get_connection()
+
+    def _is(self, state: str) -> bool:
+        return Path(os.fsdecode(self.map_path(b"/" + state.encode()))).exists()
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+        if self._is("full") and pflags & asyncssh.FXF_WRITE:
+            raise asyncssh.SFTPFailure("no space left")
+        return super().open(path, pflags, attrs)
+
+    async def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        if self._is("read-only"):
+            raise asyncssh.SFTPPermissionDenied("read only")
+        if Path(os.fsdecode(self.map_path(newpath))).exists():
+            raise asyncssh.SFTPFailure("it is there")
+        super().rename(oldpath, newpath)
+        if self._is("silent"):
+            Path(os.fsdecode(self.map_path(b"/silent"))).unlink()
+            self._connection.abort()
+            raise asyncssh.SFTPConnectionLost("gone")
+
+
+@dataclass
+class SftpServer:
+    """A running server."""
+
+    root: Path
+    settings: SftpSettings
+
+
+@asynccontextmanager
+async def sftp_server(folder: Path) -> AsyncIterator[SftpServer]:
+    """An SFTP server with the folders in and out, a key of its own, and one user with a key."""
+    root = folder / "sftp"
+    for name in ("in", "out"):
+        (root / name).mkdir(parents=True)
+    host_key, user_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    key_file = written(folder / "id_ed25519", user_key.export_private_key().decode())
+    authorized = written(folder / "authorized_keys", user_key.export_public_key().decode())
+    server = await asyncssh.listen(
+        "127.0.0.1", 0, server_host_keys=[host_key], authorized_client_keys=str(authorized),
+        sftp_factory=lambda channel: Jail(channel, root), allow_scp=False,
+    )  # fmt: skip
+    port = server.sockets[0].getsockname()[1]
+    known = written(folder / "known_hosts", f"[127.0.0.1]:{port} {host_key.export_public_key().decode()}")
+    settings = SftpSettings(
+        "127.0.0.1", port, "estafette", known, key_file, incoming="/in", outgoing="/out",
+        schemes=frozenset({"0225"}), allow=frozenset({f"127.0.0.1:{port}"}), seconds=5.0, patience=8.0,
+    )  # fmt: skip
+    try:
+        yield SftpServer(root, settings)
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@dataclass
+class SftpHarness:
+    """The SFTP client and a server."""
+
+    server: SftpServer
+    mute_port: int
+    network: Network = field(init=False)
+    served: ClassVar[ElectronicAddress] = ElectronicAddress("0225", "100000207")
+    foreign: ClassVar[ElectronicAddress] = ElectronicAddress("EM", "buyer@example.org")
+    recognises: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.network = self.twin()
+
+    @property
+    def _out(self) -> Path:
+        return self.server.root / "out"
+
+    def good(self) -> Consignment:
+        return replace(consignment(number=f"S-{next(numbers)}"), route=Route("sftp", self.served, "a test"))
+
+    def silent(self) -> Consignment:
+        (self.server.root / "silent").touch()
+        return self.good()
+
+    def busy(self) -> Consignment:
+        (self.server.root / "full").touch()
+        return self.good()
+
+    def refused(self) -> Consignment:
+        sent = self.good()
+        (self._out / place_of(sent)).write_bytes(b"other")
+        return sent
+
+    async def received(self, consignment: Consignment) -> Sequence[str]:
+        return [
+            path.name.partition("_")[0]
+            for path in self._out.iterdir()
+            if not path.name.startswith(".") and path.read_bytes() == consignment.data
+        ]
+
+    async def odd(self) -> Sequence[str]:
+        odd = [path.name for path in self._out.iterdir() if path.name.startswith(".")]
+        return odd + [path.name for path in self.server.root.iterdir() if path.name not in ("in", "out")]
+
+    def _of(self, **changes: object) -> Network:
+        return Sftp(replace(self.server.settings, **changes), now)  # type: ignore[arg-type]
+
+    def _at(self, port: int, **changes: object) -> Network:
+        return self._of(port=port, allow=frozenset({f"127.0.0.1:{port}"}), **changes)
+
+    def twin(self) -> Network:
+        return self._of()
+
+    def without_server(self) -> Network:
+        return self._at(closed_port())
+
+    def with_mute_server(self) -> Network:
+        return self._at(self.mute_port, seconds=0.3, patience=0.5)
+
+    def without_secret(self) -> tuple[Network, str]:
+        assert self.server.settings.key_file is not None
+        secret = self.server.settings.key_file.read_text(encoding="utf-8")
+        return self._of(key_file=written(self.server.root.parent / "open-to-all", secret, 0o644)), secret
+
+
+@dataclass
+class SftpSource:
+    """A folder of an SFTP server that others write into."""
+
+    server: SftpServer
+    mute_port: int
+    network: Network = field(init=False)
+    leaves: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self._ticks = itertools.count()
+        self.network = self.twin()
+
+    @property
+    def _in(self) -> Path:
+        return self.server.root / "in"
+
+    async def put(self, name: str, data: bytes) -> None:
+        (self._in / name).write_bytes(data)
+
+    async def waiting(self) -> int:
+        return sum(1 for path in self._in.iterdir() if path.is_file())
+
+    async def kept(self) -> Sequence[bytes]:
+        return [path.read_bytes() for path in self._in.rglob("*") if path.is_file()]
+
+    def _now(self) -> datetime:
+        """A clock that goes on by a second at each look: what has no end of its own is taken at the next page."""
+        return now() + timedelta(seconds=next(self._ticks))
+
+    def _of(self, **changes: object) -> Network:
+        return Sftp(replace(self.server.settings, **changes), self._now)  # type: ignore[arg-type]
+
+    def twin(self) -> Network:
+        return self._of()
+
+    def without_server(self) -> Network:
+        port = closed_port()
+        return self._of(port=port, allow=frozenset({f"127.0.0.1:{port}"}))
+
+    def with_mute_server(self) -> Network:
+        port = self.mute_port
+        return self._of(port=port, allow=frozenset({f"127.0.0.1:{port}"}), seconds=0.3, patience=0.5)
+
+    def without_secret(self) -> tuple[Network, str]:
+        assert self.server.settings.key_file is not None
+        secret = self.server.settings.key_file.read_text(encoding="utf-8")
+        return self._of(key_file=written(self.server.root.parent / "open-to-all", secret, 0o644)), secret

@@ -17,13 +17,16 @@ from tests.adapters.harnesses import (
     Mailbox,
     MailHarness,
     PlatformHarness,
+    SftpHarness,
+    SftpSource,
     mail_source,
     mute,
     push_server,
+    sftp_server,
 )
 
 
-@pytest.fixture(params=["afnor", "mail", "push", "drop"])
+@pytest.fixture(params=["afnor", "mail", "push", "sftp", "drop"])
 async def harness(
     request: pytest.FixtureRequest, tmp_path: Path, start_platform: Callable[..., Awaitable[Running]]
 ) -> AsyncIterator[Harness]:
@@ -38,6 +41,9 @@ async def harness(
         elif request.param == "push":
             async with push_server(tmp_path, mute_port) as pushed:
                 yield pushed
+        elif request.param == "sftp":
+            async with sftp_server(tmp_path) as server:
+                yield SftpHarness(server, mute_port)
         else:
             box = Mailbox()
             server = await asyncio.get_running_loop().create_server(lambda: SMTP(box), "127.0.0.1", 0)
@@ -51,15 +57,20 @@ async def test_the_network_keeps_the_contract(harness: Harness, rule: Callable[[
     await rule(harness)
 
 
-@pytest.fixture(params=["drop", "mail"])
+@pytest.fixture(params=["drop", "mail", "sftp"])
 async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Source]:
     """Each adapter that brings, with its server."""
     if request.param == "drop":
         (tmp_path / "drop").mkdir()
         yield FolderSource(tmp_path / "drop")
         return
-    async with mute() as mute_port, mail_source(tmp_path, mute_port) as mailbox:
-        yield mailbox
+    async with mute() as mute_port:
+        if request.param == "mail":
+            async with mail_source(tmp_path, mute_port) as mailbox:
+                yield mailbox
+        else:
+            async with sftp_server(tmp_path) as server:
+                yield SftpSource(server, mute_port)
 
 
 @pytest.mark.parametrize("rule", COLLECTING, ids=lambda rule: rule.__name__)
