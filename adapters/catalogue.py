@@ -57,6 +57,11 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
         networks.append(folder.Folder(folders, now))
     if (pushed := push.from_environment(environment, problems)) is not None:
         networks.append(push.Push(pushed, now))
+    if any(name.startswith("ESTAFETTE_SFTP_") for name in environment):
+        from adapters import sftp  # its library takes a third of a second to load
+
+        if (there := sftp.from_environment(environment, problems)) is not None:
+            networks.append(sftp.Sftp(there, now))
     only = {one.name: one.participants for one in connections}
     return Networks(tuple(networks), only), tuple(problems)
 
