@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -210,9 +211,9 @@ class DirectoryLine:
     """First day it is in force; None: it is not told (XP Z12-013 1.3.0 has no word for it)."""
     ends: date | None = None
     """Last day it is in force; None: it is not told, or it has no end."""
-
     code: RoutingCode | None = None
     """The routing code it names; None: it names none, or nothing of it is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class DirectoryLines:
@@ -232,7 +233,6 @@ class LegalUnit:
     public: bool | None = None
     """None: it is not told."""
     closed: bool = False
-
     no_prospecting: bool | None = None
     """Whether it may not be used for sales prospecting; None: it is not told."""
 
@@ -248,6 +248,7 @@ class DirectoryPlace:
     country: str = ""
     country_name: str = ""
 
+
 @dataclass(frozen=True, slots=True)
 class Facility:
     """A facility of a company as the directory knows it."""
@@ -259,7 +260,6 @@ class Facility:
     needs_commitment: bool | None = None
     """Whether an invoice must bear the number of a legal commitment (BT-13); None: it is not told."""
     needs_service_code: bool | None = None
-
     needs_either: bool | None = None
     """One of the two."""
     main: bool | None = None
@@ -271,6 +271,7 @@ class Facility:
     tells_payment: bool | None = None
     place: DirectoryPlace = field(default_factory=DirectoryPlace)
 
+
 @dataclass(frozen=True, slots=True)
 class RoutingCode:
     """A routing code of a facility as the directory knows it."""
@@ -279,11 +280,11 @@ class RoutingCode:
     code: str
     name: str = ""
     closed: bool = False
-
     scheme: str = ""
     """0224: a routing code; empty: not told."""
     needs_commitment: bool | None = None
     place: DirectoryPlace = field(default_factory=DirectoryPlace)
+
 
 class Directory(Protocol):
     """Says who can be reached where in France; nothing it knows not is taken for no.
@@ -452,37 +453,6 @@ class Custodian(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """How an endpoint answered a message."""
-
-    status: int
-    """Of HTTP; 200 to 299: it was taken."""
-    retry_in: timedelta | None = None
-    """How long it asks to be left alone; None: it does not say."""
-
-
-class Courier(Protocol):
-    """Posts messages to the endpoints that accounts name for their own systems."""
-
-    def complaint(self, url: str) -> str:
-        """Why an address cannot be posted to; empty when it can."""
-        ...
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Post a JSON message once. Raises Unreachable."""
-        ...
-
-    async def close(self) -> None:
-        """Give back connections."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a network says it can do, when it was asked."""
-
-    at: datetime
-@dataclass(frozen=True, slots=True)
 class Enclosure:
     """A file that goes with a letter."""
 
@@ -527,6 +497,37 @@ class Messenger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How an endpoint answered a message."""
+
+    status: int
+    """Of HTTP; 200 to 299: it was taken."""
+    retry_in: timedelta | None = None
+    """How long it asks to be left alone; None: it does not say."""
+
+
+class Courier(Protocol):
+    """Posts messages to the endpoints that accounts name for their own systems."""
+
+    def complaint(self, url: str) -> str:
+        """Why an address cannot be posted to; empty when it can."""
+        ...
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Post a JSON message once. Raises Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a network says it can do, when it was asked."""
+
+    at: datetime
     healthy: bool
     """Its health check answered that it is up."""
     edition: str
@@ -565,3 +566,73 @@ class Networks:
         theirs = frozenset(participants)
         own = tuple(network for network in self.all if self.only.get(network.name, frozenset()) & theirs)
         return (*own, *(network for network in self.all if network.name not in self.only))
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """What a customer is asked to pay."""
+
+    document: str
+    """Id of the document."""
+    number: str
+    """Of the invoice (BT-1)."""
+    amount: Decimal
+    """Above nothing, at most two decimals."""
+    currency: str
+    reference: str
+    """Remittance reference (BT-83); empty: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayLink:
+    """Where a customer pays, and until when."""
+
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentNotice:
+    """What a payment provider tells, its signature checked; nothing of it is believed of the document yet."""
+
+    id: str
+    """The provider's own, the same however often it is told."""
+    kind: str
+    """The provider's word for what happened."""
+    payment: str
+    """The provider's id of the payment: one payment may be told of by several notices."""
+    document: str = ""
+    """Id of the document, as the link bore it; empty: it names none."""
+    number: str = ""
+    """Number of the invoice, where the notice names no document."""
+    amount: Decimal | None = None
+    currency: str = ""
+    paid_on: date | None = None
+    stray: str = ""
+    """Why a person has to look whatever the document says: a refund, a dispute, an amount that cannot be read."""
+
+
+class PaymentProvider(Protocol):
+    """Takes payments for a legal entity, and tells of them."""
+
+    name: str
+    """At most 20 characters: url, stripe."""
+
+    def printed(self, payable: Payable, now: datetime) -> PayLink | None:
+        """A link that lasts and can stand on a page; None: the provider's links do not."""
+        ...
+
+    async def link(self, payable: Payable, now: datetime) -> PayLink:
+        """A link to pay; the same again within its time. Raises Unreachable, Refused."""
+        ...
+
+    def notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> PaymentNotice | None:
+        """What a notice says; header names are in lower case. None: it concerns no payment.
+
+        Raises Refused where it is not signed as agreed, is too old or cannot be read.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
