@@ -91,6 +91,7 @@ async def whole(resources: Resources, account: Account, document: Document) -> d
         for content in document.contents
     ]
     shape["seals"] = _seals(document)
+    shape["route"] = _route(document)
     shape["deliveries"] = [_delivery(row) for row in delivered]
     shape["payments"] = [payment(one) for one in paid]
     return shape
@@ -163,6 +164,21 @@ def _seen(document: Document) -> dict[str, str | None] | None:
     if document.seen_at is None:
         return None
     return {"at": instant(document.seen_at), "by": document.seen_by}
+
+
+def _route(document: Document) -> dict[str, Any] | None:
+    """Which way a document goes and why; None where none is decided, or the decision was not explained in both."""
+    facts = document.facts.get(str(Stage.ROUTED), {})
+    if "reason_fr" not in facts:
+        return None
+    return {
+        "network": facts["network"],
+        "scheme": facts["scheme"],
+        "rule": facts["rule"],
+        "rule_by": facts["rule_by"],
+        "says": {"en": facts["reason"], "fr": facts["reason_fr"]},
+        "directory": facts["directory"],
+    }
 
 
 def _seals(document: Document) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gateway.compute import Compute
 from gateway.store.accounts import Scope
 from gateway.store.pool import Pool
 from tests.adapters.conftest import Running, start
-from tests.gateway.api.conftest import Api, sample, serving
+from tests.gateway.api.conftest import Api, answered, sample, serving
 from tests.gateway.api.test_orders import ORDER, call, deliver, hand_in, rules, shown
 
 CLOSED, OPEN = "100000397_10000039700024", "100000397_10000039700016"
@@ -205,3 +205,18 @@ async def test_a_delivery_takes_no_number_where_nobody_receives(directed: Api) -
     assert [one["rule"] for one in told["remarks"] if one["rule"].startswith("HOUSE-ADDRESS")] == [
         "HOUSE-ADDRESS-UNCHECKED"
     ]
+
+
+async def test_a_document_tells_its_route_in_both_languages(directed: Api) -> None:
+    key = await directed.key(await directed.account())
+    headers = {**key, "Content-Type": "application/json"}
+    async with directed.client.post("/v1/documents", data=invoice(OPEN), headers=headers) as answer:
+        address = answer.headers["Location"]
+    await directed.worker.drain()
+    whole = await answered(await directed.client.get(address, headers=key), 200, "Document")
+    route = whole["route"]
+    assert (route["network"], route["rule"], route["rule_by"]) == ("folder", "B2B", "directory")
+    assert route["says"]["en"].startswith("Invoice between businesses in France (B2B)")
+    assert route["says"]["fr"].startswith("Facture entre entreprises en France (B2B)")
+    assert (route["directory"]["verdict"], route["directory"]["stale"]) == ("active", False)
+    assert any(stage.get("reason") == route["says"]["en"] for stage in whole["stages"])
