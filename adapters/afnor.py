@@ -151,14 +151,14 @@ class Afnor:
         self._known: dict[str, None] = {}
         self._handed: tuple[str, tuple[str, ...]] | None = None
         self._failed: dict[str, datetime] = {}
+        self._can: Capabilities | None = None
+        """What the platform said it can do, since it was last asked; None: it was not."""
 
     @property
     def name(self) -> str:
         """afnor, or afnor-… for a connection of its own."""
         return self._settings.name
 
-        self._can: Capabilities | None = None
-        """What the platform said it can do, since it was last asked; None: it was not."""
     async def probe(self) -> Capabilities:
         """Ask what the platform can do; nothing is changed by it. Raises Unreachable."""
         self._can = await probe(self._call, self._now())
@@ -260,6 +260,8 @@ class Afnor:
         A platform that passes the criterion over shows flows of other ids: to take that for "there is none" would send
         the document twice.
         """
+        if self._can is not None and self._can.answers in (200, 400, 422) and not self._can.tracking:
+            return await self._among_recent(consignment)
         where = {"trackingId": consignment.id}
         answer = await self._call("POST", "/v1/flows/search", {"limit": PAGE, "where": where})
         if answer.status not in (400, 422):
@@ -272,8 +274,6 @@ class Afnor:
 
     async def _among_recent(self, consignment: Consignment) -> list[Mapping[str, Any]]:
         """A recent flow that bears our id, or no id but our file's name and bytes. Raises Unreachable."""
-        if self._can is not None and self._can.answers in (200, 400, 422) and not self._can.tracking:
-            return await self._among_recent(consignment)
         since = self._now() - SOUGHT_BACK
         question: dict[str, Any] = {"limit": PAGE, "where": {"updatedAfter": stamp(since)}}
         for _ in range(SOUGHT_PAGES):
