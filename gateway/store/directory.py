@@ -18,6 +18,8 @@ from gateway.store.pool import Connection
 
 OWN = "own"
 """Source of what the account declares itself."""
+DROPPED_AT_ONCE = 100
+"""Rows of a table that are too old and go at once, at most."""
 
 T = TypeVar("T")
 
@@ -179,6 +181,16 @@ class Page(Generic[T]):
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where a question is asked: a transaction of the account, a snapshot where it asks twice."""
+
+    connection: Connection
+    since: datetime
+    """What was told before is too old to be shown; what is declared has no age."""
+    today: date
+
+
 _ADDRESS = "concat_ws(' - ', line1, line2, line3)"
 _SIREN_OF_SIRET = "left(siret, 9)"
 _UNIT = {
@@ -222,6 +234,8 @@ _LINE = {"address": "address", "siren": "siren", "siret": "siret", "identifier":
 _BOOLEAN = frozenset(("public", "closed", "no_prospecting", "main", "secondary", "project_manager",
                       "project_manager_only", "payment_status", "commitment", "commitment_or_service",
                       "service_code"))  # fmt: skip
+_SHOWN = "(source = 'own' or known_at >= $1)"
+"""What is not too old; the first value of each question is the view's `since`."""
 _PLACES = ("line1", "line2", "line3", "postal_code", "locality", "subdivision", "country", "country_name")
 _LONGEST = {"line1": 255, "line2": 255, "line3": 255, "postal_code": 5, "locality": 100, "subdivision": 255,
             "country": 2, "country_name": 100, "scheme": 4}  # fmt: skip
@@ -248,48 +262,51 @@ _LINES = _Kind("directory_line", ("address",), _LINE)
 # Searching -----------------------------------------------------------------------------------------------------------
 
 
-async def units(connection: Connection, search: Search) -> Page[Unit]:
-    """Legal units: siren, name, public, closed, no_prospecting. The transaction is to be a snapshot."""
-    rows, total = await _search(connection, _UNITS, search)
+async def units(view: View, search: Search) -> Page[Unit]:
+    """Legal units: siren, name, public, closed, no_prospecting."""
+    rows, total = await _search(view, _UNITS, search)
     return Page([_unit(row) for row in rows], total)
 
 
-async def facilities(connection: Connection, search: Search) -> Page[Facility]:
-    """Facilities, by what they have. The transaction is to be a snapshot."""
-    rows, total = await _search(connection, _FACILITIES, search)
+async def facilities(view: View, search: Search) -> Page[Facility]:
+    """Facilities, by what they have."""
+    rows, total = await _search(view, _FACILITIES, search)
     return Page([_facility(row) for row in rows], total)
 
 
-async def codes(connection: Connection, search: Search) -> Page[Code]:
-    """Routing codes, by what they have. The transaction is to be a snapshot."""
-    rows, total = await _search(connection, _CODES, search)
+async def codes(view: View, search: Search) -> Page[Code]:
+    """Routing codes, by what they have."""
+    rows, total = await _search(view, _CODES, search)
     return Page([_code(row) for row in rows], total)
 
 
-async def lines(connection: Connection, search: Search, today: date) -> Page[Line]:
-    """Directory lines: address, siren, siret, identifier, suffix. The transaction is to be a snapshot."""
-    rows, total = await _search(connection, _LINES, search)
-    return Page([_line(row, today) for row in rows], total)
+async def lines(view: View, search: Search) -> Page[Line]:
+    """Directory lines: address, siren, siret, identifier, suffix."""
+    rows, total = await _search(view, _LINES, search)
+    return Page([_line(row, view.today) for row in rows], total)
 
 
-async def units_of(connection: Connection, sirens: Iterable[str]) -> dict[str, Unit]:
+async def units_of(view: View, sirens: Iterable[str]) -> dict[str, Unit]:
     """Those of these legal units that are known, by their SIREN."""
-    rows = await connection.fetch("select * from directory_unit where siren = any($1)", list(set(sirens)))
+    words = f"select * from directory_unit where siren = any($2) and {_SHOWN}"  # noqa: S608 - ours
+    rows = await view.connection.fetch(words, view.since, list(set(sirens)))
     return {row["siren"]: _unit(row) for row in rows}
 
 
-async def facilities_of(connection: Connection, sirets: Iterable[str]) -> dict[str, Facility]:
+async def facilities_of(view: View, sirets: Iterable[str]) -> dict[str, Facility]:
     """Those of these facilities that are known, by their SIRET."""
-    rows = await connection.fetch("select * from directory_facility where siret = any($1)", list(set(sirets)))
+    words = f"select * from directory_facility where siret = any($2) and {_SHOWN}"  # noqa: S608 - ours
+    rows = await view.connection.fetch(words, view.since, list(set(sirets)))
     return {row["siret"]: _facility(row) for row in rows}
 
 
-async def codes_of(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Code]:
+async def codes_of(view: View, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Code]:
     """Those of these routing codes that are known, by SIRET and identifier."""
     pairs = list(set(wanted))
-    rows = await connection.fetch(
-        "select c.* from directory_code c join unnest($1::text[], $2::text[]) as w (siret, identifier) "
-        "using (siret, identifier)",
+    rows = await view.connection.fetch(
+        "select c.* from directory_code c join unnest($2::text[], $3::text[]) as w (siret, identifier) "  # noqa: S608
+        f"using (siret, identifier) where {_SHOWN}",
+        view.since,
         [siret for siret, _ in pairs],
         [identifier for _, identifier in pairs],
     )
@@ -311,10 +328,9 @@ async def of_source(connection: Connection, source: str) -> Found:
     )
 
 
-async def _search(connection: Connection, kind: _Kind, search: Search) -> tuple[list[Any], int]:
-    values: list[Any] = []
-    conditions = [_condition(kind, one, values) for one in search.criteria]
-    where = " and ".join(conditions) or "true"
+async def _search(view: View, kind: _Kind, search: Search) -> tuple[list[Any], int]:
+    connection, values = view.connection, [view.since]
+    where = " and ".join([_SHOWN, *(_condition(kind, one, values) for one in search.criteria)])
     order = ", ".join([*(_sorted(kind, one) for one in search.order), *(f'{name} collate "C"' for name in kind.key)])
     total: int = await connection.fetchval(f"select count(*) from {kind.table} where {where}", *values)  # noqa: S608
     if search.skip >= total:
@@ -410,13 +426,16 @@ async def take_company(  # noqa: PLR0913 - an answer's own members
         await forget_lines(connection, siren, source, [line.address for line in found.lines])
 
 
-async def knows_company(connection: Connection, siren: str) -> bool:
-    """Whether anything is known of a legal unit or its lines."""
-    words = (
-        "select exists (select from directory_unit where siren = $1) "
-        "or exists (select from directory_line where siren = $1)"
-    )
-    return bool(await connection.fetchval(words, siren))
+async def drop_told(connection: Connection, before: datetime) -> None:
+    """Drop some of what was told too long ago to be shown."""
+    for kind in (_UNITS, _FACILITIES, _CODES, _LINES):
+        key = ", ".join(kind.key)
+        await connection.execute(
+            f"delete from {kind.table} where ({key}) in (select {key} from {kind.table} "  # noqa: S608 - names of ours
+            "where source <> 'own' and known_at < $1 limit $2 for update skip locked)",
+            before,
+            DROPPED_AT_ONCE,
+        )
 
 
 async def told_at(connection: Connection, key: tuple[str] | tuple[str, str]) -> datetime | None:

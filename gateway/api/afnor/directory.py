@@ -7,8 +7,8 @@ it shows is the account's own view: what it declares, and what a network's direc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 from aiohttp import web
@@ -23,8 +23,7 @@ from gateway.api.keys import RESOURCES
 from gateway.errors import NotFound
 from gateway.reach import day_of
 from gateway.store import directory as store
-from gateway.store.directory import Code, Criterion, Facility, Line, Op, Page, Search, Unit
-from gateway.store.pool import Connection
+from gateway.store.directory import Code, Criterion, Facility, Line, Op, Page, Search, Unit, View
 
 Shape: TypeAlias = dict[str, Any]
 
@@ -32,8 +31,8 @@ Shape: TypeAlias = dict[str, Any]
 async def search_units(request: web.Request) -> web.Response:
     """Legal units by criteria."""
     asked = await _asked(request, questions.UNITS)
-    async with _snapshot(request) as connection:
-        page = await store.units(connection, asked.search)
+    async with _view(request) as view:
+        page = await store.units(view, asked.search)
     return _page(asked, page, [told.unit(one, asked.fields) for one in page.rows])
 
 
@@ -42,17 +41,17 @@ async def read_unit(request: web.Request) -> web.Response:
     siren = questions.key(request.match_info["siren"], "siren", 9)
     fields, _ = questions.cut(_query(request), questions.UNITS)
     await asking.company(request, siren)
-    async with _snapshot(request) as connection:
-        one = (await store.units_of(connection, (siren,))).get(siren)
+    async with _view(request) as view:
+        one = (await store.units_of(view, (siren,))).get(siren)
     return shapes.answer(told.unit(_there(one), fields))
 
 
 async def search_facilities(request: web.Request) -> web.Response:
     """Facilities by criteria."""
     asked = await _asked(request, questions.FACILITIES)
-    async with _snapshot(request) as connection:
-        page = await store.facilities(connection, asked.search)
-        results = await _facilities(connection, page.rows, asked.fields, asked.includes)
+    async with _view(request) as view:
+        page = await store.facilities(view, asked.search)
+        results = await _facilities(view, page.rows, asked.fields, asked.includes)
     return _page(asked, page, results)
 
 
@@ -62,18 +61,18 @@ async def read_facility(request: web.Request) -> web.Response:
     fields, includes = questions.cut(_query(request), questions.FACILITIES)
     await asking.facility(request, siret)
     await asking.company(request, siret[:9])
-    async with _snapshot(request) as connection:
-        one = _there((await store.facilities_of(connection, (siret,))).get(siret))
-        (shape,) = await _facilities(connection, (one,), fields, includes)
+    async with _view(request) as view:
+        one = _there((await store.facilities_of(view, (siret,))).get(siret))
+        (shape,) = await _facilities(view, (one,), fields, includes)
     return shapes.answer(shape)
 
 
 async def search_codes(request: web.Request) -> web.Response:
     """Routing codes by criteria."""
     asked = await _asked(request, questions.CODES)
-    async with _snapshot(request) as connection:
-        page = await store.codes(connection, asked.search)
-        results = await _codes(connection, page.rows, asked.fields, asked.includes)
+    async with _view(request) as view:
+        page = await store.codes(view, asked.search)
+        results = await _codes(view, page.rows, asked.fields, asked.includes)
     return _page(asked, page, results)
 
 
@@ -83,19 +82,18 @@ async def read_code(request: web.Request) -> web.Response:
     identifier = questions.identifier(request.match_info["routingIdentifier"], "routing-identifier", 100)
     fields, includes = questions.cut(_query(request), questions.CODES)
     await asking.code(request, siret, identifier)
-    async with _snapshot(request) as connection:
-        one = _there((await store.codes_of(connection, ((siret, identifier),))).get((siret, identifier)))
-        (shape,) = await _codes(connection, (one,), fields, includes)
+    async with _view(request) as view:
+        one = _there((await store.codes_of(view, ((siret, identifier),))).get((siret, identifier)))
+        (shape,) = await _codes(view, (one,), fields, includes)
     return shapes.answer(shape)
 
 
 async def search_lines(request: web.Request) -> web.Response:
     """Directory lines by criteria."""
     asked = await _asked(request, questions.LINES)
-    today = day_of(request.app[RESOURCES].clock.now())
-    async with _snapshot(request) as connection:
-        page = await store.lines(connection, asked.search, today)
-        results = await _lines(connection, page.rows, asked.fields, asked.includes, upcoming=True)
+    async with _view(request) as view:
+        page = await store.lines(view, asked.search)
+        results = await _lines(view, page.rows, asked.fields, asked.includes, upcoming=True)
     return _page(asked, page, results)
 
 
@@ -104,11 +102,10 @@ async def read_line(request: web.Request) -> web.Response:
     address = questions.identifier(request.match_info["addressingIdentifier"], "addressing-identifier", 125)
     fields, includes = questions.cut(_query(request), questions.LINES)
     await asking.company(request, address[:9])
-    today = day_of(request.app[RESOURCES].clock.now())
-    async with _snapshot(request) as connection:
-        page = await store.lines(connection, Search((Criterion("address", Op.STRICT, address),)), today)
+    async with _view(request) as view:
+        page = await store.lines(view, Search((Criterion("address", Op.STRICT, address),)))
         _there(page.rows[0] if page.rows else None)
-        (shape,) = await _lines(connection, page.rows, fields, includes, upcoming=False)
+        (shape,) = await _lines(view, page.rows, fields, includes, upcoming=False)
     return shapes.answer(shape)
 
 
@@ -126,9 +123,12 @@ async def _asked(request: web.Request, resource: Resource) -> Asked:
     return asked
 
 
-def _snapshot(request: web.Request) -> AbstractAsyncContextManager[Connection]:
-    resources, account = request.app[RESOURCES], request[CALLER].account
-    return resources.pool.account(account.id, snapshot=True)
+@asynccontextmanager
+async def _view(request: web.Request) -> AsyncIterator[View]:
+    """The account's directory as of now; what was told too long ago is not shown."""
+    resources, now = request.app[RESOURCES], request.app[RESOURCES].clock.now()
+    async with resources.pool.account(request[CALLER].account.id, snapshot=True) as connection:
+        yield View(connection, now - resources.ages.stale, day_of(now))
 
 
 def _query(request: web.Request) -> dict[str, str]:
@@ -150,27 +150,25 @@ def _there(one: Any) -> Any:
 
 
 async def _facilities(
-    connection: Connection, found: Sequence[Facility], fields: frozenset[str], includes: frozenset[str]
+    view: View, found: Sequence[Facility], fields: frozenset[str], includes: frozenset[str]
 ) -> list[Shape]:
-    units = await _units_of(connection, (one.siren for one in found), includes)
+    units = await _units_of(view, (one.siren for one in found), includes)
     return [told.facility(one, fields) | units(one.siren) for one in found]
 
 
-async def _codes(
-    connection: Connection, found: Sequence[Code], fields: frozenset[str], includes: frozenset[str]
-) -> list[Shape]:
-    units = await _units_of(connection, (one.siret[:9] for one in found), includes)
-    facilities = await _facilities_of(connection, (one.siret for one in found), includes)
+async def _codes(view: View, found: Sequence[Code], fields: frozenset[str], includes: frozenset[str]) -> list[Shape]:
+    units = await _units_of(view, (one.siret[:9] for one in found), includes)
+    facilities = await _facilities_of(view, (one.siret for one in found), includes)
     return [told.code(one, fields) | units(one.siret[:9]) | facilities(one.siret) for one in found]
 
 
 async def _lines(
-    connection: Connection, found: Sequence[Line], fields: frozenset[str], includes: frozenset[str], *, upcoming: bool
+    view: View, found: Sequence[Line], fields: frozenset[str], includes: frozenset[str], *, upcoming: bool
 ) -> list[Shape]:
-    units = await _units_of(connection, (one.siren for one in found), includes)
-    facilities = await _facilities_of(connection, (one.siret for one in found if one.siret), includes)
+    units = await _units_of(view, (one.siren for one in found), includes)
+    facilities = await _facilities_of(view, (one.siret for one in found if one.siret), includes)
     pairs = [(one.siret, one.identifier) for one in found if one.siret and one.identifier]
-    codes = await store.codes_of(connection, pairs) if "routingCode" in includes else {}
+    codes = await store.codes_of(view, pairs) if "routingCode" in includes else {}
     results = []
     for one in found:
         shape = told.line(one, fields, upcoming=upcoming) | units(one.siren)
@@ -183,19 +181,17 @@ async def _lines(
     return results
 
 
-async def _units_of(connection: Connection, sirens: Iterable[str], includes: frozenset[str]) -> Callable[[str], Shape]:
+async def _units_of(view: View, sirens: Iterable[str], includes: frozenset[str]) -> Callable[[str], Shape]:
     """What makes the legal unit that is included in a result: as much as is known of it, its SIREN at least."""
     if "siren" not in includes:
         return lambda _: {}
-    known = await store.units_of(connection, sirens)
+    known = await store.units_of(view, sirens)
     return lambda siren: {"legalUnit": told.unit(known.get(siren) or Unit(siren))}
 
 
-async def _facilities_of(
-    connection: Connection, sirets: Iterable[str], includes: frozenset[str]
-) -> Callable[[str], Shape]:
+async def _facilities_of(view: View, sirets: Iterable[str], includes: frozenset[str]) -> Callable[[str], Shape]:
     """What makes the facility that is included in a result: as much as is known of it, its SIRET at least."""
     if "siret" not in includes:
         return lambda _: {}
-    known = await store.facilities_of(connection, sirets)
+    known = await store.facilities_of(view, sirets)
     return lambda siret: {"facility": told.facility_included(known.get(siret) or Facility(siret))}

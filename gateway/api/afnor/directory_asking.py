@@ -3,7 +3,7 @@
 A question that names a company, a facility or a routing code is asked there, unless it was not long ago; what is told
 is kept in the account's view, and the answer is made from that. A search that names none is answered from the view
 alone. Of the account's own legal entities nobody is asked: what it declares stands. While the directory is away, what
-was told before serves; where nothing was, the answer is 503, never that there is none.
+was told in the last days serves; where nothing was, the answer is 503, never that there is none.
 """
 
 from __future__ import annotations
@@ -54,9 +54,6 @@ async def company(request: web.Request, siren: str) -> None:
     try:
         unit, lines, at = await addresses.company(account.id, siren, resources)
     except Unreachable as away:
-        async with resources.pool.account(account.id) as connection:
-            if await store.knows_company(connection, siren):
-                return
         raise _busy(away) from away
     units = () if unit is None else (Unit(siren, unit.name, unit.public, unit.closed, unit.no_prospecting),)
     codes = [_code_told(one.code) for one in lines.lines if one.code is not None and _is_sound(one)]
@@ -64,6 +61,7 @@ async def company(request: web.Request, siren: str) -> None:
     source = resources.directory.name
     async with resources.pool.account(account.id) as connection:
         await store.take_company(connection, account.id, siren, found, source, at, whole=lines.complete)
+        await store.drop_told(connection, resources.clock.now() - resources.ages.stale)
 
 
 async def facility(request: web.Request, siret: str) -> None:
@@ -98,7 +96,7 @@ async def _once(
     try:
         answered = await ask()
     except Unreachable as away:
-        if at is None:
+        if at is None or now - at > resources.ages.stale:
             raise _busy(away) from away
         return
     async with resources.pool.account(account.id) as connection:

@@ -387,6 +387,20 @@ async def test_what_is_told_moves_nothing_that_is_declared(api: Api) -> None:
     assert (line["directoryLineStatus"], line["platformType"]) == ("Enabled", "WK")
 
 
+async def test_what_was_told_long_ago_is_not_shown(api: Api, clock: SettableClock) -> None:
+    _, key = await furnished(api)
+    clock.advance(timedelta(days=7))
+    assert len(await found(api, key, "directory-line", "siren")) == 8
+    clock.advance(timedelta(seconds=1))
+    assert await found(api, key, "directory-line", "siren") == [OURS] * 4
+    assert await found(api, key, "siren", "siren") == [OURS]
+    assert await found(api, key, "siret", "siret") == [SITE]
+    assert await found(api, key, "routing-code", "siret") == [SITE]
+    for path in (f"siren/code-insee:{TOWN}", f"siret/code-insee:{HALL}", f"directory-line/code:{TOWN}_{HALL}",
+                 f"routing-code/siret:{HALL}/code:SERVICE-1"):  # fmt: skip
+        await refused(await api.client.get(f"{BASE}/{path}", headers=key), 404, "NOT_FOUND")
+
+
 async def test_pages_are_of_one_moment(api: Api) -> None:
     """A page and its total agree, whatever is written meanwhile."""
     account, key = await furnished(api)

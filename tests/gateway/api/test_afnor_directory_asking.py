@@ -23,7 +23,7 @@ from gateway.compute import Compute
 from gateway.store import addresses as remembered
 from gateway.store import directory
 from gateway.store.accounts import Account
-from gateway.store.directory import Found, Line, Status
+from gateway.store.directory import Found, Line, Status, Unit
 from gateway.store.pool import Pool
 from tests.gateway.api.conftest import SIRENS, Api, serving
 from tests.gateway.api.test_afnor_clients import session_of
@@ -174,6 +174,22 @@ async def test_away_is_no_answer(asking: Asking, clock: SettableClock) -> None:
         assert int(answer.headers["Retry-After"]) > 0
     assert (await read(api, key, f"siren/code-insee:{US}"))["businessName"] == "Account 3"
     assert await found(api, key, "siren", "siren", businessName=("contains", "commune")) == [TOWN]
+    clock.advance(timedelta(days=6))
+    for path in (f"siren/code-insee:{TOWN}", f"siret/code-insee:{HALL}"):
+        await refused(await api.client.get(f"{BASE}/{path}", headers=key), 503, "RESOURCE_ERROR")
+
+
+async def test_what_is_too_old_is_dropped(asking: Asking, clock: SettableClock) -> None:
+    api, key = asking.api, asking.key
+    await read(api, key, f"siren/code-insee:{TOWN}")
+    await read(api, key, f"siret/code-insee:{HALL}")
+    clock.advance(timedelta(days=8))
+    await asking.tell(units=[Unit(SHOP, "Pascale")])
+    assert (await read(api, key, f"siren/code-insee:{SHOP}"))["businessName"] == "Pascale"
+    async with api.resources.pool.account(asking.account.id) as connection:
+        tables = ("directory_unit", "directory_facility", "directory_code", "directory_line")
+        left = [await connection.fetchval(f"select count(*) from {table}") for table in tables]
+    assert left == [2, 0, 0, 1]  # the account's own and the shop, and the own line
 
 
 async def test_each_account_asks_for_itself(asking: Asking) -> None:
