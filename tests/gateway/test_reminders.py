@@ -30,6 +30,7 @@ from gateway.store.pool import Pool
 from gateway.store.reminders import Customer, Pause, Switch
 from tests.adapters.harnesses import Mailbox
 from tests.gateway.ground import NOTARY, open_account
+from tests.gateway.lives import Town
 from tests.gateway.sold import Sale, paid, said, sold
 
 DUE = date(2026, 12, 1)
@@ -350,3 +351,21 @@ async def test_a_preview_says_what_then_happens(ground: Ground) -> None:
         rows = await connection.fetch("select said_on, document_id, step from reminder")
     assert {tuple(row) for row in rows} == set(planned)
     assert len(rows) == len(planned) > len(invoices) * 3
+
+
+async def test_five_hundred_lives(ground: Ground) -> None:
+    town = Town(ground.pool, ground.resources, ground.clock, ground.account_id, seed=15)
+    await town.settle_in(500, channel="webhook")
+    await town.live(30)
+    told = await town.close()
+    assert told.reminders > 900
+    assert told.payments > 300
+    assert told.disputes > 60
+
+
+async def test_thirty_lives_by_mail(ground: Ground) -> None:
+    town = Town(ground.pool, ground.resources, ground.clock, ground.account_id, seed=16)
+    await town.settle_in(30, channel="email")
+    await town.live(35)
+    told = await town.close(lambda: len({one["Message-ID"] for one in ground.letters()}))
+    assert len(ground.box.kept) == told.letters > 20
