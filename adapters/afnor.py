@@ -78,7 +78,9 @@ PAGE = 100
 OVERLAP = timedelta(minutes=5)
 """How far a wide poll goes back behind the last flow seen: what a platform publishes late is found by it."""
 WIDE_EVERY = timedelta(minutes=1)
-"""How often a poll is wide."""
+"""How often a poll is wide, at most."""
+WIDE_PAGE = timedelta(seconds=3)
+"""How much rarer for each page that the last wide poll had: on a busy platform it is most of the work."""
 DEEP, DEEP_EVERY = timedelta(days=2), timedelta(days=1)
 """How far a deep poll goes back, and how often one is: what is published a day late is found, too."""
 TIES = timedelta(seconds=2)
@@ -90,8 +92,8 @@ FILE_LIMIT = 100_000_000
 STATUS_LIMIT = 20_000_000
 """Bytes of a status message, at most."""
 JSON_LIMIT = 4_000_000
-CUT_OFF_AFTER = timedelta(minutes=10)
-"""A content that looks cut off is asked for again for so long, and is then taken for what the platform has."""
+PATIENCE = timedelta(minutes=10)
+"""What looks like a half answer is asked for again for so long, and is then taken for what the platform has."""
 SOUGHT_BACK, SOUGHT_PAGES = timedelta(days=7), 200
 """How far back, and through how many pages, an earlier attempt is looked for where a search by its id is of no use."""
 DOWNLOADS = 8
@@ -99,7 +101,7 @@ DOWNLOADS = 8
 PAGE_BYTES = 256_000_000
 """Contents of one page, at most; what would be more is left for the next poll."""
 STRIKES = 3
-"""Downloads of one page that may fail to connect before the platform is taken to be away."""
+"""Downloads in a row that may fail before the platform is taken to be away."""
 KNOWN_LIMIT = 100_000
 """Ids of arrivals remembered as stored by the gateway, so that they are not fetched again within the overlap."""
 
@@ -128,6 +130,10 @@ class _Place:
     """When the last wide poll began."""
     deep: datetime | None = None
     """When the last deep poll began."""
+    pages: int = 0
+    """Of the poll under way, those before."""
+    width: int = 0
+    """Pages of the last wide poll."""
     mark: str = ""
     """Changes with each page that brought something, so that a cursor given back proves that page was stored."""
 
@@ -207,7 +213,11 @@ class Afnor:
         answer = await self._call("POST", "/v1/flows/search", question)
         if answer.status in (400, 422) and place.page is not None:
             log.warning("the platform no longer knows its bookmark; the poll starts again")
-            return Collected((), _write_cursor(_Place(since=place.since, deep=place.deep, mark=place.mark)), more=True)
+            return Collected(
+                (),
+                _write_cursor(_Place(since=place.since, deep=place.deep, width=place.width, mark=place.mark)),
+                more=True,
+            )
         found = self._results(answer)
         arrivals, left = await self._arrivals(found, stored)
         updates = [at for flow in found if (at := instant(flow.get("updatedAt"))) is not None]
@@ -219,6 +229,8 @@ class Afnor:
             left=min([*left, *([place.left] if place.left else [])], default=None),
             wide=place.wide,
             deep=place.deep,
+            pages=place.pages + 1,
+            width=place.width,
             mark=uuid4().hex[:12] if arrivals else place.mark,
         )
         following, more = _onward(seen, full=len(found) >= PAGE, last=max(updates, default=None))
@@ -345,7 +357,7 @@ class Afnor:
                     if strikes >= STRIKES:
                         raise _Left("the platform is away")
                     arrival = await self._arrival(flow)
-                    held += len(arrival.data)
+                    held, strikes = held + len(arrival.data), 0
                 except _Full:
                     return None
                 except Unreachable as away:
@@ -395,8 +407,8 @@ class Afnor:
         if flow.get("flowDirection") == "In":
             return Arrival(id, ArrivalKind.STATUS, at, "application/xml", await self._content(id, STATUS_LIMIT))
         refused = () if verdict_of(flow) == "Ok" else findings_of(flow)
-        if refused and all(ALREADY_THERE in finding.rule.lower() for finding in refused) and await self._admitted(flow):
-            refused = ()  # a transport duplicate: the same consignment stands there under another flowId
+        if refused and all(ALREADY_THERE in finding.rule.lower() for finding in refused):
+            refused = await self._repeated(flow, refused)
         return Arrival(
             network_id=str(key_of(flow)),
             kind=ArrivalKind.ACKNOWLEDGEMENT,
@@ -412,7 +424,7 @@ class Afnor:
         for form in ("Original", "Converted"):
             answer = await self._call("GET", f"/v1/flows/{quote(id, safe='')}?docType={form}", limit=limit)
             if answer.status == 200 and answer.body:
-                if looks_whole(answer.body) or self._now() - self._failed.get(id, self._now()) >= CUT_OFF_AFTER:
+                if looks_whole(answer.body) or self._waited(id) >= PATIENCE:
                     return answer.body
                 raise _Left("its content looks cut off")
             if answer.status in (429, 503):
@@ -421,12 +433,23 @@ class Afnor:
                 raise _Left(f"{form} is answered with {answer.status}")
         raise _Left("it has neither an original nor a converted content")
 
-    async def _admitted(self, flow: Mapping[str, Any]) -> bool:
-        """Whether another flow with the same trackingId was not refused."""
+    async def _repeated(self, flow: Mapping[str, Any], refused: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """Why a flow is refused that the platform says to have already: not at all where it is a transport duplicate,
+        the same consignment under another flowId, which may be listed late. Raises Unreachable, _Left.
+        """
         where = {"trackingId": str(flow["trackingId"])}
         answer = await self._call("POST", "/v1/flows/search", {"limit": PAGE, "where": where})
         twins = [twin for twin in self._results(answer) if twin.get("trackingId") == flow["trackingId"]]
-        return any(id_of(twin) != id_of(flow) and verdict_of(twin) != "Error" for twin in twins)
+        if any(id_of(twin) != id_of(flow) and verdict_of(twin) != "Error" for twin in twins):
+            return ()
+        if self._waited(id_of(flow)) < PATIENCE:
+            raise _Left("it is said to be there already, and what is there is not listed")
+        return refused
+
+    def _waited(self, id: str) -> timedelta:
+        """How long ago a flow was left for the first time."""
+        now = self._now()
+        return now - self._failed.get(id, now)
 
     async def _call(
         self,
@@ -463,7 +486,8 @@ def _begun(place: _Place, now: datetime) -> _Place:
     if place.after is not None:
         return place
     began = now.replace(microsecond=0)
-    wide, deep = _over(place.wide, now, WIDE_EVERY), _over(place.deep, now, DEEP_EVERY)
+    wide_every = max(WIDE_EVERY, min(WIDE_PAGE * place.width, OVERLAP / 2))
+    wide, deep = _over(place.wide, now, wide_every), _over(place.deep, now, DEEP_EVERY)
     back = DEEP if deep else OVERLAP if wide else TIES
     after = place.since - back if place.since else _EPOCH
     return replace(place, after=after, wide=began if wide or deep else place.wide, deep=began if deep else place.deep)
@@ -487,7 +511,14 @@ def _onward(seen: _Place, *, full: bool, last: datetime | None) -> tuple[_Place,
         step = last - _STEP
         return replace(seen, after=step if step > seen.after else max(last, seen.after + _STEP)), True
     ends = [at for at in (seen.high, seen.left) if at is not None]
-    return _Place(since=min(ends) if ends else seen.since, wide=seen.wide, deep=seen.deep, mark=seen.mark), False
+    was_wide = seen.since is not None and seen.after is not None and seen.after <= seen.since - OVERLAP
+    width = seen.pages if was_wide else seen.width
+    since = min(ends) if ends else seen.since
+    return _Place(since=since, wide=seen.wide, deep=seen.deep, width=width, mark=seen.mark), False
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _parts(consignment: Consignment) -> tuple[http.Part, ...]:
@@ -531,5 +562,7 @@ def _read_cursor(text: str | None) -> _Place:
         left=instant(values.get("left")),
         wide=instant(values.get("wide")),
         deep=instant(values.get("deep")),
+        pages=_count(values.get("pages")),
+        width=_count(values.get("width")),
         mark=str(values.get("mark") or ""),
     )

@@ -36,9 +36,8 @@ def looks_whole(data: bytes) -> bool:
     if root is None:
         return True
     end = b"</" + root[1]
-    return text.rfind(end) >= len(text) - len(end) - 20 or (
-        text.endswith(b"/>") and text.count(b"<", root.start()) == 1
-    )
+    closed = end in text[-len(end) - 20 :] and text.endswith(b">")
+    return closed or (text.endswith(b"/>") and text.count(b"<", root.start()) == 1)
 
 
 def plain(value: object, limit: int, otherwise: str = "") -> str:

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 PAGES = 1_000
 """Pages collected in one go, at most."""
 
+STORED_AT_ONCE = 4
+"""Arrivals of one page that are stored at the same time."""
+
 UNREADABLE = "the process that read it died"
 """Why an invoice is nobody's that could not even be looked at."""
 UNSTORED = "it could not be stored with its account"
@@ -305,7 +308,7 @@ async def collect(resources: Resources, network: Network, ring: Callable[[], Non
                 until = resources.clock.now() + away.retry_in
                 await tasks.leave_alone(resources.pool, f"collect:{network.name}", until)
             break
-        kept = [await _kept(resources, network.name, arrival) for arrival in page.arrivals]
+        kept = await _all_kept(resources, network.name, page)
         new += kept.count(True)
         if None in kept:
             break  # the page is collected anew; what is stored already stays once
@@ -339,6 +342,21 @@ async def _tied(resources: Resources, network: str, stray: str) -> bool:
         log.exception("a stray could not be tied", extra={"network": network})
         return False
     return True
+
+
+async def _all_kept(resources: Resources, network: str, page: Collected) -> list[bool | None]:
+    """What became of each arrival of a page, in its order; several are stored at the same time."""
+    gate = asyncio.Semaphore(STORED_AT_ONCE)
+
+    async def one(arrival: Arrival) -> bool | None:
+        async with gate:
+            return await _kept(resources, network, arrival)
+
+    found = await asyncio.gather(*(one(arrival) for arrival in page.arrivals), return_exceptions=True)
+    for failed in found:
+        if isinstance(failed, BaseException):
+            raise failed
+    return [became for became in found if not isinstance(became, BaseException)]
 
 
 async def _kept(resources: Resources, network: str, arrival: Arrival) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from adapters import afnor, afnor_settings, catalogue
+from adapters import afnor, afnor_flow, afnor_settings, catalogue
 from adapters.afnor import Afnor, Settings
 from adapters.port import ArrivalKind, Consignment, ElectronicAddress, Problem, Receipt, Refused, Unreachable
 from schemas.formats import cdar
@@ -517,13 +517,98 @@ async def test_an_error_without_details_still_refuses(scripted: tuple[Scripted, 
     assert [finding.rule for finding in arrival.refused] == ["PLATFORM-ERROR"]
 
 
-async def test_a_duplicate_whose_first_is_nowhere_is_refused(scripted: tuple[Scripted, Afnor]) -> None:
+async def test_a_duplicate_whose_first_is_nowhere_is_refused(
+    scripted: tuple[Scripted, Afnor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one may be listed late: it is waited for, and a refusal that is none ends nothing."""
     script, client = scripted
     error = {"status": "Error", "details": [{"reasonCode": "AlreadyExistingFlow", "reasonMessage": "m", "item": "i"}]}
-    listed = {"results": [flow("a", NOON, flowDirection="Out", trackingId="t", acknowledgement=error)]}
-    script.will(SEARCH, listed, listed)
-    ((arrival,), _) = await everything(client)
+    second = flow("a", NOON, flowDirection="Out", trackingId="t", acknowledgement=error)
+    first = flow("b", NOON, flowDirection="Out", trackingId="t")
+    script.will(SEARCH, {"results": [second]}, {"results": [second]})
+    arrivals, cursor = await everything(client)
+    assert not arrivals
+    script.will(SEARCH, {"results": [second]}, {"results": [second, first]})
+    ((arrival,), _) = await everything(client, cursor)
+    assert not arrival.refused, "the first one is there: a transport duplicate"
+    script.will(SEARCH, {"results": [second | {"flowId": "c"}]}, {"results": [second | {"flowId": "c"}]})
+    arrivals, cursor = await everything(client)
+    assert not arrivals
+    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.PATIENCE)
+    script.will(SEARCH, {"results": [second | {"flowId": "c"}]}, {"results": [second | {"flowId": "c"}]})
+    ((arrival,), _) = await everything(client, cursor)
     assert [finding.rule for finding in arrival.refused] == ["AlreadyExistingFlow"]
+
+
+async def test_a_content_that_is_cut_off_is_asked_for_again(
+    scripted: tuple[Scripted, Afnor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is taken as it is once it stays so: it is somebody's invoice, however broken."""
+    script, client = scripted
+    listed = {"results": [flow("a", NOON)]}
+    script.will(SEARCH, listed, listed, listed)
+    script.will("GET /v1/flows/a", b"<a><b/>", b"<a><b/></a>")
+    arrivals, cursor = await everything(client)
+    assert not arrivals
+    ((arrival,), _) = await everything(client, cursor)
+    assert arrival.data == b"<a><b/></a>"
+    script.will("GET /v1/flows/a", b"<a><b/>", b"<a><b/>")
+    _, cursor = await everything(client)
+    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.PATIENCE)
+    script.will(SEARCH, listed)
+    ((arrival,), _) = await everything(client, cursor)
+    assert arrival.data == b"<a><b/>"
+
+
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (b"<a/>", True),
+        (b"<?xml version='1.0'?>\n<x:a b='>'><c/></x:a>\n", True),
+        (b"\xef\xbb\xbf<a>t</a><!-- end -->", True),
+        (b"<a><b></b>", False),
+        (b"<a><b/>", False),
+        (b"<a>t</", False),
+        (b"<a", False),
+        (b"%PDF-1.7\n...\n%%EOF\n", True),
+        (b"%PDF-1.7\n...", False),
+        ("<a><b/>".encode("utf-16"), True),
+        (b"a;b;c", True),
+        (b"", True),
+    ],
+)
+def test_what_looks_cut_off(data: bytes, whole: bool) -> None:
+    assert afnor_flow.looks_whole(data) is whole
+
+
+async def test_what_was_stored_is_not_fetched(scripted: tuple[Scripted, Afnor]) -> None:
+    script, client = scripted
+    script.will(SEARCH, {"results": [flow("a", NOON), flow("b", NOON), flow("b", NOON)]})
+    script.will("GET /v1/flows/b", b"<b/>")
+
+    async def stored(ids: Sequence[str]) -> frozenset[str]:
+        assert set(ids) >= {"a", "b"}
+        return frozenset({"a"})
+
+    page = await client.collect_unstored(None, stored)
+    assert [arrival.network_id for arrival in page.arrivals] == ["b"]
+    assert not [call for call, _, _ in script.asked if "flows/a" in call]
+
+
+async def test_once_a_day_a_poll_goes_back_two_days(
+    scripted: tuple[Scripted, Afnor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, client = scripted
+    script.will(SEARCH, *[{"results": []}] * 4)
+    since = '{"since":"2026-11-24T12:00:00Z","wide":"2026-11-24T12:59:30Z","deep":"%s"}'
+    for deep, after in (
+        ("2026-11-23T13:00:30Z", "2026-11-24T11:59:58.000000Z"),
+        ("2026-11-23T13:00:00Z", "2026-11-22T12:00:00.000000Z"),
+    ):
+        page = await client.collect(since % deep)
+        assert script.asked[-1][2]["where"] == {"updatedAfter": after}
+        assert not page.more
+    assert json.loads(page.cursor)["deep"] == "2026-11-24T13:00:00.000000Z"
 
 
 async def test_a_bookmark_that_is_no_longer_known(scripted: tuple[Scripted, Afnor]) -> None:
