@@ -146,6 +146,7 @@ def environment(out: Path, company: Company, platform_url: str, language: str) -
         "ESTAFETTE_LANGUAGE": language,
         "ESTAFETTE_POLL_SECONDS": "1",
         "ESTAFETTE_AFNOR_URL": f"{platform_url}/afnor-flow",
+        "ESTAFETTE_AFNOR_DIRECTORY_URL": f"{platform_url}/afnor-directory",
         "ESTAFETTE_AFNOR_TOKEN_URL": f"{platform_url}/oauth2/token",
         "ESTAFETTE_AFNOR_CLIENT_ID": known["client_id"],
         "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": str(secret),
