@@ -240,12 +240,7 @@ class Mailbox:
         settings = self._settings
         password = read_secret(settings.password_file)
         context = None if settings.tls == "none" else ssl.create_default_context(cafile=_path(settings.ca_file))
-        box: imaplib.IMAP4
-        if settings.tls == "tls":
-            box = _SecureBox(settings.host, settings.port, ssl_context=context, timeout=settings.seconds)
-        else:
-            box = _Box(settings.host, settings.port, timeout=settings.seconds)
-        wire.take(box.sock)
+        box: imaplib.IMAP4 = _SecureBox(settings, wire, context) if settings.tls == "tls" else _Box(settings, wire)
         try:
             if settings.tls == "starttls":
                 box.starttls(context)
@@ -282,7 +277,16 @@ class _Wire:
 
 
 class _Box(imaplib.IMAP4):
-    """A connection whose answers are bounded."""
+    """A connection that can be cut from outside as soon as it is there, and whose answers are bounded."""
+
+    def __init__(self, settings: Settings, wire: _Wire) -> None:
+        self._wire = wire
+        super().__init__(settings.host, settings.port, timeout=settings.seconds)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        sock: socket.socket = super()._create_socket(timeout)  # type: ignore[misc]
+        self._wire.take(sock)
+        return sock
 
     def read(self, size: int) -> bytes:
         """So many bytes of an answer. Raises IMAP4.abort."""
@@ -293,6 +297,10 @@ class _Box(imaplib.IMAP4):
 
 class _SecureBox(_Box, imaplib.IMAP4_SSL):
     """The same, TLS from the first byte."""
+
+    def __init__(self, settings: Settings, wire: _Wire, context: ssl.SSLContext | None) -> None:
+        self._wire = wire
+        imaplib.IMAP4_SSL.__init__(self, settings.host, settings.port, ssl_context=context, timeout=settings.seconds)
 
 
 def _log_in(box: imaplib.IMAP4, user: str, password: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -141,3 +143,19 @@ async def start_platform(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitabl
 async def platform(start_platform: Callable[..., Awaitable[Running]]) -> Running:
     """A platform whose statuses come at once."""
     return await start_platform()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of its own for 127.0.0.1; key and certificate in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on this machine")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    subprocess.run(
+        [*command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "certificate.pem"],
+        check=True,
+        capture_output=True,
+    )
+    return tmp_path / "certificate.pem"

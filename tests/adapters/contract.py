@@ -240,6 +240,8 @@ class Source(Protocol):
     network: Network
     leaves: bool
     """What is stored leaves the place where it came."""
+    many: int
+    """More than fits on one page."""
 
     async def put(self, name: str, data: bytes) -> None:
         """Somebody lays a file there, or sends it."""
@@ -364,11 +366,12 @@ def _bomb() -> bytes:
 
 async def many_come_in_pages(source: Source) -> None:
     """More than one page: all of it, each once."""
-    for number in range(130):
+    for number in range(source.many):
         await source.put(f"f-{number}.xml", invoice_file(number))
+    assert len((await source.twin().collect(None)).arrivals) < source.many
     found, _ = await brought(source.network)
-    assert len({one.network_id for one in found}) == len(found) == 130
-    assert {one.data for one in found} == {invoice_file(number) for number in range(130)}
+    assert len({one.network_id for one in found}) == len(found) == source.many
+    assert {one.data for one in found} == {invoice_file(number) for number in range(source.many)}
 
 
 async def collecting_from_nobody(source: Source) -> None:

@@ -407,6 +407,7 @@ class FolderSource:
     folder: Path
     network: Network = field(init=False)
     leaves: ClassVar[bool] = True
+    many: ClassVar[int] = 130
 
     def __post_init__(self) -> None:
         (self.folder / "in").mkdir()
@@ -443,6 +444,7 @@ class MailboxSource:
     mute_port: int
     network: Network = field(init=False)
     leaves: ClassVar[bool] = True
+    many: ClassVar[int] = 70
 
     def __post_init__(self) -> None:
         self.network = self.twin()
@@ -623,6 +625,7 @@ class SftpSource:
     mute_port: int
     network: Network = field(init=False)
     leaves: ClassVar[bool] = True
+    many: ClassVar[int] = 25
 
     def __post_init__(self) -> None:
         self._ticks = itertools.count()

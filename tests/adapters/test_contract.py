@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP
 
+from adapters import sftp
 from tests.adapters.conftest import Running
 from tests.adapters.contract import COLLECTING, SUITE, Harness, Source
 from tests.adapters.harnesses import (
@@ -58,7 +59,9 @@ async def test_the_network_keeps_the_contract(harness: Harness, rule: Callable[[
 
 
 @pytest.fixture(params=["drop", "mail", "sftp"])
-async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Source]:
+async def source(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Source]:
     """Each adapter that brings, with its server."""
     if request.param == "drop":
         (tmp_path / "drop").mkdir()
@@ -69,6 +72,7 @@ async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             async with mail_source(tmp_path, mute_port) as mailbox:
                 yield mailbox
         else:
+            monkeypatch.setattr(sftp, "PAGE_FILES", 20)  # the server is slow
             async with sftp_server(tmp_path) as server:
                 yield SftpSource(server, mute_port)
 

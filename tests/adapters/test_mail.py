@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from adapters import mail
 from adapters.mail import Mail, Settings
@@ -119,22 +118,6 @@ async def test_a_server_that_does_not_speak_tls_gets_no_mail(box: tuple[Mailbox,
     assert not kept.kept
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A certificate of its own for 127.0.0.1; key and certificate in one file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl on this machine")
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
-    )
-    subprocess.run(
-        [*command.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "certificate.pem"],
-        check=True,
-        capture_output=True,
-    )
-    return tmp_path / "certificate.pem"
-
-
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # TLS from the first byte is not seen
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
 async def test_tls_with_a_password(certificate: Path, tls: str) -> None:
@@ -219,3 +202,59 @@ def test_a_password_is_not_sent_in_the_clear(tmp_path: Path) -> None:
     }
     assert mail.from_environment(environment, problems) is None
     assert [problem.setting for problem in problems] == ["ESTAFETTE_MAIL_TLS", "ESTAFETTE_MAIL_PASSWORD_FILE"]
+
+
+class Reporting(SMTP):
+    """A server that offers delivery notifications, and keeps what is asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    async def smtp_MAIL(self, arg: str) -> None:
+        self.asked.append(arg)
+        await super().smtp_MAIL(" ".join(word for word in arg.split(" ") if not word.startswith(("RET=", "ENVID="))))
+
+    async def smtp_RCPT(self, arg: str) -> None:
+        self.asked.append(arg)
+        await super().smtp_RCPT(" ".join(word for word in arg.split(" ") if not word.startswith(("NOTIFY=", "ORCPT="))))
+
+
+class Offering(Mailbox):
+    """The handler of one that offers them."""
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], "250-DSN", responses[-1]]
+
+
+@pytest.mark.parametrize("notify", [True, False])
+async def test_delivery_notifications_are_asked_for_where_they_are_offered(notify: bool) -> None:
+    kept, Reporting.asked = Offering(), []
+    server = await asyncio.get_running_loop().create_server(lambda: Reporting(kept), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0, notify=notify, receipts=notify)
+    sent = to("good+a=b@example.org")
+    await Mail(settings, now).send(sent)
+    server.close()
+    await server.wait_closed()
+    (message,) = map(message_from_bytes, kept.kept)
+    sender, recipient = Reporting.asked
+    assert f"SIZE={len(kept.kept[0])}" in sender
+    assert (f"RET=HDRS ENVID={sent.id}" in sender) == notify
+    assert ("NOTIFY=SUCCESS,DELAY,FAILURE ORCPT=rfc822;good+2Ba+3Db@example.org" in recipient) == notify
+    assert (message["Disposition-Notification-To"] == "a@example.com") == notify
+
+
+async def test_a_message_that_is_too_big_for_the_server_is_refused_with_the_reason() -> None:
+    kept = Mailbox()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(kept, data_size_limit=1_000), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(Refused) as caught:
+        await Mail(Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0), now).send(
+            to("good@example.org")
+        )
+    assert caught.value.findings[0].rule == "SMTP-552"
+    server.close()
+    await server.wait_closed()
+    assert not kept.kept
