@@ -30,12 +30,14 @@ from adapters.port import (
     DirectoryLine,
     DirectoryLines,
     DirectoryPlace,
+    Facilities,
     Facility,
     LegalUnit,
     LineStanding,
     Problem,
     Receiver,
     RoutingCode,
+    RoutingCodes,
     Unreachable,
     read_secret,
 )
@@ -146,28 +148,31 @@ class AfnorDirectory:
 
     async def lines(self, siren: str, siret: str = "") -> DirectoryLines:
         """POST /v1/directory-line/search, page by page."""
-        filters = {"siren": {"op": "strict", "value": siren}}
-        if siret:
-            filters["siret"] = {"op": "strict", "value": siret}
-        found: dict[tuple[str, LineStanding], DirectoryLine] = {}
-        seen = 0
-        for _ in range(PAGES):
-            question = {
-                "filters": filters,
-                "sorting": [{"field": "addressingIdentifier", "order": "ascending"}],
-                "include": _INCLUDE.split(","),
-                "limit": PAGE,
-                "ignore": seen,
-            }
-            rows, total = self._results(await self._call("POST", "/v1/directory-line/search", question))
-            read = [line for row in rows if (line := _line(row)) is not None and line.siren == siren]
-            if len(read) < len(rows):
-                raise Unreachable("the directory answers with lines that cannot be read")
-            found |= {(line.address, line.standing): line for line in read}
-            seen += len(rows)
-            if not rows or (seen >= total if total >= 0 else len(rows) < PAGE):
-                return DirectoryLines(tuple(found.values()), complete=seen >= total)
-        return DirectoryLines(tuple(found.values()), complete=False)
+        filters = {"siren": siren, **({"siret": siret} if siret else {})}
+        rows, complete = await self._pages("/v1/directory-line/search", filters, "addressingIdentifier", _INCLUDE)
+        read = [line for row in rows if (line := _line(row)) is not None and line.siren == siren]
+        if len(read) < len(rows):
+            raise Unreachable("the directory answers with lines that cannot be read")
+        found = {(line.address, line.standing): line for line in read}
+        return DirectoryLines(tuple(found.values()), complete)
+
+    async def facilities(self, siren: str) -> Facilities:
+        """POST /v1/siret/search, page by page."""
+        rows, complete = await self._pages("/v1/siret/search", {"siren": siren}, "siret", "siren")
+        sirets = [_text(row.get("siret")) for row in rows]
+        if not all(siret.startswith(siren) for siret in sirets):
+            raise Unreachable("the directory answers with facilities that cannot be read")
+        found = {siret: _facility(siret, row) for siret, row in zip(sirets, rows, strict=True)}
+        return Facilities(tuple(found.values()), complete)
+
+    async def routing_codes(self, siret: str) -> RoutingCodes:
+        """POST /v1/routing-code/search, page by page."""
+        rows, complete = await self._pages("/v1/routing-code/search", {"siret": siret}, "routingIdentifier", "")
+        codes = [_text(row.get("routingIdentifier")) for row in rows]
+        if not all(codes) or not all(row.get("siret", siret) == siret for row in rows):
+            raise Unreachable("the directory answers with routing codes that cannot be read")
+        found = {code: _code(siret, code, row) for code, row in zip(codes, rows, strict=True)}
+        return RoutingCodes(tuple(found.values()), complete)
 
     async def unit(self, siren: str) -> LegalUnit | None:
         """GET /v1/siren/code-insee:{siren}."""
@@ -186,22 +191,7 @@ class AfnorDirectory:
             return None
         if found.get("siret") != siret:
             raise Unreachable("the directory answers with another facility than the one asked for")
-        state = _members(found.get("b2gAdditionalData"))
-        return Facility(
-            siret,
-            _text(found.get("siren")) or siret[:9],
-            _text(found.get("name")),
-            _closed(found),
-            _truth(state.get("managesLegalCommitmentCode")),
-            _truth(state.get("serviceCodeStatus")),
-            _truth(state.get("managesLegalCommitmentOrServiceCode")),
-            {"P": True, "S": False}.get(_text(found.get("facilityType"))),
-            _truth(_members(found.get("siretInstructions")).get("isSalesProspectingForbidden")),
-            _truth(state.get("pm")),
-            _truth(state.get("pmOnly")),
-            _truth(state.get("managesPaymentStatus")),
-            _place(found),
-        )
+        return _facility(siret, found)
 
     async def routing_code(self, siret: str, code: str) -> RoutingCode | None:
         """GET /v1/routing-code/siret:{siret}/code:{routing-identifier}."""
@@ -227,6 +217,26 @@ class AfnorDirectory:
         if not body:
             raise Unreachable("the directory answers with what cannot be read")
         return body
+
+    async def _pages(
+        self, path: str, filters: Mapping[str, str], key: str, include: str
+    ) -> tuple[list[Mapping[str, Any]], bool]:
+        """The rows of a search by what these are strictly, and whether these are all. Raises Unreachable."""
+        found: list[Mapping[str, Any]] = []
+        for _ in range(PAGES):
+            question: dict[str, Any] = {
+                "filters": {name: {"op": "strict", "value": value} for name, value in filters.items()},
+                "sorting": [{"field": key, "order": "ascending"}],
+                "limit": PAGE,
+                "ignore": len(found),
+            }
+            if include:
+                question["include"] = include.split(",")
+            rows, total = self._results(await self._call("POST", path, question))
+            found += rows
+            if not rows or (len(found) >= total if total >= 0 else len(rows) < PAGE):
+                return found, len(found) >= total
+        return found, False
 
     def _results(self, answer: http.Answer) -> tuple[list[Mapping[str, Any]], int]:
         """The rows of a page and how many there are in all, -1 where it does not say. Raises Unreachable."""
@@ -303,6 +313,25 @@ def _line(row: Mapping[str, Any]) -> DirectoryLine | None:
         begins=_day(row.get("startDate")),
         ends=_day(row.get("endDate")),
         code=_code(siret, routing_code, code) if siret and routing_code and code else None,
+    )
+
+
+def _facility(siret: str, told: Mapping[str, Any]) -> Facility:
+    state = _members(told.get("b2gAdditionalData"))
+    return Facility(
+        siret,
+        _text(told.get("siren")) or siret[:9],
+        _text(told.get("name")),
+        _closed(told),
+        _truth(state.get("managesLegalCommitmentCode")),
+        _truth(state.get("serviceCodeStatus")),
+        _truth(state.get("managesLegalCommitmentOrServiceCode")),
+        {"P": True, "S": False}.get(_text(told.get("facilityType"))),
+        _truth(_members(told.get("siretInstructions")).get("isSalesProspectingForbidden")),
+        _truth(state.get("pm")),
+        _truth(state.get("pmOnly")),
+        _truth(state.get("managesPaymentStatus")),
+        _place(told),
     )
 
 

@@ -286,6 +286,24 @@ class RoutingCode:
     place: DirectoryPlace = field(default_factory=DirectoryPlace)
 
 
+@dataclass(frozen=True, slots=True)
+class Facilities:
+    """Facilities of one company."""
+
+    facilities: tuple[Facility, ...]
+    complete: bool
+    """These are all; else the first of many."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingCodes:
+    """Routing codes of one facility."""
+
+    codes: tuple[RoutingCode, ...]
+    complete: bool
+    """These are all; else the first of many."""
+
+
 class Directory(Protocol):
     """Says who can be reached where in France; nothing it knows not is taken for no.
 
@@ -315,6 +333,14 @@ class Directory(Protocol):
 
     async def routing_code(self, siret: str, code: str) -> RoutingCode | None:
         """A routing code of a facility."""
+        ...
+
+    async def facilities(self, siren: str) -> Facilities:
+        """The facilities of a company."""
+        ...
+
+    async def routing_codes(self, siret: str) -> RoutingCodes:
+        """The routing codes of a facility."""
         ...
 
     async def close(self) -> None:

@@ -124,6 +124,24 @@ async def test_a_busy_directory_is_left_alone_as_long_as_it_says(start_platform:
     await directory.close()
 
 
+async def test_all_facilities_of_a_company_and_all_codes_of_a_facility(directory: AfnorDirectory) -> None:
+    known = {siren: one for siren, one in companies.COMPANIES.items() if one.temper is companies.Temper.PLAIN}
+    for siren, company in known.items():
+        told = await directory.facilities(siren)
+        assert told.complete
+        assert {one.siret for one in told.facilities} == {siren + nic for nic in company.facilities}
+        for one in told.facilities:
+            assert one == await directory.facility(one.siret)
+            codes = await directory.routing_codes(one.siret)
+            assert codes.complete
+            for code in codes.codes:
+                assert code == await directory.routing_code(one.siret, code.code)
+        assert {
+            code.name for one in told.facilities[:1] for code in (await directory.routing_codes(one.siret)).codes
+        } == {*company.codes.values()}
+    assert any(company.codes for company in known.values())
+
+
 async def test_a_failing_directory_says_nothing_of_anybody(directory: AfnorDirectory) -> None:
     with pytest.raises(Unreachable, match="answered 500"):
         await directory.line("100000462")
