@@ -26,7 +26,7 @@ from yarl import URL
 
 from adapters import http
 from adapters.bearer import Bearer, Login
-from adapters.port import (
+from adapters.directory import (
     DirectoryLine,
     DirectoryLines,
     DirectoryPlace,
@@ -34,13 +34,11 @@ from adapters.port import (
     Facility,
     LegalUnit,
     LineStanding,
-    Problem,
     Receiver,
     RoutingCode,
     RoutingCodes,
-    Unreachable,
-    read_secret,
 )
+from adapters.port import Problem, Unreachable, read_secret
 
 PAGE = 100
 """Lines asked for at once: what every platform gives."""

@@ -22,11 +22,11 @@ from adapters import (
     webhook,
     witness,
 )
+from adapters.directory import Directory
 from adapters.http import allow_list
 from adapters.port import (
     Courier,
     Custodian,
-    Directory,
     Messenger,
     Network,
     Networks,

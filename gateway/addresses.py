@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from adapters.port import Directory, DirectoryLine, DirectoryLines, LegalUnit, LineStanding, Unreachable
+from adapters.directory import Directory, DirectoryLine, DirectoryLines, LegalUnit, LineStanding
+from adapters.port import Unreachable
 from gateway.reach import FRENCH_SCHEMES, Asked, Reach, Reachability, Told, asked_of, day_of, nearest, standing
 from gateway.resources import Resources
 from gateway.store import addresses as store

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from adapters.port import DirectoryLine, Receiver
+from adapters.directory import DirectoryLine, Receiver
 from gateway import addresses
 from gateway.addresses import Looked
 from gateway.errors import Malformed, TooLarge

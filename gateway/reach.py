@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from adapters.port import DirectoryLine, LegalUnit, LineStanding, Receiver
+from adapters.directory import DirectoryLine, LegalUnit, LineStanding, Receiver
 from schemas.finding import Finding, Severity
 
 FRENCH_SCHEMES = ("0225", "0002", "0009")

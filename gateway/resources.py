@@ -12,7 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from adapters.port import Courier, Custodian, Directory, Messenger, Networks, RevocationSource, TimestampAuthority
+from adapters.directory import Directory
+from adapters.port import Courier, Custodian, Messenger, Networks, RevocationSource, TimestampAuthority
 from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from adapters.port import (
+from adapters.directory import (
     DirectoryLine,
     DirectoryLines,
     DirectoryPlace,

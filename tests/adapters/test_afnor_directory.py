@@ -20,8 +20,9 @@ from stdnum.fr import siret as siret_number
 from adapters import catalogue
 from adapters.afnor_directory import AfnorDirectory, Settings
 from adapters.bearer import Login
+from adapters.directory import LineStanding, Receiver
 from adapters.platform import companies
-from adapters.port import LineStanding, Problem, Receiver, Unreachable
+from adapters.port import Problem, Unreachable
 from tests.adapters.conftest import Running, now
 from tests.adapters.openapi import PUBLISHED, Published
 

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from adapters.port import DirectoryLine, ElectronicAddress, LegalUnit, LineStanding, Receiver
+from adapters.directory import DirectoryLine, LegalUnit, LineStanding, Receiver
+from adapters.port import ElectronicAddress
 from gateway import regime
 from gateway.reach import Asked, Level, Reach, Reachability, Told, asked_of, finding, nearest, soon, standing
 from schemas.explain import explain

@@ -14,8 +14,9 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from adapters import port
-from adapters.port import LineStanding, Unreachable
+from adapters import directory as outside
+from adapters.directory import LineStanding
+from adapters.port import Unreachable
 from gateway import addresses
 from gateway.api.auth import CALLER
 from gateway.api.keys import RESOURCES
@@ -81,8 +82,8 @@ async def code(request: web.Request, siret: str, identifier: str) -> None:
 async def _once(
     request: web.Request,
     key: tuple[str] | tuple[str, str],
-    ask: Callable[[], Awaitable[port.Facility | port.RoutingCode | None]],
-    read: Callable[[port.Facility | port.RoutingCode], Found],
+    ask: Callable[[], Awaitable[outside.Facility | outside.RoutingCode | None]],
+    read: Callable[[outside.Facility | outside.RoutingCode], Found],
 ) -> None:
     """Ask about a facility (by SIRET) or a routing code of one, when nothing young enough is known."""
     resources, account = request.app[RESOURCES], request[CALLER].account
@@ -110,9 +111,9 @@ def _busy(away: Unreachable) -> Busy:
     return Busy(f"the directory cannot be asked now: {away.reason}", away.retry_in or AWAY)
 
 
-def _lines(told: Iterable[port.DirectoryLine]) -> list[Line]:
+def _lines(told: Iterable[outside.DirectoryLine]) -> list[Line]:
     """Lines of a company by their addresses; one whose keys are not as the standard has them is none."""
-    best: dict[str, port.DirectoryLine] = {}
+    best: dict[str, outside.DirectoryLine] = {}
     for one in told:
         known = best.get(one.address)
         if known is None or _MOST.index(known.standing) < _MOST.index(one.standing):
@@ -120,14 +121,14 @@ def _lines(told: Iterable[port.DirectoryLine]) -> list[Line]:
     return [_line(one) for _, one in sorted(best.items()) if _SIREN.fullmatch(one.siren) and _is_sound(one)]
 
 
-def _is_sound(one: port.DirectoryLine) -> bool:
+def _is_sound(one: outside.DirectoryLine) -> bool:
     keys = (one.siret == "" or _SIRET.fullmatch(one.siret)) and (
         one.routing_code == "" or _CODE.fullmatch(one.routing_code)
     )
     return bool(keys) and len(one.suffix) <= 100
 
 
-def _line(one: port.DirectoryLine) -> Line:
+def _line(one: outside.DirectoryLine) -> Line:
     return Line(
         one.address,
         one.siren,
@@ -141,8 +142,8 @@ def _line(one: port.DirectoryLine) -> Line:
     )
 
 
-def _facility(one: port.Facility | port.RoutingCode) -> Found:
-    assert isinstance(one, port.Facility)
+def _facility(one: outside.Facility | outside.RoutingCode) -> Found:
+    assert isinstance(one, outside.Facility)
     body = PublicBody(
         one.works, one.works_only, one.tells_payment, one.needs_commitment, one.needs_either, one.needs_service_code
     )
@@ -150,16 +151,16 @@ def _facility(one: port.Facility | port.RoutingCode) -> Found:
     return Found(facilities=(told,))
 
 
-def _code(one: port.Facility | port.RoutingCode) -> Found:
-    assert isinstance(one, port.RoutingCode)
+def _code(one: outside.Facility | outside.RoutingCode) -> Found:
+    assert isinstance(one, outside.RoutingCode)
     return Found(codes=(_code_told(one),))
 
 
-def _code_told(one: port.RoutingCode) -> Code:
+def _code_told(one: outside.RoutingCode) -> Code:
     return Code(one.siret, one.code, one.scheme, one.name, one.closed, one.needs_commitment, _address(one.place))
 
 
-def _address(place: port.DirectoryPlace) -> Address:
+def _address(place: outside.DirectoryPlace) -> Address:
     line1, line2, line3 = (*place.lines, "", "", "")[:3]
     return Address(
         line1,

@@ -16,7 +16,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
-from adapters.port import Collected, Consignment, Directory, ElectronicAddress, Networks, Receipt, Route
+from adapters.directory import Directory
+from adapters.port import Collected, Consignment, ElectronicAddress, Networks, Receipt, Route
 from adapters.webhook import Post
 from gateway.api import application, description
 from gateway.clock import Clock, SettableClock

@@ -17,7 +17,7 @@ from pyfrctc import pyfrctc as client
 
 from adapters.afnor_directory import AfnorDirectory, Settings
 from adapters.bearer import Login
-from adapters.port import DirectoryLine, DirectoryPlace, LegalUnit, LineStanding, RoutingCode
+from adapters.directory import DirectoryLine, DirectoryPlace, LegalUnit, LineStanding, RoutingCode
 from gateway.clock import SettableClock
 from gateway.compute import Compute
 from gateway.store import addresses as remembered
