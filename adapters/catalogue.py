@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 
 from adapters import (
     afnor,
@@ -13,6 +16,8 @@ from adapters import (
     imap,
     key_file,
     mail,
+    pay_stripe,
+    pay_url,
     push,
     remote_key,
     revocation,
@@ -30,6 +35,7 @@ from adapters.port import (
     Messenger,
     Network,
     Networks,
+    PaymentProvider,
     Problem,
     RevocationSource,
     TimestampAuthority,
@@ -128,3 +134,41 @@ def custodians(environment: Mapping[str, str], now: Now) -> tuple[tuple[Custodia
         server = mail.from_environment(environment, [])  # its own problems are told with the networks'
         found += [mail.Letters(server, recipients, now)] if server is not None else []
     return tuple(found), tuple(problems)
+
+
+PAY_NAME = "ESTAFETTE_PAY_FILE"
+"""A JSON list of who takes payments for which legal entity; secrets stand in files beside it."""
+
+
+def providers(environment: Mapping[str, str]) -> tuple[Mapping[str, PaymentProvider], tuple[Problem, ...]]:
+    """Who takes payments, by the SIREN of the legal entity, and every complaint about their settings."""
+    path = Path(environment[PAY_NAME]) if environment.get(PAY_NAME) else None
+    if path is None:
+        return {}, ()
+    try:
+        entries = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}, (Problem(PAY_NAME, f"{path.name} cannot be read as JSON"),)
+    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+        return {}, (Problem(PAY_NAME, f"{path.name} is a list of objects with participant and provider"),)
+    try:
+        allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
+    except ValueError:
+        allow = frozenset()  # told by who else reads it
+    problems: list[Problem] = []
+    found: dict[str, PaymentProvider] = {}
+    for at, one in enumerate(entries, start=1):
+        name, siren = f"{PAY_NAME} (entry {at})", one.get("participant")
+        if not isinstance(siren, str) or not re.fullmatch(r"[0-9]{9}", siren) or siren in found:
+            problems.append(Problem(name, "participant is a SIREN, nine digits, and each stands once"))
+            continue
+        made: PaymentProvider | None = None
+        if one.get("provider") == pay_url.NAME:
+            made = pay_url.from_members(one, path.parent, name, problems)
+        elif one.get("provider") == pay_stripe.NAME:
+            made = pay_stripe.from_members(one, path.parent, name, problems, allow)
+        else:
+            problems.append(Problem(name, f"provider is {pay_url.NAME} or {pay_stripe.NAME}"))
+        if made is not None:
+            found[siren] = made
+    return found, tuple(problems)

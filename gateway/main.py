@@ -126,6 +126,9 @@ async def open_gateway(
     directory, problems = catalogue.directory(environment, _now)
     if problems:
         raise Misconfigured(_complaints(problems))
+    providers, problems = catalogue.providers(environment)
+    if problems:
+        raise Misconfigured(_complaints(problems))
     authorities, problems = catalogue.authorities(environment)
     if problems:
         raise Misconfigured(_complaints(problems))
@@ -146,6 +149,7 @@ async def open_gateway(
         *((messenger,) if messenger else ()),
         *((sealer.key, sealer.revocations) if sealer else ()),
         *((directory,) if directory else ()),
+        *providers.values(),
     )
     async with database(settings, attach=attach) as pool, _closed(held):
         pepper = read_pepper(settings)
@@ -170,6 +174,7 @@ async def open_gateway(
         resources = replace(
             resources,
             directory=directory,
+            providers=providers,
             ages=read_ages(settings),
             unlisted=settings.directory_unlisted,
             messenger=messenger,

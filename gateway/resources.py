@@ -6,6 +6,7 @@ after the stages already run under this claim, so that several pure stages can b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.directory import Directory
-from adapters.port import Courier, Custodian, Messenger, Networks, RevocationSource, TimestampAuthority
+from adapters.port import Courier, Custodian, Messenger, Networks, PaymentProvider, RevocationSource, TimestampAuthority
 from gateway.clock import Clock
 from gateway.compute import Compute
 from gateway.errors import NotFound
@@ -103,6 +104,8 @@ class Resources:
     """Says who is reached where in France; None: nobody is asked, and addresses go by their scheme."""
     ages: Ages = Ages()
     """How long its answers are believed."""
+    providers: Mapping[str, PaymentProvider] = field(default_factory=dict)
+    """Who takes payments for a legal entity, by its SIREN."""
     unlisted: str = "halt"
     """What becomes of an invoice whose address has no active line: halt, or send it and let the platform tell."""
 

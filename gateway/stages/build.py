@@ -8,10 +8,11 @@ element, a UBL does not survive its translation into CII) the original stays as 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from gateway import paying
 from gateway.compute import Interrupted
 from gateway.lifecycle import (
     INTERRUPTIONS_LIMIT,
@@ -91,6 +92,7 @@ async def run(work: Work, resources: Resources) -> Outcome:
         presentation=await branding.read(resources.pool, work.account.id),
     )
     try:
+        order = await _with_link(order, work, resources)
         built = await resources.compute(build, order)
     except Unreadable as unreadable:
         return Halted("the original cannot be built", unreadable.findings)
@@ -109,6 +111,16 @@ async def run(work: Work, resources: Resources) -> Outcome:
         "reason": built.reason,
     }
     return Done(facts, (Kept(Role.ORIGINAL, built.media_type, built.data),))
+
+
+async def _with_link(order: Order, work: Work, resources: Resources) -> Order:
+    """With the link to pay of whoever takes payments for the legal entity, where it lasts. Raises Interrupted."""
+    provider = resources.providers.get(work.document.participant)
+    if provider is None or (work.document.amount_due or 0) <= 0:
+        return order
+    reference = await resources.compute(paying.reference_in, order.xml, order.xml_format)
+    link = provider.printed(paying.payable(work.document, work.document.amount_due, reference), resources.clock.now())
+    return replace(order, presentation=replace(order.presentation, pay_link=link.url)) if link else order
 
 
 async def _as_it_is(work: Work, resources: Resources, why: str) -> Skipped:
