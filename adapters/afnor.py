@@ -11,9 +11,10 @@ Decisions, each against a failure seen in the field:
 - What is about us (401, 403, a wrong address) or about the moment (429, 5xx) is Unreachable; only what is about the
   document (400, 409, 413, 415, 422) is Refused.
 - Polling goes back behind the last flow seen, because `updatedAfter` is strict and platforms publish late: two seconds
-  each time, five minutes once a minute. The gateway drops what it has. Flows whose content cannot be had now are left
-  out, and later polls start no later than the oldest of them; after three days they are handed over without it. An
-  invoice is given up only three days after its content was first refused: however old it is, it is worth the wait.
+  each time, five minutes once a minute, two days once a day. The gateway drops what it has. Flows whose content cannot
+  be had now are left out, and the next wide poll goes back to the oldest of them: they hold up none of the others.
+  After three days they are handed over without it. An invoice is given up only three days after its content was first
+  refused: however old it is, it is worth the wait.
 """
 
 from __future__ import annotations
@@ -92,8 +93,10 @@ FILE_LIMIT = 100_000_000
 STATUS_LIMIT = 20_000_000
 """Bytes of a status message, at most."""
 JSON_LIMIT = 4_000_000
+CUT_OFF = timedelta(minutes=3)
+"""A content that looks cut off is asked for again for so long, and is then taken for what the platform has."""
 PATIENCE = timedelta(minutes=10)
-"""What looks like a half answer is asked for again for so long, and is then taken for what the platform has."""
+"""So long is the first one waited for of a flow that is said to be there already."""
 SOUGHT_BACK, SOUGHT_PAGES = timedelta(days=7), 200
 """How far back, and through how many pages, an earlier attempt is looked for where a search by its id is of no use."""
 DOWNLOADS = 8
@@ -125,7 +128,7 @@ class _Place:
     high: datetime | None = None
     """The latest update seen in this poll."""
     left: datetime | None = None
-    """The earliest update in this poll of a flow whose content could not be had."""
+    """The earliest update of a flow whose content could not be had, since the last wide poll began."""
     wide: datetime | None = None
     """When the last wide poll began."""
     deep: datetime | None = None
@@ -213,11 +216,7 @@ class Afnor:
         answer = await self._call("POST", "/v1/flows/search", question)
         if answer.status in (400, 422) and place.page is not None:
             log.warning("the platform no longer knows its bookmark; the poll starts again")
-            return Collected(
-                (),
-                _write_cursor(_Place(since=place.since, deep=place.deep, width=place.width, mark=place.mark)),
-                more=True,
-            )
+            return Collected((), _write_cursor(_again(place)), more=True)
         found = self._results(answer)
         arrivals, left = await self._arrivals(found, stored)
         updates = [at for flow in found if (at := instant(flow.get("updatedAt"))) is not None]
@@ -424,7 +423,7 @@ class Afnor:
         for form in ("Original", "Converted"):
             answer = await self._call("GET", f"/v1/flows/{quote(id, safe='')}?docType={form}", limit=limit)
             if answer.status == 200 and answer.body:
-                if looks_whole(answer.body) or self._waited(id) >= PATIENCE:
+                if looks_whole(answer.body) or self._waited(id) >= CUT_OFF:
                     return answer.body
                 raise _Left("its content looks cut off")
             if answer.status in (429, 503):
@@ -488,9 +487,22 @@ def _begun(place: _Place, now: datetime) -> _Place:
     began = now.replace(microsecond=0)
     wide_every = max(WIDE_EVERY, min(WIDE_PAGE * place.width, OVERLAP / 2))
     wide, deep = _over(place.wide, now, wide_every), _over(place.deep, now, DEEP_EVERY)
-    back = DEEP if deep else OVERLAP if wide else TIES
-    after = place.since - back if place.since else _EPOCH
-    return replace(place, after=after, wide=began if wide or deep else place.wide, deep=began if deep else place.deep)
+    if place.since is None or not (wide or deep):
+        after = place.since - TIES if place.since else _EPOCH
+        return replace(place, after=after, wide=place.wide or began, deep=place.deep or began)
+    after = place.since - (DEEP if deep else OVERLAP)
+    after = min(after, place.left - TIES) if place.left else after
+    return replace(place, after=after, left=None, wide=began, deep=began if deep else place.deep)
+
+
+def _again(place: _Place) -> _Place:
+    """The poll under way from its beginning: the platform no longer knows its bookmark."""
+    left = min(at for at in (place.left, place.after) if at) if _is_wide(place) else place.left
+    return _Place(since=place.since, deep=place.deep, width=place.width, left=left, mark=place.mark)
+
+
+def _is_wide(place: _Place) -> bool:
+    return place.since is not None and place.after is not None and place.after <= place.since - OVERLAP
 
 
 def _over(last: datetime | None, now: datetime, every: timedelta) -> bool:
@@ -510,11 +522,10 @@ def _onward(seen: _Place, *, full: bool, last: datetime | None) -> tuple[_Place,
         # Platforms that still page by date (1.2.0 and before) give no bookmark with a full page.
         step = last - _STEP
         return replace(seen, after=step if step > seen.after else max(last, seen.after + _STEP)), True
-    ends = [at for at in (seen.high, seen.left) if at is not None]
-    was_wide = seen.since is not None and seen.after is not None and seen.after <= seen.since - OVERLAP
-    width = seen.pages if was_wide else seen.width
-    since = min(ends) if ends else seen.since
-    return _Place(since=since, wide=seen.wide, deep=seen.deep, width=width, mark=seen.mark), False
+    since = max((at for at in (seen.high, seen.since) if at is not None), default=None)
+    width = seen.pages if _is_wide(seen) else seen.width
+    place = _Place(since=since, wide=seen.wide, deep=seen.deep, width=width, left=seen.left, mark=seen.mark)
+    return place, False
 
 
 def _count(value: object) -> int:

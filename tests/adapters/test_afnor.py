@@ -423,19 +423,40 @@ async def test_headers_of_a_call(scripted: tuple[Scripted, Afnor]) -> None:
     assert body == {"limit": 100, "where": {"updatedAfter": "1970-01-01T00:00:00.000000Z"}}
 
 
-async def test_what_failed_is_fetched_later(scripted: tuple[Scripted, Afnor]) -> None:
+async def test_what_failed_is_fetched_later(scripted: tuple[Scripted, Afnor], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the next wide poll, which goes back to it; those in between are held up by nothing."""
     script, client = scripted
     listed = {"results": [flow("a", "2026-11-24T12:00:00Z"), flow("b", "2026-11-24T12:10:00Z")]}
-    script.will(SEARCH, listed, listed, listed)
+    script.will(SEARCH, listed, {"results": []}, listed)
     script.will("GET /v1/flows/b", b"<b/>")
     first = await client.collect(None)
     assert [a.network_id for a in first.arrivals] == ["b"]
-    assert json.loads(first.cursor)["since"] == "2026-11-24T12:00:00.000000Z", "held by the one that failed"
+    told = json.loads(first.cursor)
+    assert (told["since"], told["left"]) == ("2026-11-24T12:10:00.000000Z", "2026-11-24T12:00:00.000000Z")
+    between = await client.collect(first.cursor)
+    assert script.asked[-1][2]["where"]["updatedAfter"] == "2026-11-24T12:09:58.000000Z"
+    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.WIDE_EVERY)
     script.will("GET /v1/flows/a", b"<a/>")
-    second = await client.collect(first.cursor)
+    second = await client.collect(between.cursor)
     assert [(a.network_id, a.data) for a in second.arrivals] == [("a", b"<a/>")]
-    assert json.loads(second.cursor)["since"] == "2026-11-24T12:10:00.000000Z"
+    told = json.loads(second.cursor)
+    assert (told["since"], told.get("left")) == ("2026-11-24T12:10:00.000000Z", None)
     assert script.asked[-2][2]["where"]["updatedAfter"] == "2026-11-24T11:59:58.000000Z"
+
+
+async def test_a_bookmark_lost_in_a_wide_poll_loses_nothing(
+    scripted: tuple[Scripted, Afnor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, client = scripted
+    cursor = '{"since":"2026-11-24T12:30:00Z","left":"2026-11-24T12:00:00Z","deep":"2026-11-24T12:59:00Z"}'
+    script.will(SEARCH, {"results": [flow("a", "2026-11-24T12:00:00Z")], "nextCursor": "x"})
+    page = await client.collect(cursor)
+    script.will(SEARCH, {"errorCode": "X"}, status=400)
+    page = await client.collect(page.cursor)
+    assert page.more
+    script.will(SEARCH, {"results": []})
+    await client.collect(page.cursor)
+    assert script.asked[-1][2]["where"]["updatedAfter"] <= "2026-11-24T11:59:58.000000Z"
 
 
 async def test_what_concerns_others_is_left_alone(scripted: tuple[Scripted, Afnor]) -> None:
@@ -528,13 +549,14 @@ async def test_a_duplicate_whose_first_is_nowhere_is_refused(
     script.will(SEARCH, {"results": [second]}, {"results": [second]})
     arrivals, cursor = await everything(client)
     assert not arrivals
+    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.WIDE_EVERY)
     script.will(SEARCH, {"results": [second]}, {"results": [second, first]})
     ((arrival,), _) = await everything(client, cursor)
     assert not arrival.refused, "the first one is there: a transport duplicate"
     script.will(SEARCH, {"results": [second | {"flowId": "c"}]}, {"results": [second | {"flowId": "c"}]})
     arrivals, cursor = await everything(client)
     assert not arrivals
-    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.PATIENCE)
+    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.WIDE_EVERY + afnor.PATIENCE)
     script.will(SEARCH, {"results": [second | {"flowId": "c"}]}, {"results": [second | {"flowId": "c"}]})
     ((arrival,), _) = await everything(client, cursor)
     assert [finding.rule for finding in arrival.refused] == ["AlreadyExistingFlow"]
@@ -546,16 +568,16 @@ async def test_a_content_that_is_cut_off_is_asked_for_again(
     """And is taken as it is once it stays so: it is somebody's invoice, however broken."""
     script, client = scripted
     listed = {"results": [flow("a", NOON)]}
-    script.will(SEARCH, listed, listed, listed)
+    script.will(SEARCH, *[listed] * 4)
     script.will("GET /v1/flows/a", b"<a><b/>", b"<a><b/></a>")
     arrivals, cursor = await everything(client)
     assert not arrivals
+    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.WIDE_EVERY)
     ((arrival,), _) = await everything(client, cursor)
     assert arrival.data == b"<a><b/></a>"
     script.will("GET /v1/flows/a", b"<a><b/>", b"<a><b/>")
     _, cursor = await everything(client)
-    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.PATIENCE)
-    script.will(SEARCH, listed)
+    monkeypatch.setattr(client, "_now", lambda: afternoon() + afnor.WIDE_EVERY + afnor.CUT_OFF)
     ((arrival,), _) = await everything(client, cursor)
     assert arrival.data == b"<a><b/>"
 
