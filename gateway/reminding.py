@@ -9,6 +9,7 @@ disputed meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Sequence
@@ -149,7 +150,8 @@ async def preview(resources: Resources, account_id: UUID, days: int) -> list[Pla
     async with resources.pool.account(account_id, snapshot=True) as connection:
         of = await known(connection)
         found = await reminders.candidates(connection, now.date(), now.date() + AHEAD + timedelta(days=days))
-    return sorted(plan_ahead(found, of, now, days), key=lambda one: (one.on, one.candidate.owed.customer))
+    planned = await asyncio.to_thread(plan_ahead, found, of, now, days)
+    return sorted(planned, key=lambda one: (one.on, one.candidate.owed.customer))
 
 
 def plan_ahead(found: Sequence[Candidate], of: Known, now: datetime, days: int) -> list[Planned]:
@@ -173,7 +175,7 @@ async def look(resources: Resources, account_id: UUID) -> Looked:
         of = await known(connection)
         found = await reminders.candidates(connection, now.date(), now.date() + AHEAD)
     done.invoices = len(found)
-    words, cases = sort(found, of, now)
+    words, cases = await asyncio.to_thread(sort, found, of, now)
     async with resources.pool.account(account_id) as connection:
         cases["refused"] = await reminders.refused(connection, REFUSED_AT_ONCE)
         for kind, ids in cases.items():

@@ -1,0 +1,243 @@
+"""What is owed over HTTP: by document, by customer, by age and week; as a table and a plot; and what is given up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+
+from gateway.api import bodies, cursors, queries, shapes
+from gateway.api.auth import CALLER, idempotency_key
+from gateway.api.fields import Fields
+from gateway.api.keys import EXPORTING, RESOURCES
+from gateway.dunning import Where
+from gateway.errors import Busy, Malformed
+from gateway.export import cash
+from gateway.export.table import Look
+from gateway.store import receivables
+from gateway.store.identifiers import new_id
+from gateway.store.receivables import Account, Receivable, Standing, Wanted, WriteOff
+from signing.chain import instant
+
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,2})?")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_REFERENCE = re.compile(r"[A-Za-z0-9._/-]{0,60}")
+
+
+def today(now: datetime) -> date:
+    """The day on which something is late or not: where the account is."""
+    return now.astimezone(Where().zone).date()
+
+
+async def listed(request: web.Request) -> web.Response:
+    """What is owed, the longest due first."""
+    queries.only(request, ("state", "customer", "currency", "cursor", "limit"))
+    limit = queries.number(request, "limit", 50, 1, receivables.PAGE_LIMIT)
+    wanted = _wanted(request)
+    after = cursors.read(request.query.get("cursor"), lambda day, id: (date.fromisoformat(day), UUID(id)))
+    async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
+        found, place = await receivables.page(connection, wanted, after, limit)
+    members = [shape(one, wanted.today) for one in found]
+    return shapes.answer({"receivables": members, "cursor": cursors.write(*place) if place else None})
+
+
+async def as_csv(request: web.Request) -> web.StreamResponse:
+    """The same as a table, all of it."""
+    queries.only(request, ("state", "customer", "currency", "decimal", "bom"))
+    wanted, resources = _wanted(request), request.app[RESOURCES]
+    decimal = queries.optional(request, "decimal", _one_of("point", "comma"), says="point or comma")
+    bom = queries.optional(request, "bom", queries.truth, says="true or false") or False
+    look = Look(comma=decimal == "comma", bom=bom)
+    turns = request.app[EXPORTING]
+    if turns.locked():
+        raise Busy("as many exports as this gateway makes at once are under way")
+    response = web.StreamResponse(headers={
+        "Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="receivables.csv"',
+        "Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff",
+    })  # fmt: skip
+    async with turns:
+        found = receivables.everything(resources.pool, request[CALLER].account.id, wanted)
+        lines = cash.table(found, wanted.today, look)
+        if request.method == "HEAD":
+            return response
+        first = await anext(lines)
+        await response.prepare(request)
+        await response.write(first)
+        async for line in lines:
+            await response.write(line)
+        await response.write_eof()
+    return response
+
+
+async def read(request: web.Request) -> web.Response:
+    """What is owed on one document, and what was given up on it."""
+    queries.only(request, ())
+    resources, document_id = request.app[RESOURCES], queries.document_id(request)
+    async with resources.pool.account(request[CALLER].account.id) as connection:
+        one = await receivables.get(connection, document_id)
+        given_up = await receivables.write_offs(connection, document_id)
+    members = {**shape(one, today(resources.clock.now())), "write_offs": [_write_off(each) for each in given_up]}
+    return shapes.answer(members)
+
+
+async def write_off(request: web.Request) -> web.Response:
+    """Give up what is owed, or take that back, once for its Idempotency-Key."""
+    queries.only(request, ())
+    resources, caller, document_id = request.app[RESOURCES], request[CALLER], queries.document_id(request)
+    key, now = idempotency_key(request), resources.clock.now()
+    fields = Fields(await bodies.read_json(request), ("amount", "currency", "reason", "reference"))
+    amount = fields.take("amount", _amount, expected="an amount other than 0 with at most two decimals, as text")
+    currency = fields.take("currency", _matching(_CURRENCY), expected="a currency code of three capital letters")
+    reason = fields.take("reason", _one_of(*receivables.REASONS), expected=f"one of {', '.join(receivables.REASONS)}")
+    reference = fields.take("reference", _matching(_REFERENCE), expected="a case's number; no name", default="")
+    fields.check()
+    assert amount is not None
+    identifier = new_id(now)
+    one = WriteOff(
+        identifier, amount, str(currency), str(reason), reference or "", caller.public_id, now, key or str(identifier)
+    )
+    async with resources.pool.account(caller.account.id) as connection:
+        _, replayed = await receivables.write_off(connection, caller.account.id, document_id, one)
+    async with resources.pool.account(caller.account.id) as connection:
+        members = shape(await receivables.get(connection, document_id), today(now))
+    headers = {"Location": f"{shapes.location(document_id)}/receivable"}
+    return shapes.answer(members, status=201, headers=headers | ({"Idempotent-Replayed": "true"} if replayed else {}))
+
+
+async def customers(request: web.Request) -> web.Response:
+    """What each customer owes in each currency."""
+    queries.only(request, ("cursor", "limit"))
+    resources = request.app[RESOURCES]
+    limit = queries.number(request, "limit", 50, 1, receivables.PAGE_LIMIT)
+    after = cursors.read(request.query.get("cursor"), lambda customer, currency: (customer, currency))
+    async with resources.pool.account(request[CALLER].account.id) as connection:
+        found, place = await receivables.customers(connection, today(resources.clock.now()), after, limit)
+    members = [_customer(one) for one in found]
+    return shapes.answer({"customers": members, "cursor": cursors.write(*place) if place else None})
+
+
+async def report(request: web.Request) -> web.Response:
+    """The ageing balance, days of sales and expected cash of each currency."""
+    queries.only(request, ())
+    found, day = await _standings(request)
+    return shapes.answer({"on": day.isoformat(), "currencies": [standing(one) for one in found]})
+
+
+async def plot(request: web.Request) -> web.Response:
+    """The same as a picture."""
+    queries.only(request, ())
+    found, day = await _standings(request)
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return web.Response(text=cash.plot(found, day), content_type="image/svg+xml", headers=headers)
+
+
+async def _standings(request: web.Request) -> tuple[tuple[Standing, ...], date]:
+    resources = request.app[RESOURCES]
+    day = today(resources.clock.now())
+    async with resources.pool.account(request[CALLER].account.id, snapshot=True) as connection:
+        return await receivables.standings(connection, day), day
+
+
+def shape(one: Receivable, day: date) -> dict[str, Any]:
+    """What is owed on a document, as JSON."""
+    return {
+        "document": str(one.document_id),
+        "number": one.number,
+        "customer": one.customer,
+        "customer_name": one.name or None,
+        "issue_date": one.issue_date.isoformat(),
+        "due_date": one.due_date.isoformat(),
+        "due_assumed": one.due_assumed,
+        "currency": one.currency,
+        **{name: format(getattr(one, name), "f") for name in ("due", "credited", "paid", "written_off", "balance")},
+        "state": one.state(day),
+        "days_late": one.days_late(day),
+        "status": one.status,
+        "last_paid_on": one.last_paid_on.isoformat() if one.last_paid_on else None,
+    }
+
+
+def standing(one: Standing) -> dict[str, Any]:
+    """The balance of a currency, as JSON."""
+    return {
+        "currency": one.currency,
+        "owed": format(one.owed, "f"),
+        "credits": format(one.credits, "f"),
+        "balance": format(one.balance, "f"),
+        "disputed": format(one.disputed, "f"),
+        "ages": [
+            {"days": name, "amount": format(amount, "f"), "documents": one.counts[name]}
+            for name, amount in one.bands.items()
+        ],
+        "invoiced": format(one.invoiced, "f"),
+        "invoiced_days": receivables.DSO_DAYS,
+        "dso": None if one.dso is None else format(one.dso, "f"),
+        "expected": [
+            {"week": week.isoformat(), "amount": format(amount, "f"), "documents": count}
+            for week, amount, count in one.weeks
+        ],
+        "expected_later": format(one.later, "f"),
+    }
+
+
+def _customer(one: Account) -> dict[str, Any]:
+    return {
+        "customer": one.customer,
+        "customer_name": one.name or None,
+        "currency": one.currency,
+        "balance": format(one.balance, "f"),
+        "overdue": format(one.overdue, "f"),
+        "documents": one.documents,
+        "oldest_due": one.oldest_due.isoformat() if one.oldest_due else None,
+    }
+
+
+def _write_off(one: WriteOff) -> dict[str, Any]:
+    return {
+        "id": str(one.id),
+        "amount": format(one.amount, "f"),
+        "currency": one.currency,
+        "reason": one.reason,
+        "reference": one.reference,
+        "by": one.by,
+        "at": instant(one.at),
+    }
+
+
+def _wanted(request: web.Request) -> Wanted:
+    states = receivables.STATES
+    state = queries.optional(request, "state", _one_of(*states), says=f"one of {', '.join(states)}")
+    currency = queries.optional(request, "currency", _matching(_CURRENCY), says="a currency code")
+    customer = request.query.get("customer")
+    if customer is not None and not customer:
+        raise Malformed("the parameter customer names one")
+    return Wanted(today(request.app[RESOURCES].clock.now()), state, customer, currency)
+
+
+def _one_of(*known: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in known:
+            raise ValueError(value)
+        return str(value)
+
+    return read
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError(value)
+        return value
+
+    return read
+
+
+def _amount(value: Any) -> Decimal:
+    if not isinstance(value, str) or not _AMOUNT.fullmatch(value) or Decimal(value) == 0:
+        raise ValueError(value)
+    return Decimal(value)
