@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.lifecycle import Role, Said, Stage, event_body
-from gateway.store import accounts, contents, ledger, payments, receivables, tree
+from gateway.store import accounts, bank_audit, contents, ledger, payments, receivables, tree
 from gateway.store.ledger import Trail
 from gateway.store.pool import Connection, Pool
 from signing import checkpoint
@@ -159,6 +159,8 @@ async def audit_account(
     async for loose in ledger.loose(pool, account_id):
         complaints.add(loose)
     async for wrong in receivables.complaints(pool, account_id):
+        complaints.add(wrong)
+    async for wrong in bank_audit.complaints(pool, account_id):
         complaints.add(wrong)
     kept = 0
     async for seen in contents.look(pool, account_id):

@@ -125,6 +125,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "other_payer": ("the payer is known for another customer", "le payeur est connu pour un autre client"),
     "closed": ("it names {}, on which nothing is owed", "il cite {}, sur laquelle rien n'est dû"),
     "stranger": ("it names {}, which is unknown here", "il cite {}, inconnue ici"),
+    "chosen": ("a person chose it", "une personne l'a choisi"),
     "nobody": ("nothing tells who pays", "rien n'indique qui paie"),
     "unsound": ("its statement does not add up", "son relevé ne tombe pas juste"),
 }

@@ -38,6 +38,9 @@ KINDS: Mapping[str, str] = {
     "reminders": "select m.*, l.state, l.network_id from reminder m join letter l using (account_id, letter_id) "
     "where m.document_id = $1::uuid order by m.step",
     "cases": "select * from reminder_case where document_id = $1::uuid order by kind",
+    "paid by": "select p.*, m.line_id, m.reasons, d.decision, d.at from bank_match_part p join bank_match m using "
+    "(account_id, match_id) left join bank_decision d using (account_id, match_id) where p.document_id = $1::uuid "
+    "order by p.match_id, d.decision",
     "next": "select * from task where document_id = $1::uuid",
     "around": "select document_id, stage, halted, status, total from document where account_id = "
     "(select account_id from document where document_id = $1::uuid) and document_id >= $1::uuid "

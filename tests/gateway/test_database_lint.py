@@ -6,7 +6,8 @@ import pytest
 
 APPEND_ONLY = ("event", "entry", "content", "content_data", "payment", "invoice_number", "idempotency", "leaf", "node",
                "checkpoint", "custody", "stamp", "renewal", "renewed", "vouched", "archive_read", "archive_read_ended",
-               "generation", "audit_run", "emission", "write_off", "reminder")  # fmt: skip
+               "generation", "audit_run", "emission", "write_off", "reminder", "bank_statement",
+               "bank_entry", "bank_sighting", "bank_match", "bank_match_part", "bank_decision")  # fmt: skip
 SHARED = {"collection", "stray", "chore", "network", "installation", "migration", "node", "checkpoint", "archive_key",
           "custody", "stamp", "trouble", "renewal", "renewed", "vouched", "generation", "audit_run"}  # fmt: skip
 """Tables that belong to nobody's account."""
@@ -161,6 +162,14 @@ async def test_append_only_by_right(connection, table, right, role):
         "write_off",
     ],
         "reminder",
+        "bank_statement",
+        "bank_entry",
+        "bank_sighting",
+        "bank_line",
+        "bank_match",
+        "bank_match_part",
+        "bank_decision",
+    ],
 )
 async def test_append_only_by_trigger_even_for_the_owner(connection, table):
     rows = await connection.fetch(

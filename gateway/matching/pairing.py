@@ -1,0 +1,135 @@
+"""Which entries of a statement are known already: told by an overlapping file, or in another format.
+
+What tells bookings of one day and amount apart, in this order: the bank's reference, the end-to-end reference, the
+text. Two references that differ are two bookings, whatever else is alike. Entries of one statement are never the same
+booking, however alike they look; so of look-alikes there are as many as the statement with the most has. What stands in
+the statement right before or after this one, by number and by balance, is not the same either.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+END_CUT = 12
+"""Signs of an end-to-end reference from which on a shorter one may be the longer one, cut off."""
+TEXT_CUT = 8
+"""Signs of a text from which on one inside another is the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An entry, by all that statements say of it."""
+
+    entry_id: UUID
+    currency: str
+    booked_on: date
+    amount: Decimal
+    references: frozenset[str] = frozenset()
+    ends: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    parties: frozenset[str] = frozenset()
+    formats: frozenset[str] = frozenset()
+    """Of the statements that tell of it."""
+    adjoining: bool = False
+    """It stands in the statement right before or after the new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An entry as a new statement says it."""
+
+    currency: str
+    booked_on: date
+    amount: Decimal
+    reference: str = ""
+    end_to_end: str = ""
+    text: str = ""
+    party: str = ""
+    format: str = ""
+
+
+def pair(known: Sequence[Seen], entries: Sequence[New]) -> list[UUID | None]:
+    """For each entry the one that it is; None: it is new."""
+    groups: dict[tuple[str, date, Decimal], list[Seen]] = defaultdict(list)
+    for one in known:
+        if not one.adjoining:
+            groups[one.currency, one.booked_on, one.amount].append(one)
+    found: list[UUID | None] = [None] * len(entries)
+    for alike in (_by_reference, _by_end, _by_text, _by_part, _by_absence):
+        for place, entry in enumerate(entries):
+            if found[place] is not None:
+                continue
+            group = groups.get((entry.currency, entry.booked_on, entry.amount), [])
+            same = next((one for one in group if alike(one, entry)), None)
+            if same is not None:
+                found[place] = same.entry_id
+                group.remove(same)
+    return found
+
+
+def consecutive(one: str, other: str) -> bool:
+    """Whether two numbers of statements follow each other: 7 and 8, or the pages 7/1 and 7/2."""
+    first, second = _parts(one), _parts(other)
+    if first is None or second is None:
+        return False
+    if first[0] == second[0]:
+        return None not in (first[1], second[1]) and (first[1] or 0) + 1 == second[1]
+    return first[0] + 1 == second[0] and second[1] in (None, 0, 1)
+
+
+def _parts(number: str) -> tuple[int, int | None] | None:
+    head, _, page = number.partition("/")
+    if not (head.isascii() and head.isdigit() and len(head) < 10):
+        return None
+    return int(head), int(page) if page.isascii() and page.isdigit() and len(page) < 10 else None
+
+
+def _by_reference(seen: Seen, new: New) -> bool:
+    return new.reference in seen.references
+
+
+def _by_end(seen: Seen, new: New) -> bool:
+    return not _contradict(seen, new) and any(_same_end(one, new.end_to_end) for one in seen.ends)
+
+
+def _by_text(seen: Seen, new: New) -> bool:
+    return not _contradict(seen, new) and bool(new.text) and new.text in seen.texts
+
+
+def _by_part(seen: Seen, new: New) -> bool:
+    if new.format in seen.formats:  # which would have told it in the same words
+        return False
+    return not _contradict(seen, new) and any(_inside(one, new.text) for one in seen.texts)
+
+
+def _by_absence(seen: Seen, new: New) -> bool:
+    """One of them says nothing, or both say nothing: and no party speaks against it."""
+    if _contradict(seen, new) or (new.format in seen.formats and bool(new.text) == (not seen.texts)):
+        return False
+    silent = not new.text or not seen.texts
+    parties = not new.party or not seen.parties or any(_inside(one, new.party) for one in seen.parties)
+    return silent and parties
+
+
+def _contradict(seen: Seen, new: New) -> bool:
+    """Whether both have a reference, and not the same."""
+    if new.reference and seen.references and new.reference not in seen.references:
+        return True
+    return bool(new.end_to_end and seen.ends) and not any(_same_end(one, new.end_to_end) for one in seen.ends)
+
+
+def _same_end(one: str, other: str) -> bool:
+    if not one or not other:
+        return False
+    short, long = sorted((one, other), key=len)
+    return one == other or (len(short) >= END_CUT and long.startswith(short))
+
+
+def _inside(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return one == other or (len(short) >= TEXT_CUT and short in long)
