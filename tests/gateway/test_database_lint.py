@@ -71,6 +71,7 @@ async def test_only_the_policies_we_know_look_past_the_account(connection):
         ("leaf", "any_account", "ALL", "estafette_worker"),
         ("webhook", "any_account", "SELECT", "estafette_worker"),
         ("webhook_message", "any_account", "ALL", "estafette_worker"),
+        ("letter", "any_account", "SELECT", "estafette_worker"),
         *(
             (table, "kept", "ALL", "estafette_keeper")
             for table in ("content", "content_data", "entry", "event", "archive_read", "archive_read_ended")
@@ -160,7 +161,6 @@ async def test_append_only_by_right(connection, table, right, role):
         "archive_read",
         "archive_read_ended",
         "write_off",
-    ],
         "reminder",
         "bank_statement",
         "bank_entry",
