@@ -26,6 +26,10 @@ ID_LIMIT = 500
 """Characters of a network's id that are kept as they are where the whole could not be stored."""
 
 
+_REPORTED_BY = {"drop": ("mail",), "sftp": ("mail",)}
+"""Networks that bring what is said of consignments of others: a mail server may drop its reports into a folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The document an arrival speaks about."""
@@ -71,10 +75,12 @@ async def stored(pool: Pool, network: str, ids: Sequence[str]) -> frozenset[str]
 
 
 async def owner_of_consignment(pool: Pool, network: str, consignment: str) -> Owner | None:
-    """The document a consignment carried."""
+    """The document a consignment carried by the network, or by e-mail: reports on that may come into a folder too."""
     async with pool.worker() as connection:
         row = await connection.fetchrow(
-            "select account_id, document_id from delivery where consignment = $1 and network = $2", consignment, network
+            "select account_id, document_id from delivery where consignment = $1 and network = any($2)",
+            consignment,
+            [network, *_REPORTED_BY.get(network, ())],
         )
     return Owner(row["account_id"], row["document_id"]) if row else None
 
