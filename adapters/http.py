@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from string import hexdigits
 from typing import Any
 
 import aiohttp
@@ -38,7 +39,10 @@ RETRY_LIMIT = timedelta(days=1)
 """A Retry-After beyond this is cut to this."""
 CHUNK = 65_536
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_WRAPPED = tuple(ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
+"""IPv6 networks that carry IPv4 addresses: NAT64, also of a network's own (RFC 8215), and IPv4-compatible."""
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
+"""Protocol assignments (RFC 6890), public to older Pythons; a cloud's metadata are served at one of them."""
 _CLOSED = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "metadata.google.internal"})
 
 
@@ -267,23 +271,31 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             return is_public(str(ip.ipv4_mapped))
-        if ip.sixtofour is not None or ip.teredo is not None or ip in _NAT64:
+        if ip.sixtofour is not None or ip.teredo is not None or any(ip in one for one in _WRAPPED):
             return False
+    elif ip in _PROTOCOLS:
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
 
 
 def _is_name(host: str) -> bool:
     """Whether a host is an address, or a name that can be asked for: labels of 1 to 63 characters, 253 in all."""
     labels = host.removesuffix(".").split(".")
-    return ":" in host or (len(host) <= 253 and all(0 < len(label) <= 63 for label in labels))
+    return ":" in host or (len(host) <= 253 and all(_is_label(label) for label in labels))
+
+
+def _is_label(label: str) -> bool:
+    plain = all(sign.isalnum() or sign in "-_" for sign in label)
+    return plain and 0 < len(label) <= 63 and "-" not in (label[0], label[-1])
 
 
 def _is_literal(host: str) -> bool:
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        # 2130706433, 0x7f.1 and 0177.0.0.1 are addresses to the C library: they are literals too, and no public ones.
-        return host.rsplit(".", maxsplit=1)[-1].lower().removeprefix("0x").isdigit()
+        # 2130706433, 0x7f000001, 127.1 and 0177.0.0.1 are addresses to the C library: literals too, and no public ones.
+        last = host.rstrip(".").rsplit(".", maxsplit=1)[-1].lower()
+        return last.isdigit() or (last.startswith("0x") and all(sign in hexdigits for sign in last[2:]))
     return True
 
 
