@@ -28,7 +28,8 @@ CIVIL_TIME = ZoneInfo("Europe/Paris")
 """Days of the directory begin in it."""
 SOON = timedelta(days=3)
 """A line that begins within so long is waited for."""
-LAYER = "house"
+LAYER = "directory"
+"""Of its findings: no edition of rules judges them, and a verdict that is made again is made without them."""
 UNCHECKED_RULE = "HOUSE-ADDRESS-UNCHECKED"
 
 _FORM = re.compile(r"([0-9]{9})(?:_([A-Za-z0-9+\-_.]+))?")

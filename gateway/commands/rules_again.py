@@ -30,6 +30,7 @@ from gateway.store import accounts, documents
 from gateway.store.accounts import Account
 from gateway.store.documents import PAGE_LIMIT, Document, Filter
 from gateway.store.pool import Pool
+from gateway.store.reports import of_the_judge
 from schemas.judge import judge
 from signing.chain import canonical
 
@@ -149,7 +150,7 @@ async def replays(
     async def one(document: Archived) -> dict[str, Any]:
         if document.report is None:
             return {"document": str(document.id), "state": "none"}
-        kept = json.loads(document.report)
+        kept = of_the_judge(json.loads(document.report))
         again = await compute(_judged, document, folder, _named_by(kept))
         return {"document": str(document.id), "verdict": kept["verdict"], **held(kept, again)}
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.lifecycle import Kept, Role
+from gateway.reach import LAYER
 from schemas.finding import FINDINGS_LIMIT, Finding, Layer, LayerVerdict, Report, Verdict
 
 _REFUSAL_KEEPS = 200
@@ -41,6 +42,18 @@ def refusing(keep: Sequence[Kept], finding: Finding) -> tuple[Kept, ...]:
         "findings": [finding.as_json(), *report["findings"]],
     }
     return (*(kept for kept in keep if kept.role is not Role.REPORT), _report(report))
+
+
+def of_the_judge(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A kept report without what the directory had to say: only what was valid until then is looked up there."""
+    if all(layer["name"] != LAYER for layer in report["layers"]):
+        return report
+    kept = {name: [one for one in report[name] if one[key] != LAYER] for name, key in _OF_LAYER.items()}
+    return {**report, **kept, "verdict": str(Verdict.VALID)}
+
+
+_OF_LAYER = {"layers": "name", "findings": "layer"}
+"""Members of a report → where they name their layer."""
 
 
 def _report(members: Mapping[str, Any]) -> Kept:

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from adapters import catalogue
-from gateway.commands import demo_invoices
+from gateway.commands import demo_invoices, rules_again
 from gateway.compute import Compute
 from gateway.lifecycle import Role, Stage
 from gateway.store.documents import Document
@@ -172,3 +172,11 @@ async def test_without_a_directory_the_scheme_decides_as_before(line: Line) -> N
     assert facts["directory"] == {"verdict": "unasked", "level": "company"}
     assert (facts["rule"], facts["rule_by"]) == ("B2B", "invoice")  # its note BAR
     assert "address" not in document.facts[str(Stage.VALIDATED)]
+
+
+async def test_the_verdict_of_what_nobody_receives_is_replayed_to_the_byte(directed: Line) -> None:
+    document = await directed.until(await submitted(directed, "F-1", CLOSED), Stage.DELIVERED)
+    assert json.loads(await directed.read(document.id, Role.REPORT))["verdict"] == "invalid"
+    found = await rules_again.newest(directed.pool, 1)
+    (again,) = [one async for one in rules_again.replays(directed.pool, directed.resources.compute, found, None)]
+    assert (again["state"], again["verdict"]) == ("same", "valid")

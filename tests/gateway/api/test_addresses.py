@@ -164,7 +164,7 @@ async def test_a_verdict_with_the_address(directed: Api) -> None:
             }[reached]
         )
         assert (verdict == "invalid") == any(
-            layer["name"] == "house" and layer["verdict"] == "failed" for layer in told["layers"]
+            layer["name"] == "directory" and layer["verdict"] == "failed" for layer in told["layers"]
         )
     async with directed.client.post("/v1/validations", data=invoice(CLOSED), headers=headers) as answer:
         told = await answer.json()
