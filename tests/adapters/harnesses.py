@@ -34,7 +34,8 @@ from adapters.push import Push
 from adapters.push import Settings as PushSettings
 from adapters.sftp import Settings as SftpSettings
 from adapters.sftp import Sftp
-from tests.adapters.conftest import Running, consignment, now
+from tests.adapters.conftest import Running, consignment, invoice, now
+from tests.adapters.contract import invoice_file
 from tests.adapters.imap_server import Box, serve
 
 numbers = itertools.count(1)
@@ -407,11 +408,15 @@ class FolderSource:
     folder: Path
     network: Network = field(init=False)
     leaves: ClassVar[bool] = True
+    takes_anything: ClassVar[bool] = True
     many: ClassVar[int] = 130
 
     def __post_init__(self) -> None:
         (self.folder / "in").mkdir()
         self.network = self.twin()
+
+    def file(self, number: int) -> bytes:
+        return invoice_file(number)
 
     async def put(self, name: str, data: bytes) -> None:
         (self.folder / "in" / name).write_bytes(data)
@@ -436,6 +441,54 @@ class FolderSource:
 
 
 @dataclass
+class PlatformSource:
+    """The simulated platform, where another company sends to ours."""
+
+    running: Running
+    mute_port: int
+    network: Network = field(init=False)
+    leaves: ClassVar[bool] = False
+    takes_anything: ClassVar[bool] = False
+    many: ClassVar[int] = 25
+    company: ClassVar[str] = "100000207"
+
+    def __post_init__(self) -> None:
+        self.network = self.twin()
+        self._seller = self.running.client()
+
+    def file(self, number: int) -> bytes:
+        return invoice(self.company, f"F-{number}")
+
+    async def put(self, name: str, data: bytes) -> None:
+        await self._seller.send(consignment(self.company, data=data))
+
+    async def waiting(self) -> int:
+        return len(await self.running.deliveries())
+
+    async def kept(self) -> Sequence[bytes]:
+        return [path.read_bytes() for path in (self.running.folder / "content").iterdir()]
+
+    def twin(self) -> Network:
+        return self.running.client(self.company)
+
+    def _at(self, port: int, **changes: object) -> Network:
+        base = f"http://127.0.0.1:{port}"
+        place = {"url": base, "token_url": f"{base}/token", "allow": frozenset({f"127.0.0.1:{port}"})}
+        return self.running.client(self.company, **place | changes)
+
+    def without_server(self) -> Network:
+        return self._at(closed_port())
+
+    def with_mute_server(self) -> Network:
+        return self._at(self.mute_port, seconds=0.3)
+
+    def without_secret(self) -> tuple[Network, str]:
+        secret = self.running.settings.secret_file.read_text(encoding="utf-8")
+        path = written(self.running.folder.parent / "open-to-all", secret, 0o644)
+        return self.running.client(self.company, secret_file=path), secret
+
+
+@dataclass
 class MailboxSource:
     """A mailbox, read by the network that sends by e-mail too."""
 
@@ -444,10 +497,14 @@ class MailboxSource:
     mute_port: int
     network: Network = field(init=False)
     leaves: ClassVar[bool] = True
+    takes_anything: ClassVar[bool] = True
     many: ClassVar[int] = 70
 
     def __post_init__(self) -> None:
         self.network = self.twin()
+
+    def file(self, number: int) -> bytes:
+        return invoice_file(number)
 
     async def put(self, name: str, data: bytes) -> None:
         self.box.put(bytes(message((name, "application/octet-stream", data))))
@@ -625,6 +682,7 @@ class SftpSource:
     mute_port: int
     network: Network = field(init=False)
     leaves: ClassVar[bool] = True
+    takes_anything: ClassVar[bool] = True
     many: ClassVar[int] = 25
 
     def __post_init__(self) -> None:
@@ -634,6 +692,9 @@ class SftpSource:
     @property
     def _in(self) -> Path:
         return self.server.root / "in"
+
+    def file(self, number: int) -> bytes:
+        return invoice_file(number)
 
     async def put(self, name: str, data: bytes) -> None:
         (self._in / name).write_bytes(data)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from adapters import sftp
+from adapters import afnor, sftp
 from tests.adapters.conftest import Running
 from tests.adapters.contract import COLLECTING, SUITE, Harness, Source
 from tests.adapters.harnesses import (
@@ -18,6 +18,7 @@ from tests.adapters.harnesses import (
     Mailbox,
     MailHarness,
     PlatformHarness,
+    PlatformSource,
     SftpHarness,
     SftpSource,
     mail_source,
@@ -58,21 +59,27 @@ async def test_the_network_keeps_the_contract(harness: Harness, rule: Callable[[
     await rule(harness)
 
 
-@pytest.fixture(params=["drop", "mail", "sftp"])
+@pytest.fixture(params=["afnor", "drop", "mail", "sftp"])
 async def source(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    start_platform: Callable[..., Awaitable[Running]],
 ) -> AsyncIterator[Source]:
-    """Each adapter that brings, with its server."""
+    """Each adapter that brings, with its server; pages are small where the server of the tests is slow."""
     if request.param == "drop":
         (tmp_path / "drop").mkdir()
         yield FolderSource(tmp_path / "drop")
         return
+    monkeypatch.setattr(sftp, "PAGE_FILES", 20)
+    monkeypatch.setattr(afnor, "PAGE", 20)
     async with mute() as mute_port:
-        if request.param == "mail":
+        if request.param == "afnor":
+            yield PlatformSource(await start_platform(companies=[PlatformSource.company]), mute_port)
+        elif request.param == "mail":
             async with mail_source(tmp_path, mute_port) as mailbox:
                 yield mailbox
         else:
-            monkeypatch.setattr(sftp, "PAGE_FILES", 20)  # the server is slow
             async with sftp_server(tmp_path) as server:
                 yield SftpSource(server, mute_port)
 
