@@ -367,8 +367,12 @@ def _message(consignment: Consignment, settings: Settings, id: str, at: datetime
 
 
 def _one_line(text: str) -> str:
-    """A text without line ends and other control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """A text without line ends and other control characters, also without those that an encoded word would bring.
+
+    `email` reads a header that is set as if it had come: an invoice number =?utf-8?q?=0d=0aBcc:_…?= would write one.
+    """
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return plain.replace("=?", "= ?")
 
 
 def _refused(code: int, said: str) -> Exception:
