@@ -57,6 +57,7 @@ COMMANDS: Mapping[str, Command] = {
     "backup": Command("backup", "write the embedded database into one file while everything runs"),
     "restore": Command("restore", "put a backup onto an empty machine, compare and audit it"),
     "retention": Command("retention", "how long documents are kept: what ends, legal holds, purge, renewal"),
+    "statements": Command("statements", "bank statements: check, import, and decide what their lines pay"),
     "settings": Command("show_settings", "list every setting with its value, origin and meaning"),
 }
 
