@@ -220,3 +220,38 @@ async def test_a_document_tells_its_route_in_both_languages(directed: Api) -> No
     assert route["says"]["fr"].startswith("Facture entre entreprises en France (B2B)")
     assert (route["directory"]["verdict"], route["directory"]["stale"]) == ("active", False)
     assert any(stage.get("reason") == route["says"]["en"] for stage in whole["stages"])
+
+
+@pytest.mark.parametrize(
+    ("country", "vat", "bar", "rule", "says"),
+    [
+        ("DE", "DE123456789", "", "B2BInt", "l'acheteur est une entreprise à l'étranger (DE)"),
+        ("FR", "", "", "B2C", "l'acheteur n'a pas de SIREN : un consommateur"),
+        ("DE", "", "", "B2C", "l'acheteur n'a pas de SIREN : un consommateur"),
+        ("FR", "", "OUTOFSCOPE", "OutOfScope", "la facture le dit (note BAR)"),
+    ],
+    ids=["foreign business", "consumer", "foreign consumer", "out of scope"],
+)
+async def test_who_is_not_in_the_directory_has_a_regime_and_a_sentence_too(
+    directed: Api, country: str, vat: str, bar: str, rule: str, says: str
+) -> None:
+    key = await directed.key(await directed.account())
+    members = json.loads(invoice("812046373"))
+    buyer = members["buyer"]
+    del buyer["legal_id"]
+    buyer["endpoint"], buyer["vat_id"] = {"scheme": "EM", "value": "a@b.example"}, vat
+    if not vat:
+        del buyer["vat_id"]
+    buyer["address"]["country"] = country
+    members["notes"] = [note for note in members["notes"] if note["subject"] != "BAR"]
+    members["notes"] += [{"subject": "BAR", "text": bar}] if bar else []
+    headers = {**key, "Content-Type": "application/json"}
+    async with directed.client.post("/v1/documents", data=json.dumps(members).encode(), headers=headers) as answer:
+        address = answer.headers["Location"]
+    await directed.worker.drain()
+    whole = await answered(await directed.client.get(address, headers=key), 200, "Document")
+    assert whole["route"] is not None, whole["halted"]
+    assert (whole["route"]["rule"], whole["route"]["scheme"]) == (rule, "EM")
+    assert says in whole["route"]["says"]["fr"]
+    assert whole["route"]["says"]["fr"].endswith("son adresse électronique est un courriel")
+    assert whole["route"]["directory"] == {"verdict": "outside"}
