@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: conformance conformance-directory conformance-flows conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-chaos bench-seal bench-archive bench-backup serve lock docker-check clean
+.PHONY: conformance conformance-directory conformance-flows conformance-rules conformance-seals help setup demo test lint check bench bench-line bench-syntaxes bench-documents bench-tree bench-tamper bench-rules bench-kill bench-chaos bench-seal bench-archive bench-backup bench-money serve lock docker-check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ bench-rules: $(READY)  ## Measure the official rules against SaxonC, in one run,
 
 bench-archive: $(READY)  ## Measure the search of the archive over a million documents
 	@$(BIN)/python -m tests.bench.archive
+
+bench-money: $(READY)  ## Plan a year of reminders for a hundred thousand invoices; ten thousand lives against a model
+	@$(BIN)/python -m tests.bench.money
 
 bench-backup: $(READY)  ## Measure a backup of ten thousand documents, and its restore with audit and questions
 	@$(BIN)/python -m tests.bench.backup

@@ -50,6 +50,8 @@ COMMANDS: Mapping[str, Command] = {
     "answer": Command("answer", "say a status of a document: approved, refused, disputed, paid, or show all of them"),
     "terms": Command("terms", "payment terms of an account and its customers: show, set, take back"),
     "interest": Command("interest", "what late payment of a document costs, row by row"),
+    "receivables": Command("receivables", "what is owed: by age, by document, by week; give something up"),
+    "reminders": Command("reminders", "remind customers: preview, on, off, pause, and cases for a person"),
     "prove": Command("prove", "write the proof of a document, which a stranger checks offline"),
     "archive": Command("archive", "search the archive, see who read in it, make its index anew"),
     "export": Command("export", "export the archive: a table, the originals, or all that a tax audit asks for"),

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -150,18 +151,19 @@ async def preview(resources: Resources, account_id: UUID, days: int) -> list[Pla
     async with resources.pool.account(account_id, snapshot=True) as connection:
         of = await known(connection)
         found = await reminders.candidates(connection, now.date(), now.date() + AHEAD + timedelta(days=days))
-    planned = await asyncio.to_thread(plan_ahead, found, of, now, days)
-    return sorted(planned, key=lambda one: (one.on, one.candidate.owed.customer))
+    return await asyncio.to_thread(plan_ahead, found, of, now, days)
 
 
 def plan_ahead(found: Sequence[Candidate], of: Known, now: datetime, days: int) -> list[Planned]:
     """The same over what was read. Pure."""
     planned = []
-    for one in found:
-        plan, where = of.plan(one), of.where(one)
+    for one in sorted(found, key=lambda one: one.owed.customer):
+        segment, where, recipient = of.segment(one), of.where(one), of.recipient(one)
+        plan = of.plans.get(segment) or USUAL[segment]
         today = now.astimezone(where.zone).date()
         for on, step in schedule(one.owed, plan, where, today, today + timedelta(days=days)):
-            planned.append(Planned(on, step, one, of.segment(one), plan.channel, of.recipient(one)))
+            planned.append(Planned(on, step, one, segment, plan.channel, recipient))
+    planned.sort(key=attrgetter("on"))
     return planned
 
 

@@ -91,15 +91,15 @@ async def write_off(request: web.Request) -> web.Response:
     resources, caller, document_id = request.app[RESOURCES], request[CALLER], queries.document_id(request)
     key, now = idempotency_key(request), resources.clock.now()
     fields = Fields(await bodies.read_json(request), ("amount", "currency", "reason", "reference"))
-    amount = fields.take("amount", _amount, expected="an amount other than 0 with at most two decimals, as text")
+    given_up = fields.take("amount", amount, expected="an amount other than 0 with at most two decimals, as text")
     currency = fields.take("currency", _matching(_CURRENCY), expected="a currency code of three capital letters")
     reason = fields.take("reason", _one_of(*receivables.REASONS), expected=f"one of {', '.join(receivables.REASONS)}")
     reference = fields.take("reference", _matching(_REFERENCE), expected="a case's number; no name", default="")
     fields.check()
-    assert amount is not None
+    assert given_up is not None
     identifier = new_id(now)
     one = WriteOff(
-        identifier, amount, str(currency), str(reason), reference or "", caller.public_id, now, key or str(identifier)
+        identifier, given_up, str(currency), str(reason), reference or "", caller.public_id, now, key or str(identifier)
     )
     async with resources.pool.account(caller.account.id) as connection:
         _, replayed = await receivables.write_off(connection, caller.account.id, document_id, one)
@@ -171,15 +171,15 @@ def standing(one: Standing) -> dict[str, Any]:
         "balance": format(one.balance, "f"),
         "disputed": format(one.disputed, "f"),
         "ages": [
-            {"days": name, "amount": format(amount, "f"), "documents": one.counts[name]}
-            for name, amount in one.bands.items()
+            {"days": name, "amount": format(owed, "f"), "documents": one.counts[name]}
+            for name, owed in one.bands.items()
         ],
         "invoiced": format(one.invoiced, "f"),
         "invoiced_days": receivables.DSO_DAYS,
         "dso": None if one.dso is None else format(one.dso, "f"),
         "expected": [
-            {"week": week.isoformat(), "amount": format(amount, "f"), "documents": count}
-            for week, amount, count in one.weeks
+            {"week": week.isoformat(), "amount": format(owed, "f"), "documents": count}
+            for week, owed, count in one.weeks
         ],
         "expected_later": format(one.later, "f"),
     }
@@ -237,7 +237,8 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[Any], str]:
     return read
 
 
-def _amount(value: Any) -> Decimal:
+def amount(value: Any) -> Decimal:
+    """An amount other than 0 with at most two decimals, of its text. Raises ValueError."""
     if not isinstance(value, str) or not _AMOUNT.fullmatch(value) or Decimal(value) == 0:
         raise ValueError(value)
     return Decimal(value)
