@@ -7,7 +7,7 @@ two rows share, so that pages neither lose nor double what is equal; all its que
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -18,8 +18,6 @@ from gateway.store.pool import Connection
 
 OWN = "own"
 """Source of what the account declares itself."""
-DROPPED_AT_ONCE = 100
-"""Rows of a table that are too old and go at once, at most."""
 
 T = TypeVar("T")
 
@@ -370,7 +368,7 @@ def _sorted(kind: _Kind, one: Order) -> str:
 async def keep(connection: Connection, account_id: UUID, found: Found, source: str, at: datetime) -> None:
     """Keep what a directory told (`source`: who), or what the account declares (OWN).
 
-    What was told moves nothing that is declared; told again, it takes the place of what was told before. An empty text
+    What was told moves nothing that is declared, nor what was told later; told again, it takes the place. An empty text
     is one that is not known. Keys must be as the standard has them: digits of SIREN and SIRET, lengths of the others.
     """
     for unit in found.units:
@@ -390,70 +388,6 @@ async def keep(connection: Connection, account_id: UUID, found: Found, source: s
         await _put(connection, account_id, _LINES, row, source, at)
 
 
-async def forget_lines(
-    connection: Connection, siren: str, source: str, keep_: Collection[str], siret: str | None = None
-) -> None:
-    """Drop the lines of a company (or of one of its facilities) that this directory told and tells no more."""
-    await connection.execute(
-        "delete from directory_line where siren = $1 and source = $2 and source <> 'own' "
-        "and not address = any($3::text[]) and ($4::text is null or siret = $4)",
-        siren,
-        source,
-        list(keep_),
-        siret,
-    )
-
-
-async def take_company(  # noqa: PLR0913 - an answer's own members
-    connection: Connection, account_id: UUID, siren: str, found: Found, source: str, at: datetime, *, whole: bool
-) -> None:
-    """Keep what a directory told of a company at an instant, unless it is kept already.
-
-    What it told before and tells no more is dropped: the legal unit, and lines where it told the `whole` of them.
-    """
-    last = await connection.fetchval(
-        "select max(known_at) from (select known_at from directory_unit where siren = $1 and source = $2 "
-        "union all select known_at from directory_line where siren = $1 and source = $2) told",
-        siren,
-        source,
-    )
-    if last is not None and last >= at:
-        return
-    await keep(connection, account_id, found, source, at)
-    if not found.units:
-        await connection.execute("delete from directory_unit where siren = $1 and source <> 'own'", siren)
-    if whole:
-        await forget_lines(connection, siren, source, [line.address for line in found.lines])
-
-
-async def drop_told(connection: Connection, before: datetime) -> None:
-    """Drop some of what was told too long ago to be shown."""
-    for kind in (_UNITS, _FACILITIES, _CODES, _LINES):
-        key = ", ".join(kind.key)
-        await connection.execute(
-            f"delete from {kind.table} where ({key}) in (select {key} from {kind.table} "  # noqa: S608 - names of ours
-            "where source <> 'own' and known_at < $1 limit $2 for update skip locked)",
-            before,
-            DROPPED_AT_ONCE,
-        )
-
-
-async def told_at(connection: Connection, key: tuple[str] | tuple[str, str]) -> datetime | None:
-    """When a facility (SIRET) or a routing code (SIRET, identifier) was told; None: it is not known."""
-    kind = _FACILITIES if len(key) == 1 else _CODES
-    where = " and ".join(f"{name} = ${number}" for number, name in enumerate(kind.key, 1))
-    words = f"select known_at from {kind.table} where {where}"  # noqa: S608 - names of ours
-    at: datetime | None = await connection.fetchval(words, *key)
-    return at
-
-
-async def forget(connection: Connection, key: tuple[str] | tuple[str, str]) -> None:
-    """Drop a facility (SIRET) or a routing code (SIRET, identifier) that was told; a declared one stays."""
-    kind = _FACILITIES if len(key) == 1 else _CODES
-    where = " and ".join(f"{name} = ${number}" for number, name in enumerate(kind.key, 1))
-    await connection.execute(f"delete from {kind.table} where source <> 'own' and {where}", *key)  # noqa: S608
-
-
 async def _put(
     connection: Connection, account_id: UUID, kind: _Kind, row: Mapping[str, Any], source: str, at: datetime
 ) -> None:
@@ -468,7 +402,8 @@ async def _put(
     await connection.execute(
         f"insert into {kind.table} ({', '.join(everything)}) values ({places}) "  # noqa: S608 - names of ours
         f"on conflict (account_id, {', '.join(kind.key)}) do update set {taken} "
-        f"where {kind.table}.source <> 'own' or excluded.source = 'own'",
+        f"where excluded.source = 'own' or ({kind.table}.source <> 'own' "
+        f"and {kind.table}.known_at <= excluded.known_at)",
         *everything.values(),
     )
 

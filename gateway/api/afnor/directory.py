@@ -60,7 +60,8 @@ async def read_facility(request: web.Request) -> web.Response:
     siret = questions.key(request.match_info["siret"], "siret", 14)
     fields, includes = questions.cut(_query(request), questions.FACILITIES)
     await asking.facility(request, siret)
-    await asking.company(request, siret[:9])
+    if includes:
+        await asking.company(request, siret[:9])
     async with _view(request) as view:
         one = _there((await store.facilities_of(view, (siret,))).get(siret))
         (shape,) = await _facilities(view, (one,), fields, includes)
@@ -82,6 +83,10 @@ async def read_code(request: web.Request) -> web.Response:
     identifier = questions.identifier(request.match_info["routingIdentifier"], "routing-identifier", 100)
     fields, includes = questions.cut(_query(request), questions.CODES)
     await asking.code(request, siret, identifier)
+    if "siren" in includes:
+        await asking.company(request, siret[:9])
+    if "siret" in includes:
+        await asking.facility(request, siret)
     async with _view(request) as view:
         one = _there((await store.codes_of(view, ((siret, identifier),))).get((siret, identifier)))
         (shape,) = await _codes(view, (one,), fields, includes)
@@ -101,7 +106,7 @@ async def read_line(request: web.Request) -> web.Response:
     """One directory line."""
     address = questions.identifier(request.match_info["addressingIdentifier"], "addressing-identifier", 125)
     fields, includes = questions.cut(_query(request), questions.LINES)
-    await asking.company(request, address[:9])
+    await asking.line(request, address)
     async with _view(request) as view:
         page = await store.lines(view, Search((Criterion("address", Op.STRICT, address),)))
         _there(page.rows[0] if page.rows else None)
@@ -119,7 +124,7 @@ async def _asked(request: web.Request, resource: Resource) -> Asked:
     """
     data = await bodies.read(request, bodies.SMALL)
     asked = questions.search(bodies.members_of(data, "the body") if data else {}, resource)
-    await asking.of_search(request, asked.search)
+    await asking.of_search(request, resource, asked.search, asked.includes)
     return asked
 
 

@@ -78,6 +78,18 @@ create table directory_line (
 create index directory_line_company on directory_line (account_id, siren, address);
 create index directory_line_facility on directory_line (account_id, siret) where siret is not null;
 
+-- When a network's directory was asked what, so that it is not asked for each question again, and what is told no more
+-- goes. A company and its lines are remembered with the answers that routes are chosen by.
+create table directory_asked (
+    account_id   uuid not null references account,
+    question     text not null check (length(question) between 1 and 250),  -- facility:SIRET, codes:SIRET, …
+    source       text not null check (source <> ''),
+    asked_at     timestamptz not null,
+    found        boolean not null,                    -- false: the directory said that there is none
+    complete     boolean not null,                    -- all were told; else the first of many
+    primary key (account_id, question)
+);
+
 -- Text as it is looked for: without case and accents, whatever the database's locale.
 create function directory_folded(given text) returns text language sql immutable strict parallel safe as $$
     select pg_catalog.replace(pg_catalog.replace(pg_catalog.lower(pg_catalog.regexp_replace(
@@ -110,7 +122,8 @@ create trigger participant_into_the_directory after insert on participant for ea
 do $$
 declare name text;
 begin
-    foreach name in array array['directory_unit', 'directory_facility', 'directory_code', 'directory_line'] loop
+    foreach name in array array['directory_unit', 'directory_facility', 'directory_code', 'directory_line',
+                                'directory_asked'] loop
         execute format('alter table %I enable row level security', name);
         execute format('alter table %I force row level security', name);
         execute format('create policy own on %I to estafette_app '

@@ -12,6 +12,7 @@ from gateway.clock import SettableClock
 from gateway.store import accounts, directory
 from gateway.store.accounts import Account, Scope
 from gateway.store.directory import OWN, Address, Code, Facility, Found, Line, PublicBody, Status, Unit
+from gateway.store.told import Answer, Kind, Question, take
 from tests.gateway.api.conftest import SIRENS, Api
 from tests.gateway.api.test_afnor_flows import answered, refused
 
@@ -373,9 +374,10 @@ async def test_what_is_told_moves_nothing_that_is_declared(api: Api) -> None:
         lines=(Line(OURS, OURS, status=Status.DISABLED), Line(f"{TOWN}_{HALL}", TOWN, HALL, status=Status.DISABLED)),
     )
     async with api.resources.pool.account(account.id) as connection:
-        await directory.keep(connection, account.id, told, HOST, now)
-        await directory.forget_lines(connection, TOWN, HOST, [f"{TOWN}_{HALL}"])
-        await directory.forget_lines(connection, OURS, OWN, [])
+        later = now + timedelta(seconds=1)
+        for siren in (TOWN, OURS):
+            await take(connection, account.id, Question(Kind.COMPANY, siren), Answer(HOST, later, told))
+        await take(connection, account.id, Question(Kind.COMPANY, TOWN), Answer(HOST, now, TOLD))  # late, and older
     assert (await read(api, key, f"siren/code-insee:{OURS}"))["administrativeStatus"] == "A"
     assert (await read(api, key, f"siren/code-insee:{TOWN}")) == {"siren": TOWN, "businessName": "Told again"}
     assert (await read(api, key, f"directory-line/code:{OURS}"))["directoryLineStatus"] == "Enabled"
@@ -409,8 +411,8 @@ async def test_pages_are_of_one_moment(api: Api) -> None:
         for turn in range(40):
             async with api.resources.pool.account(account.id) as connection:
                 lines = [Line(f"{SHOP}_T{number}", SHOP, suffix=f"T{number}") for number in range(turn % 2 * 30)]
-                await directory.keep(connection, account.id, Found(lines=lines), HOST, api.resources.clock.now())
-                await directory.forget_lines(connection, SHOP, HOST, [line.address for line in lines])
+                at = api.resources.clock.now() + timedelta(milliseconds=turn + 1)
+                await take(connection, account.id, Question(Kind.COMPANY, SHOP), Answer(HOST, at, Found(lines=lines)))
 
     async def look() -> None:
         asked = {"siren": {"op": "strict", "value": SHOP}}

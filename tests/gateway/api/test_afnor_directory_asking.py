@@ -23,11 +23,12 @@ from gateway.compute import Compute
 from gateway.store import addresses as remembered
 from gateway.store import directory
 from gateway.store.accounts import Account
-from gateway.store.directory import Found, Line, Status, Unit
+from gateway.store.directory import Facility, Found, Line, Status, Unit
 from gateway.store.pool import Pool
+from gateway.store.told import Answer, Kind, Question, take
 from tests.gateway.api.conftest import SIRENS, Api, serving
 from tests.gateway.api.test_afnor_clients import session_of
-from tests.gateway.api.test_afnor_directory import BASE, HALL, HOST, SCHOOL, SHOP, TOWN, found, furnished, read
+from tests.gateway.api.test_afnor_directory import BASE, HALL, HOST, SCHOOL, SHOP, TOWN, found, furnished, read, search
 from tests.gateway.api.test_afnor_flows import issue_client, refused
 
 US = SIRENS[3]
@@ -144,9 +145,10 @@ async def test_what_is_not_there_is_told_as_absent(asking: Asking) -> None:
 async def test_what_is_told_no_more_goes(asking: Asking, clock: SettableClock) -> None:
     api, key = asking.api, asking.key
     assert len(await found(api, key, "directory-line", "siren", siren=("strict", TOWN))) == 3
+    left = Found(lines=[Line(f"{TOWN}_{HALL}", TOWN, HALL, status=Status.DISABLED)])
+    answer = Answer(HOST, asking.known.resources.clock.now() + timedelta(seconds=1), left)
     async with asking.known.resources.pool.account(asking.told_by.id) as connection:
-        await directory.forget_lines(connection, TOWN, HOST, [f"{TOWN}_{HALL}"])
-    await asking.tell(lines=[Line(f"{TOWN}_{HALL}", TOWN, HALL, status=Status.DISABLED)])
+        await take(connection, asking.told_by.id, Question(Kind.COMPANY, TOWN), answer)
     assert len(await found(api, key, "directory-line", "siren", siren=("strict", TOWN))) == 3  # not asked again yet
     clock.advance(timedelta(hours=25))
     assert await found(api, key, "directory-line", "siren", siren=("strict", TOWN)) == [TOWN]
@@ -179,6 +181,50 @@ async def test_away_is_no_answer(asking: Asking, clock: SettableClock) -> None:
         await refused(await api.client.get(f"{BASE}/{path}", headers=key), 503, "RESOURCE_ERROR")
 
 
+async def test_a_search_by_company_or_facility_finds_all_there_is(asking: Asking) -> None:
+    api, key = asking.api, asking.key
+    assert await found(api, key, "siret", "siret", siren=("strict", TOWN)) == [HALL, SCHOOL]
+    assert await found(api, key, "siret", "name", siret=("strict", SCHOOL)) == ["École"]
+    assert await found(api, key, "routing-code", "routingIdentifier", siret=("strict", HALL)) == ["SERVICE-1"]
+    assert await found(api, key, "directory-line", "siret", siret=("strict", SCHOOL)) == [SCHOOL]
+    page = await search(api, key, "siret", filters={"siren": {"value": TOWN}}, include=["siren"])
+    assert {one["legalUnit"]["entityType"] for one in page["results"]} == {"Public"}
+
+
+async def test_a_part_is_not_told_as_all(asking: Asking) -> None:
+    """The directory has more lines of the shop than are asked for at once: one is found, all are refused."""
+    api, key = asking.api, asking.key
+    many = [Line(f"{SHOP}_{number:04}", SHOP, suffix=f"{number:04}") for number in range(600)]
+    site = f"{SHOP}00013"
+    await asking.tell(
+        lines=[*many, Line(f"{SHOP}_{site}", SHOP, site)],
+        facilities=[Facility(f"{SHOP}{number:05}", f"Shop {number}") for number in range(600)],
+    )
+    for of, asked in (
+        ("directory-line", {"siren": {"op": "strict", "value": SHOP}}),
+        ("siret", {"siren": {"op": "strict", "value": SHOP}}),
+    ):
+        answer = await api.client.post(f"{BASE}/{of}/search", json={"filters": asked}, headers=key)
+        await refused(answer, 422, "UNPROCESSABLE_ENTITY")
+    last = f"{SHOP}_0599"
+    assert (await read(api, key, f"directory-line/code:{last}"))["addressingSuffix"] == "0599"
+    assert await found(api, key, "directory-line", "siren", addressingIdentifier=("strict", f"{SHOP}_0598")) == [SHOP]
+    assert await found(api, key, "directory-line", "siret", siret=("strict", site)) == [site]
+    assert await found(api, key, "siret", "name", siret=("strict", f"{SHOP}00599")) == ["Shop 599"]
+    assert (await read(api, key, f"siren/code-insee:{SHOP}"))["administrativeStatus"] == "C"
+    await refused(await api.client.get(f"{BASE}/directory-line/code:{SHOP}_none", headers=key), 404, "NOT_FOUND")
+
+
+async def test_that_there_is_none_is_remembered_for_an_hour(asking: Asking, clock: SettableClock) -> None:
+    api, key = asking.api, asking.key
+    path = f"siret/code-insee:{TOWN}00041"
+    await refused(await api.client.get(f"{BASE}/{path}", headers=key), 404, "NOT_FOUND")
+    await asking.tell(facilities=[Facility(f"{TOWN}00041", "New")])
+    await refused(await api.client.get(f"{BASE}/{path}", headers=key), 404, "NOT_FOUND")
+    clock.advance(timedelta(minutes=61))
+    assert (await read(api, key, path))["name"] == "New"
+
+
 async def test_what_is_too_old_is_dropped(asking: Asking, clock: SettableClock) -> None:
     api, key = asking.api, asking.key
     await read(api, key, f"siren/code-insee:{TOWN}")
@@ -187,9 +233,9 @@ async def test_what_is_too_old_is_dropped(asking: Asking, clock: SettableClock) 
     await asking.tell(units=[Unit(SHOP, "Pascale")])
     assert (await read(api, key, f"siren/code-insee:{SHOP}"))["businessName"] == "Pascale"
     async with api.resources.pool.account(asking.account.id) as connection:
-        tables = ("directory_unit", "directory_facility", "directory_code", "directory_line")
+        tables = ("directory_unit", "directory_facility", "directory_code", "directory_line", "directory_asked")
         left = [await connection.fetchval(f"select count(*) from {table}") for table in tables]
-    assert left == [2, 0, 0, 1]  # the account's own and the shop, and the own line
+    assert left == [2, 0, 0, 1, 1]  # the account's own and the shop, the own line, and that the shop was asked about
 
 
 async def test_each_account_asks_for_itself(asking: Asking) -> None:
