@@ -127,6 +127,12 @@ COMPANIES: Mapping[str, Company] = {
         (Address("100000488_10000048800013"), Address("100000488_FACTURES", suffix=True)),
         ("00013",),
     ),
+    "100000496": Company(
+        "its line begins in two days",
+        "Atelier Demain",
+        (Address("100000496", Line.UPCOMING, begins=2 * _DAYS),),
+        ("00016",),
+    ),
 }
 """By SIREN."""
 

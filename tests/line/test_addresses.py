@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -155,6 +155,17 @@ async def test_what_is_remembered_serves_while_the_directory_is_away(directed: L
     waiting = await line.until_tried(await submitted(line, "F-3", "812046373"))
     assert (waiting.stage, waiting.halted) == (Stage.ARCHIVED, None)
     await gone.close()
+
+
+async def test_a_line_that_begins_soon_is_waited_for(directed: Line) -> None:
+    document = await directed.until_tried(await submitted(directed, "F-1", "100000496"))
+    assert (document.stage, document.halted) == (Stage.ARCHIVED, None)
+    assert str(document.waits_for).startswith("its line begins on ")
+    assert document.facts[str(Stage.VALIDATED)]["address"]["verdict"] == "upcoming"
+    assert await numbers(directed) == ["F-1"]
+    async with directed.pool.account(directed.account.id) as connection:
+        due = await connection.fetchval("select due from task where document_id = $1", document.id)
+    assert timedelta(hours=1) <= due - datetime.now(UTC) <= timedelta(days=2, minutes=1)
 
 
 async def test_send_lets_the_platform_decide(directed: Line) -> None:
