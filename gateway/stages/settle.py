@@ -6,9 +6,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from gateway import mandatory
+from gateway.errors import NotFound
 from gateway.lifecycle import Done, Halted, Later, Outcome, Skipped
 from gateway.resources import Resources, Work
 from gateway.statuses import hear
+from gateway.store import receivables
 from schemas.formats import cdar
 from schemas.invoice import CREDIT_NOTE_TYPES
 
@@ -19,7 +21,7 @@ LOOK_AGAIN = timedelta(days=1)
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
-    """Match the payments reported in the invoice's currency with what is due (BT-115)."""
+    """Match the payments reported in the invoice's currency, and what was credited or given up, with BT-115."""
     heard = await hear(work, resources)
     if heard.ended:
         return Halted(heard.ended, heard.findings, news=heard.news)
@@ -43,4 +45,16 @@ async def run(work: Work, resources: Resources) -> Outcome:
     paid = sum((p.amount for p in work.payments if p.currency == document.currency), Decimal(0))
     if paid >= due:
         return Done({"paid": True, "payments": len(work.payments), "overpaid": paid > due}, news=news, emitted=emitted)
+    if paid + await _netted(work, resources) >= due:
+        return Done({"owed": False, "payments": len(work.payments), "netted": True}, news=news, emitted=emitted)
     return Later(LOOK_AGAIN, "partly paid" if paid > 0 else "waits for payment", news, emitted)
+
+
+async def _netted(work: Work, resources: Resources) -> Decimal:
+    """What credit notes and write-offs have taken off an invoice of the account's own sales."""
+    try:
+        async with resources.pool.account(work.account.id) as connection:
+            owed = await receivables.get(connection, work.document.id)
+    except NotFound:
+        return Decimal(0)
+    return owed.credited + owed.written_off

@@ -56,15 +56,21 @@ async def fill(pool: Pool, account_id: UUID, invoices: int) -> None:
                 *(account_id, NOON.date(), NOON, start, min(start + CHUNK, invoices) - 1),
             )
         await connection.execute(
-            "insert into archive_index (account_id, document_id, accepted_at, day, direction, participant, "
-            "seller_name, buyer_name, refers_to, terms, edition) select account_id, document_id, created_at, "
-            "issue_date, direction, participant, 'Atelier', 'Client ' || buyer, '{}', '{}', 1 from document where account_id = $1",
+            """
+            insert into archive_index (account_id, document_id, accepted_at, day, direction, participant, seller_name,
+                buyer_name, refers_to, terms, edition)
+            select account_id, document_id, created_at, issue_date, direction, participant, 'Atelier',
+                'Client ' || buyer, '{}', '{}', 1 from document where account_id = $1
+            """,
             account_id,
         )
         await connection.execute(
-            "insert into receivable (account_id, document_id, customer, seller, number, issue_date, due_date, "
-            "due_assumed, currency, void, due, credited, paid, written_off) select account_id, "
-            "document_id, buyer, seller, number, issue_date, due_date, false, currency, false, amount_due, 0, 0, 0 from document where account_id = $1",
+            """
+            insert into receivable (account_id, document_id, customer, seller, number, issue_date, due_date,
+                due_assumed, currency, void, due, credited, paid, written_off)
+            select account_id, document_id, buyer, seller, number, issue_date, due_date, false, currency, false,
+                amount_due, 0, 0, 0 from document where account_id = $1
+            """,
             account_id,
         )
         for table in ("document", "archive_index", "receivable"):
@@ -90,8 +96,15 @@ async def plans(resources: Resources, account_id: UUID) -> dict[str, float]:
         standings = await receivables.standings(connection, NOON.date())
     report = time.perf_counter() - started
     assert standings[0].counts["not_due"] > 0
-    return {"year_seconds": year, "year_cpu_seconds": year_spent, "year_reminders": len(planned), "day_seconds": day, "day_reminders": len(words),
-            "day_letters": len(groups), "report_seconds": report}  # fmt: skip
+    return {
+        "year_seconds": year,
+        "year_cpu_seconds": year_spent,
+        "year_reminders": len(planned),
+        "day_seconds": day,
+        "day_reminders": len(words),
+        "day_letters": len(groups),
+        "report_seconds": report,
+    }
 
 
 async def lives(resources: Resources, clock: SettableClock, account_id: UUID, count: int) -> dict[str, float]:

@@ -10,12 +10,18 @@ from uuid import UUID
 
 import pytest
 
+from adapters.port import Networks
+from gateway.clock import SettableClock
+from gateway.compute import Compute
 from gateway.errors import Conflict, KeyReused, NotFound
-from gateway.store import receivables
+from gateway.lifecycle import Stage
+from gateway.resources import Resources
+from gateway.store import documents, receivables
 from gateway.store.identifiers import new_id
 from gateway.store.pool import Pool
 from gateway.store.receivables import Wanted, WriteOff
-from tests.gateway.ground import NOON, open_account
+from gateway.worker import Worker
+from tests.gateway.ground import NOON, NOTARY, open_account
 from tests.gateway.ledger import Ledger, Paper
 from tests.gateway.sold import Sale, paid, said, sold
 
@@ -44,6 +50,28 @@ async def test_a_credit_note_is_netted_with_the_invoice_it_names(pool: Pool) -> 
     await paid(pool, account.id, invoice, "60.00", NOON)
     await paid(pool, account.id, invoice, "50.00", NOON)
     assert await balance(pool, account.id, invoice) == -10
+
+
+async def test_the_line_ends_where_a_credit_note_and_a_write_off_leave_nothing(
+    pool: Pool, clock: SettableClock
+) -> None:
+    account = await open_account(pool)
+    invoice = await sold(pool, account.id, Sale("F-1"), NOON, delivered=True)
+    await sold(pool, account.id, Sale("A-1", "100.00", "381", names=[("F-1", None)]), NOON, delivered=True)
+    compute = Compute(1, 60)
+    worker = Worker(Resources(pool, Networks(()), clock, compute, NOTARY), 2)
+    clock.advance(timedelta(days=2))
+    await worker.drain()
+    async with pool.account(account.id) as connection:
+        assert (await documents.get(connection, invoice)).waits_for == "waits for payment"
+    await write_off(pool, account.id, invoice, "20.00")
+    clock.advance(timedelta(days=2))
+    await worker.drain()
+    async with pool.account(account.id) as connection:
+        found = await documents.get(connection, invoice)
+    compute.close()
+    assert found.stage is Stage.SETTLED
+    assert found.facts["settled"] == {"owed": False, "payments": 0, "netted": True}
 
 
 async def test_a_credit_note_that_comes_first_waits_for_its_invoice(pool: Pool) -> None:
