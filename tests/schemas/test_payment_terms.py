@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from schemas import json_form
 from schemas.catalogue import FORMATS
 from schemas.finding import Severity, Verdict
+from schemas.formats.facturx.paying import transfer
 from schemas.invoice import Delivery, Invoice, Note
 from schemas.judge import judge
 from schemas.payment_terms import Agreed, Terms, beyond_the_law, checked, due_date, fill, latest, remarks
@@ -265,3 +266,19 @@ def test_no_due_date_lies_before_its_days(start: date, days: int, end: str, mont
     assert start + timedelta(days=days) <= due <= start + timedelta(days=days + 62)
     if month_day:
         assert due.day == min(month_day, calendar.monthrange(due.year, due.month)[1])
+
+
+def test_the_code_on_the_page_carries_the_reference_that_was_made() -> None:
+    """EPC069-12: a creditor reference stands in its own line, and no free text beside it."""
+    made = fill(bare(), None).invoice
+    assert made.payment is not None
+    said = transfer(made)
+    assert said is not None
+    lines = said.decode().split("\n")
+    assert lines[:4] == ["BCD", "002", "1", "SCT"]
+    assert (lines[7], lines[9], len(lines)) == (f"EUR{made.totals.due}", made.payment.remittance, 10)
+    assert is_reference(lines[9])
+    given = replace(made, payment=replace(made.payment, remittance="rf18 5390 0754 7034"))
+    assert (transfer(given) or b"").decode().split("\n")[9] == "RF18539007547034"
+    wrong = replace(made, payment=replace(made.payment, remittance="RF19 5390 0754 7034"))
+    assert (transfer(wrong) or b"").decode().split("\n")[9:] == ["", "RF19 5390 0754 7034"]
