@@ -18,6 +18,7 @@ from aiosmtpd.smtp import SMTP
 from adapters.mail import Correspondence, Settings
 from adapters.port import Networks
 from gateway import reminding
+from gateway.audit import audit_account
 from gateway.clock import SettableClock
 from gateway.compute import Compute
 from gateway.dunning import USUAL, Step, Tone
@@ -121,6 +122,7 @@ async def test_a_life_without_payment_hears_each_step_once(ground: Ground) -> No
         kept = await connection.fetch("select sha256 from entry where role = 'reminder'")
     assert [row["facts"]["state"] for row in rows] == ["waiting", "sent"] * 6
     assert "120" not in json.dumps([row["facts"]["step"] for row in rows if "step" in row["facts"]])
+    assert (await audit_account(ground.pool, ground.account_id)).complaints == ()
     assert {row["sha256"].hex() for row in kept} == {r["facts"]["sha256"] for r in rows if "sha256" in r["facts"]}
 
 
