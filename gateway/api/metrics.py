@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -17,12 +18,18 @@ from adapters.port import ArrivalKind
 from gateway.api.keys import RESOURCES
 from gateway.api.problems import TRACE, Handler
 from gateway.lifecycle import Stage
-from gateway.store import audits, custody, figures
+from gateway.store import audits, custody, figures, networks
 from gateway.store.audits import AuditRun, State
 
 log = logging.getLogger(__name__)
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_OF_NETWORKS = {
+    "resting": "1: the network is left alone for now, because it does not take what is handed over, or asks for it.",
+    "failing_seconds": "How long the network has not taken a document; 0: it takes them.",
+    "waiting": "Documents that wait to be handed over to the network.",
+    "conflicts": "Consignments under whose id the network has other bytes: somebody must look.",
+}
 _SILENT = ("/health/live", "/health/ready", "/metrics")
 """Asked every few seconds by machines; not worth a log line each."""
 
@@ -66,6 +73,10 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self.networks = {
+            name: Gauge(f"estafette_network_{name}", says, ("network",), registry=self.registry)
+            for name, says in _OF_NETWORKS.items()
+        }
         self.failing = Gauge(
             "estafette_outside_failing_seconds",
             "How long a keeper of checkpoints or a timestamp authority has been failing; without a line: it works.",
@@ -95,6 +106,16 @@ class Metrics:
         """Tell of what is nobody's."""
         for kind, count in strays.items():
             self.strays.labels(kind).set(count)
+
+    def stand(self, standings: Sequence[networks.Standing], now: datetime) -> None:
+        """Tell of how networks take what is handed over."""
+        for one in standings:
+            circuit = one.circuit
+            resting = circuit.rest_until is not None and now < circuit.rest_until
+            failing = (now - circuit.since).total_seconds() if circuit.since is not None else 0.0
+            told = {"resting": float(resting), "failing_seconds": max(0.0, failing), "waiting": float(one.waiting)}
+            for name, value in (told | {"conflicts": float(circuit.conflicts)}).items():
+                self.networks[name].labels(circuit.name).set(value)
 
     def render(self, backlog: figures.Backlog, failing: Mapping[str, float]) -> bytes:
         """The exposition text, with what the database says now."""
@@ -142,5 +163,6 @@ async def metrics(request: web.Request) -> web.Response:
     failing = {one.name: max(0.0, (now - one.since).total_seconds()) for one in troubles}
     request.app[METRICS].audited(audited)
     request.app[METRICS].stray(await figures.strays(resources.pool))
+    request.app[METRICS].stand(await networks.standing(resources.pool), now)
     body = request.app[METRICS].render(backlog, failing)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -14,7 +14,7 @@ from adapters.port import Arrival, ArrivalKind
 from gateway.api import application
 from gateway.clock import SettableClock
 from gateway.compute import Compute
-from gateway.store import arrivals
+from gateway.store import arrivals, networks
 from gateway.store.pool import Pool
 from tests.gateway.api.conftest import Api, answered, numbered, problem, serving, small
 
@@ -89,6 +89,8 @@ async def test_metrics_tell_of_use_and_backlog_and_of_no_account(api: Api, clock
     await api.client.get("/an/address/of/nobody")
     stray = Arrival("flow-1", ArrivalKind.INVOICE, clock.now(), "application/xml", b"<a/>")
     await arrivals.keep_stray(api.resources.pool, "afnor", stray, clock.now())
+    await networks.did_not_take(api.resources.pool, "afnor", account.id, clock.now(), "429", timedelta(hours=1))
+    await networks.conflict(api.resources.pool, "mail")
     clock.advance(timedelta(seconds=90))
     answer = await api.client.get("/metrics")
     text = await answer.text()
@@ -100,6 +102,9 @@ async def test_metrics_tell_of_use_and_backlog_and_of_no_account(api: Api, clock
     }
     assert found["estafette_tasks_due", (("stage", "parsed"),)] == 2
     assert found["estafette_task_oldest_due_seconds", ()] == 90
+    told = ("resting", "failing_seconds", "waiting", "conflicts")
+    for network, values in (("afnor", [1, 90, 0, 0]), ("mail", [0, 0, 0, 1])):
+        assert [found[f"estafette_network_{name}", (("network", network),)] for name in told] == values
     assert found["estafette_strays", (("kind", "invoice"),)] == 1
     assert found["estafette_strays", (("kind", "status"),)] == 0
     assert found["estafette_submissions_total", (("answer", "admitted"),)] == 2
