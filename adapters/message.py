@@ -6,7 +6,7 @@ the message as a whole waits for a person then, under a name that says why: neve
 
 A report is a delivery status notification (RFC 3464, 6533) or a disposition notification (RFC 8098). It is tied to a
 consignment by the Message-ID or the envelope id that we gave. So is a message that holds one of ours: our own invoice
-that comes back is not an invoice to pay.
+that comes back is not an invoice to pay; and an answer without files to one of ours: it belongs with the document.
 """
 
 from __future__ import annotations
@@ -137,6 +137,8 @@ def open_message(data: bytes, domain: str = "") -> Opened:
         found = [one for part in parts if (one := _attachment(part)) is not None]
     except (RecursionError, ValueError, LookupError, AttributeError, TypeError) as wrong:
         raise NotTaken("cannot be read") from wrong
+    if not found and not shut and (answered := _answer(message, domain)) is not None:
+        return Opened(_file_name(subject), report=answered)
     attachments = tuple({one.data: one for one in reversed(found)}.values())[::-1]
     return Opened(_file_name(subject, *shut), attachments, waits=bool(shut))
 
@@ -233,6 +235,17 @@ def _returned(parts: list[Message], domain: str) -> Report | None:
         return None
     says = "A message that holds ours came back; it does not say in a readable form what became of it."
     return Report(consignment, (_info("MAIL-RETURNED", says),))
+
+
+def _answer(message: Message, domain: str) -> Report | None:
+    """A message without files that answers one of ours: the buyer's own words, or those of a program on its behalf."""
+    consignment = _ours(_plain(message.get("In-Reply-To", "")).partition(" ")[0], domain) if domain else None
+    if consignment is None or not _UUID.fullmatch(consignment):
+        return None
+    automatic = _plain(message.get("Auto-Submitted", "no")).lower() != "no"
+    if automatic:
+        return Report(consignment, (_info("MAIL-ANSWERED-AUTOMATICALLY", "A program answered: somebody is away."),))
+    return Report(consignment, (_info("MAIL-ANSWERED", "Somebody answered; a person reads what they wrote."),))
 
 
 def _enclosed(parts: list[Message], domain: str) -> str | None:

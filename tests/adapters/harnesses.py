@@ -565,7 +565,7 @@ class Jail(asyncssh.SFTPServer):
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:
         if self._is("read-only"):
             raise asyncssh.SFTPPermissionDenied("read only")
-        if Path(os.fsdecode(self.map_path(newpath))).exists():
+        if Path(os.fsdecode(self.map_path(newpath))).exists() and not self._is("overwriting"):
             raise asyncssh.SFTPFailure("it is there")
         super().rename(oldpath, newpath)
         if self._is("silent"):

@@ -165,6 +165,24 @@ def test_our_own_invoice_that_comes_back_is_none_to_pay() -> None:
     assert (forwarded.kind, forwarded.data) == (ArrivalKind.INVOICE, PDF)
 
 
+@pytest.mark.parametrize(
+    ("automatic", "rule"), [("", "MAIL-ANSWERED"), ("auto-replied", "MAIL-ANSWERED-AUTOMATICALLY")]
+)
+def test_an_answer_to_our_message_is_told_with_the_document(automatic: str, rule: str) -> None:
+    answer = message(subject="Re: Facture")
+    answer["In-Reply-To"] = f"<{OURS}@example.com>"
+    if automatic:
+        answer["Auto-Submitted"] = automatic
+    arrival = told(bytes(answer))
+    assert (arrival.kind, arrival.consignment) == (ArrivalKind.ACKNOWLEDGEMENT, OURS)
+    assert [(one.rule, one.severity) for one in arrival.refused] == [(rule, Severity.INFO)]
+    for elsewhere in ("", "elsewhere.example"):
+        assert arrivals(bytes(answer), "m", AT, domain=elsewhere)[0].kind is ArrivalKind.INVOICE
+    answer.add_attachment(PDF, maintype="application", subtype="pdf", filename="f.pdf")
+    (attached,) = arrivals(bytes(answer), "m", AT, domain="example.com")
+    assert (attached.kind, attached.data) == (ArrivalKind.INVOICE, PDF)
+
+
 def encrypted() -> EmailMessage:
     """A message as PGP/MIME has it (RFC 3156)."""
     made = message(subject="Secret")

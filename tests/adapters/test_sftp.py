@@ -96,6 +96,15 @@ async def test_what_its_reader_took_away_is_put_there_again_and_not_claimed_to_b
     assert not receipt.already_there
 
 
+async def test_a_server_that_renames_over_files_is_given_no_occasion(server: SftpServer) -> None:
+    (server.root / "overwriting").touch()
+    await client(server).send(sent())
+    assert (await client(server).send(replace(sent(), repeated=True))).already_there
+    with pytest.raises(sftp.Refused):
+        await client(server).send(replace(sent(), data=b"other", sha256="0" * 64))
+    assert (server.root / "out" / place_of(sent())).read_bytes() == sent().data
+
+
 async def test_a_folder_of_the_name_is_other_content(server: SftpServer) -> None:
     (server.root / "out" / place_of(sent())).mkdir()
     with pytest.raises(sftp.Refused) as caught:
