@@ -19,11 +19,11 @@ from gateway.api.limits import LIMITS
 from gateway.api.problems import language_of
 from gateway.banking import Options
 from gateway.errors import Malformed, NotFound
-from gateway.matching.values import Part, told
+from gateway.matching.values import STATES, Part, told
 from gateway.resources import Resources
 from gateway.store import statements
 from gateway.store.statements import Kept, Shown
-from schemas.bank.statement import SIZE_LIMIT, Reading, Statement
+from schemas.bank.statement import SIZE_LIMIT
 from schemas.bank.table import Mapping_
 from signing.chain import instant
 
@@ -35,7 +35,7 @@ _PARTS = 100
 async def check(request: web.Request) -> web.Response:
     """Judge a file; nothing is kept."""
     data, options = await _file(request)
-    return shapes.answer(verdict(await banking.check(request.app[RESOURCES], data, options)))
+    return shapes.answer((await banking.check(request.app[RESOURCES], data, options)).as_json())
 
 
 async def submit(request: web.Request) -> web.Response:
@@ -45,7 +45,7 @@ async def submit(request: web.Request) -> web.Response:
     reading, kept, run = await banking.take(request.app[RESOURCES], caller.account.id, data, options, caller.public_id)
     request.app[RING]()
     members = {
-        **verdict(reading),
+        **reading.as_json(),
         "imported": [
             {"id": str(one.statement_id), "replayed": one.replayed, "entries": one.entries, "known": one.known,
              "lines": one.lines}
@@ -72,7 +72,7 @@ async def lines(request: web.Request) -> web.Response:
     """Lines with what stands of them, the newest first."""
     queries.only(request, ("state", "statement", "cursor", "limit"))
     limit = queries.number(request, "limit", 50, 1, statements.PAGE_LIMIT)
-    state = queries.optional(request, "state", _state, says=f"one of {', '.join(statements.STATES)}")
+    state = queries.optional(request, "state", _state, says=f"one of {', '.join(STATES)}")
     of = queries.optional(request, "statement", UUID, says="the id of a statement")
     after = cursors.read(request.query.get("cursor"), UUID)
     async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
@@ -190,33 +190,9 @@ def _documents(value: Any) -> list[Part]:
 
 
 def _state(text: str) -> str:
-    if text not in statements.STATES:
+    if text not in STATES:
         raise ValueError(text)
     return text
-
-
-def verdict(reading: Reading) -> dict[str, Any]:
-    """What a file says and what is wrong with it."""
-    return {
-        "format": reading.format,
-        "readable": reading.readable,
-        "sound": reading.sound,
-        "statements": [_said(one) for one in reading.statements],
-        "findings": [finding.as_json() for finding in reading.findings],
-    }
-
-
-def _said(one: Statement) -> dict[str, Any]:
-    return {
-        "account": one.account,
-        "currency": one.currency,
-        "number": one.number,
-        "entries": len(one.entries),
-        "announced": one.announced,
-        "opening": None if one.opening is None else f"{one.opening:f}",
-        "closing": None if one.closing is None else f"{one.closing:f}",
-        "balanced": one.balanced,
-    }
 
 
 def statement(one: Kept) -> dict[str, Any]:

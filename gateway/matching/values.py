@@ -15,6 +15,9 @@ from uuid import UUID
 
 from schemas import remittance
 
+STATES = ("unmatched", "proposed", "booked")
+"""Of a line: nothing is known that it pays, a person is asked, or it is a payment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owed:

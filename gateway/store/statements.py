@@ -32,7 +32,6 @@ LINES_AT_ONCE = 20_000
 """Open lines that one run of matching looks at, the newest."""
 CLOSED_DAYS = 400
 """Days since issue in which a settled invoice is still known by its number."""
-STATES = ("unmatched", "proposed", "booked")
 
 _STATE = """
     coalesce((select case when b.decision is null then 'proposed' else 'booked' end
@@ -87,7 +86,7 @@ class Shown:
     statement_id: UUID
     bank_account: str
     state: str
-    """One of STATES."""
+    """One of gateway.matching.values.STATES."""
     match_id: UUID | None
     parts: tuple[tuple[UUID, str, Decimal], ...]
     """Document, its number, amount."""

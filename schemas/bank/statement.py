@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from stdnum import iban as iban_numbers
 
@@ -88,6 +89,19 @@ class Statement:
     """Entries that are not booked yet; they are not among the entries."""
     row: int | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """What it says in short: no entry."""
+        return {
+            "account": self.account,
+            "currency": self.currency,
+            "number": self.number,
+            "entries": len(self.entries),
+            "announced": self.announced,
+            "opening": None if self.opening is None else f"{self.opening:f}",
+            "closing": None if self.closing is None else f"{self.closing:f}",
+            "balanced": self.balanced,
+        }
+
     @property
     def expects_balances(self) -> bool:
         """Whether this kind of message must state both balances."""
@@ -121,6 +135,16 @@ class Reading:
     def sound(self) -> bool:
         """Whether it may be taken and booked from: readable, and no balance is wrong or missing."""
         return self.readable and all(statement.balanced is not False for statement in self.statements)
+
+    def as_json(self) -> dict[str, Any]:
+        """The one JSON shape of what a file says and what is wrong with it."""
+        return {
+            "format": self.format,
+            "readable": self.readable,
+            "sound": self.sound,
+            "statements": [statement.as_json() for statement in self.statements],
+            "findings": [finding.as_json() for finding in self.findings],
+        }
 
 
 TEXTS: Mapping[str, tuple[str, str]] = {
