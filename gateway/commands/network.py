@@ -96,7 +96,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 async def _ask_all() -> list[Asked]:
     networks = read_networks(os.environ)
     if not networks.all:
-        raise Misconfigured("no network is configured: set ESTAFETTE_AFNOR_*, ESTAFETTE_MAIL_* or ESTAFETTE_FOLDER")
+        raise Misconfigured(
+            "no network is configured: set ESTAFETTE_AFNOR_*, _MAIL_*, _IMAP_*, _SFTP_*, _PUSH_* or _FOLDER_*"
+        )
     try:
         return await asyncio.gather(*(ask(network, networks) for network in networks.all))
     finally:

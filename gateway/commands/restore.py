@@ -206,8 +206,9 @@ def advice(taken_at: datetime, lost: Known, under_way: int, *, french: bool) -> 
         says = [
             f"Ce qui a été accepté ou dit après {at} n'y est pas. Avant « estafette serve », reposez les gels posés "
             "depuis ; les émetteurs renvoient leurs documents.",
-            "Un dossier de dépôt (ESTAFETTE_FOLDER_IN) ne renvoie rien : remettez-y, avant de démarrer, les fichiers "
-            f"de « done/{day} » et des jours suivants ; ceux que l'archive connaît ne font pas de second document.",
+            "Un dossier de dépôt (ESTAFETTE_FOLDER_IN, ESTAFETTE_SFTP_IN) ne renvoie rien : remettez-y, avant de "
+            f"démarrer, les fichiers de « done/{day} » et des jours suivants, et dans la boîte mail les messages "
+            "de ces jours (ESTAFETTE_IMAP_DONE) ; ceux que l'archive connaît ne font pas de second document.",
             f"{under_way} documents étaient en route : chacun est recherché auprès de sa plateforme avant d'être remis "
             "(par courriel il repart sous le même Message-ID).",
         ]
@@ -220,8 +221,9 @@ def advice(taken_at: datetime, lost: Known, under_way: int, *, french: bool) -> 
         says = [
             f"What was accepted or said after {at} is not in it. Before `estafette serve`, set again the legal holds "
             "that were set since; senders send their documents again.",
-            "A folder that is collected from (ESTAFETTE_FOLDER_IN) sends nothing again: before you start, move the "
-            f"files of `done/{day}` and later days back into it; those that the archive knows make no second document.",
+            "A folder that is collected from (ESTAFETTE_FOLDER_IN, ESTAFETTE_SFTP_IN) sends nothing again: before you "
+            f"start, move the files of `done/{day}` and later days back into it, and the messages of those days "
+            "(ESTAFETTE_IMAP_DONE) back into the mailbox; those that the archive knows make no second document.",
             f"{under_way} documents were under way: each is looked for at its platform before it is handed over; by "
             "e-mail it goes again under the same Message-ID.",
         ]
