@@ -46,3 +46,8 @@ def check(case: Case) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_booked_is_right_and_most_is_booked(seed: int) -> None:
     check(made(seed, 400))
+
+
+@pytest.mark.slow
+def test_two_thousand_cases() -> None:
+    check(made(2026, 2_000))
