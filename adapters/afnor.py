@@ -496,9 +496,12 @@ def _begun(place: _Place, now: datetime) -> _Place:
 
 
 def _again(place: _Place) -> _Place:
-    """The poll under way from its beginning: the platform no longer knows its bookmark."""
-    left = min(at for at in (place.left, place.after) if at) if _is_wide(place) else place.left
-    return _Place(since=place.since, deep=place.deep, width=place.width, left=left, mark=place.mark)
+    """The poll under way without the bookmark, which the platform no longer knows: on from the latest flow seen.
+
+    Not from its beginning: a long poll that loses its bookmark now and then would never come to its end.
+    """
+    after = max(at for at in (place.after, place.high - TIES if place.high else None, _EPOCH) if at)
+    return replace(place, page=None, after=after)
 
 
 def _is_wide(place: _Place) -> bool:
