@@ -444,19 +444,29 @@ async def test_what_failed_is_fetched_later(scripted: tuple[Scripted, Afnor], mo
     assert script.asked[-2][2]["where"]["updatedAfter"] == "2026-11-24T11:59:58.000000Z"
 
 
-async def test_a_bookmark_lost_in_a_wide_poll_loses_nothing(
-    scripted: tuple[Scripted, Afnor], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_bookmark_that_is_lost_again_and_again_ends_all_the_same(scripted: tuple[Scripted, Afnor]) -> None:
+    """Each page is a step, whatever becomes of its bookmark: a poll that began anew each time came to no end."""
     script, client = scripted
-    cursor = '{"since":"2026-11-24T12:30:00Z","left":"2026-11-24T12:00:00Z","deep":"2026-11-24T12:59:00Z"}'
-    script.will(SEARCH, {"results": [flow("a", "2026-11-24T12:00:00Z")], "nextCursor": "x"})
-    page = await client.collect(cursor)
-    script.will(SEARCH, {"errorCode": "X"}, status=400)
-    page = await client.collect(page.cursor)
-    assert page.more
+    cursor: str | None = '{"since":"2026-11-24T12:30:00Z","left":"2026-11-24T12:00:00Z","deep":"2026-11-24T12:59:00Z"}'
+    found = []
+    for minute in range(0, 30, 10):
+        at = f"2026-11-24T12:{minute:02}:00Z"
+        script.will(SEARCH, {"results": [flow(f"f{minute}", at)], "nextCursor": "x"})
+        script.will(f"GET /v1/flows/f{minute}", b"<a/>")
+        page = await client.collect(cursor)
+        found += [arrival.network_id for arrival in page.arrivals]
+        script.will(SEARCH, {"errorCode": "X"}, status=400)
+        page = await client.collect(page.cursor)
+        assert page.more
+        cursor = page.cursor
+    asked = [body["where"]["updatedAfter"][11:19] for _, _, body in script.asked if body and "cursor" not in body]
+    assert asked == ["11:59:58", "11:59:58", "12:09:58"]
     script.will(SEARCH, {"results": []})
-    await client.collect(page.cursor)
-    assert script.asked[-1][2]["where"]["updatedAfter"] <= "2026-11-24T11:59:58.000000Z"
+    page = await client.collect(cursor)
+    assert not page.more
+    assert script.asked[-1][2]["where"]["updatedAfter"][11:19] == "12:19:58"
+    assert found == ["f0", "f10", "f20"]
+    assert json.loads(page.cursor)["since"] == "2026-11-24T12:30:00.000000Z", "it never goes back"
 
 
 async def test_what_concerns_others_is_left_alone(scripted: tuple[Scripted, Afnor]) -> None:
