@@ -107,6 +107,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/plans", reminders.plans, Scope.READ),
     Route("PUT", "/v1/plans/{name}", reminders.write_plan, Scope.ADMIN),
     Route("DELETE", "/v1/plans/{name}", reminders.drop_plan, Scope.ADMIN),
+    Route("GET", "/v1/customers/{customer}/litigation.zip", receivables.litigation, Scope.ARCHIVE),
     Route("GET", "/v1/customers/{customer}/reminders", reminders.read_customer, Scope.READ),
     Route("PUT", "/v1/customers/{customer}/reminders", reminders.write_customer, Scope.ADMIN),
     Route("GET", "/v1/late-payment-rates", payment_terms.late_rates, Scope.READ),

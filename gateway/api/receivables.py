@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,10 +17,12 @@ from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.fields import Fields
 from gateway.api.keys import EXPORTING, RESOURCES
 from gateway.dunning import Where
-from gateway.errors import Busy, Malformed
+from gateway.errors import Busy, Malformed, NotFound
 from gateway.export import cash
+from gateway.export.litigation import Given, as_zip
 from gateway.export.table import Look
-from gateway.store import receivables
+from gateway.store import archive_reads, receivables
+from gateway.store.archive_reads import Read
 from gateway.store.identifiers import new_id
 from gateway.store.receivables import Account, Receivable, Standing, Wanted, WriteOff
 from signing.chain import instant
@@ -134,6 +137,35 @@ async def plot(request: web.Request) -> web.Response:
     found, day = await _standings(request)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return web.Response(text=cash.plot(found, day), content_type="image/svg+xml", headers=headers)
+
+
+async def litigation(request: web.Request) -> web.StreamResponse:
+    """The file of a customer for a court; that it was taken is recorded."""
+    queries.only(request, ())
+    resources, caller, customer = request.app[RESOURCES], request[CALLER], request.match_info["customer"]
+    if not 1 <= len(customer) <= 200 or not customer.isprintable():
+        raise NotFound("there is no such customer")
+    turns, now, given = request.app[EXPORTING], resources.clock.now(), Given()
+    if turns.locked():
+        raise Busy("as many exports as this gateway makes at once are under way")
+    response = web.StreamResponse(headers={
+        "Content-Type": "application/zip", "Content-Disposition": 'attachment; filename="litigation.zip"',
+        "Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff",
+    })  # fmt: skip
+    async with turns, aclosing(as_zip(resources, caller.account.id, customer, today(now), given)) as parts:
+        if request.method == "HEAD":
+            return response
+        query = {"customer": customer, "file": "litigation"}
+        read_ = Read(new_id(now), now, caller.public_id, archive_reads.ZIP, query, 0, False, "dispute")
+        async with resources.pool.account(caller.account.id) as connection:
+            await archive_reads.record(connection, caller.account.id, read_)
+        first = await anext(parts)
+        await response.prepare(request)
+        await response.write(first)
+        async for part in parts:
+            await response.write(part)
+        await response.write_eof()
+    return response
 
 
 async def _standings(request: web.Request) -> tuple[tuple[Standing, ...], date]:

@@ -13,9 +13,11 @@ from uuid import UUID
 from gateway.api.receivables import amount, shape, standing, today
 from gateway.commands import inside, terminal
 from gateway.export import cash
+from gateway.export.litigation import Given, as_zip
 from gateway.export.table import Look
 from gateway.main import Gateway
-from gateway.store import accounts, receivables
+from gateway.store import accounts, archive_reads, receivables
+from gateway.store.archive_reads import Read
 from gateway.store.identifiers import new_id
 from gateway.store.receivables import REASONS, STATES, Standing, Wanted, WriteOff
 
@@ -24,6 +26,7 @@ EXAMPLES = """\
     estafette receivables --account ID list --state overdue     the documents, the longest due first
     estafette receivables --account ID csv > owed.csv           the same for a spreadsheet
     estafette receivables --account ID plot owed.svg            the picture
+    estafette receivables --account ID litigation 732829320 file.zip
     estafette receivables --account ID write-off DOCUMENT 12.50 --reason rounding
 """
 
@@ -48,6 +51,9 @@ def add(commands: Any) -> None:
         part.add_argument("--currency")
     plot = parts.add_parser("plot", help="draw it as SVG")
     plot.add_argument("file", type=Path)
+    file = parts.add_parser("litigation", help="write the file of a customer for a court")
+    file.add_argument("customer")
+    file.add_argument("file", type=Path)
     given = parts.add_parser("write-off", help="give up what is owed; a negative amount takes it back")
     given.add_argument("document", type=UUID)
     given.add_argument("amount")
@@ -59,7 +65,14 @@ def add(commands: Any) -> None:
 async def work(options: argparse.Namespace, gateway: Gateway) -> int:
     """Do the part that was asked for. Raises NotFound without such an account."""
     await accounts.get(gateway.resources.pool, options.account)
-    parts = {"list": _listed, "csv": _csv, "plot": _plot, "write-off": _write_off, None: _balance}
+    parts = {
+        "list": _listed,
+        "csv": _csv,
+        "plot": _plot,
+        "write-off": _write_off,
+        "litigation": _litigation,
+        None: _balance,
+    }
     return await parts[options.part](options, gateway)
 
 
@@ -139,4 +152,22 @@ async def _write_off(options: argparse.Namespace, gateway: Gateway) -> int:
     async with pool.account(options.account) as connection:
         left = await receivables.get(connection, options.document)
     print(f"{options.document}: {left.balance:.2f} {left.currency} is owed")
+    return 0
+
+
+async def _litigation(options: argparse.Namespace, gateway: Gateway) -> int:
+    """The file, and that it was taken out of the archive."""
+    resources, given = gateway.resources, Given()
+    now = resources.clock.now()
+    with options.file.open("xb") as out:
+        async for part in as_zip(resources, options.account, options.customer, today(now), given):
+            out.write(part)
+    query = {"customer": options.customer, "file": "litigation"}
+    who = f"operator:{getpass.getuser()}"
+    read = Read(new_id(now), now, who, archive_reads.ZIP, query, given.documents, not given.left_out, "dispute")
+    async with resources.pool.account(options.account) as connection:
+        await archive_reads.record(connection, options.account, read)
+    for document, what, why in given.left_out:
+        print(terminal.printable(f"left out: {what} of {document}: {why}"), file=sys.stderr)
+    print(f"{options.file}: {given.documents} documents")
     return 0

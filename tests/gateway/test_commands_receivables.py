@@ -9,8 +9,10 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -59,6 +61,10 @@ def test_what_is_owed_and_what_would_be_said(account: str, capsys: pytest.Captur
     assert line["document"] == document
     told("receivables", "plot", str(tmp_path / "owed.svg"))
     assert (tmp_path / "owed.svg").read_text().startswith("<svg")
+    told("receivables", "litigation", BUYER, str(tmp_path / "before.zip"))
+    with ZipFile(tmp_path / "before.zip") as packed:
+        (calculation,) = (name for name in packed.namelist() if name.startswith("calculations/"))
+        assert json.loads(packed.read(calculation))["rows"][0]["days"] >= 9
     assert "100.00 EUR is owed" in told("receivables", "write-off", document, "20.00", "--reason", "goodwill")
     assert "nothing goes out before" in told("reminders", "preview", "--days", "20")
     assert "reminders are on" in told("reminders", "on")
@@ -72,6 +78,19 @@ def test_what_is_owed_and_what_would_be_said(account: str, capsys: pytest.Captur
     assert "strategic" in told("reminders", "plans")
     assert main(["receivables", "--account", "00000000-0000-7000-8000-000000000000"]) == 2
     assert "account" in capsys.readouterr().err
+    assert "1 documents" in told("receivables", "litigation", BUYER, str(tmp_path / "file.zip"))
+    with ZipFile(tmp_path / "file.zip") as packed:
+        names = set(packed.namelist())
+        hashes = json.loads(packed.read("manifest.json"))["files"]
+        assert {n: sha256(packed.read(n)).hexdigest() for n in names - {"manifest.json"}} == {
+            n: one["sha256"] for n, one in hashes.items()
+        }
+        (line,) = csv.DictReader(io.StringIO(packed.read("owed.csv").decode()))
+        assert line["balance"] == "100.00"
+        assert any(name.startswith("proofs/F-1_") for name in names)
+        assert any(name.startswith("originals/F-1_") for name in names)
+        (left,) = csv.DictReader(io.StringIO(packed.read("left-out.csv").decode()))
+        assert (left["document"], left["what"]) == (document, "calculation")  # the interest on what was given up
     assert main(["receivables", "--account", account, "write-off", document, "1e99", "--reason", "error"]) == 2
     capsys.readouterr()
     assert main(["receivables", "--account", account, "--format", "json"]) == 0

@@ -8,6 +8,7 @@ import json
 from datetime import date
 from typing import Any
 from uuid import UUID
+from zipfile import ZipFile
 
 import pytest
 
@@ -215,3 +216,19 @@ async def test_customers_over_http(api: Api) -> None:
     await answered(await api.client.put(address, json=back, headers=key), 200, "CustomerReminders")
     for wrong in ({"segment": "big"}, {"email": "a@b\r\nBcc: c"}, {"country": "de"}, {"paused_until": "soon"}):
         await problem(await api.client.put(address, json=wrong, headers=key), 400, "malformed")
+
+
+async def test_the_file_for_a_court(api: Api) -> None:
+    key, _, (document,) = await ground(api, LATE)
+    answer = await api.client.get("/v1/customers/100000207/litigation.zip", headers=key)
+    assert answer.status == 200
+    with ZipFile(io.BytesIO(await answer.read())) as packed:
+        names = packed.namelist()
+        assert any(str(document) in name and name.startswith("proofs/") for name in names)
+        assert "F-1" in packed.read("owed.csv").decode()
+    reads = await answered(await api.client.get("/v1/archive/reads", headers=key), 200)
+    assert reads["reads"][0]["query"] == {"customer": "100000207", "file": "litigation"}
+    other = await api.key(await api.account(number=1))
+    nothing = await api.client.get("/v1/customers/100000207/litigation.zip", headers=other)
+    with ZipFile(io.BytesIO(await nothing.read())) as packed:
+        assert len(packed.read("owed.csv").decode().splitlines()) == 1
