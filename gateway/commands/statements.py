@@ -182,6 +182,7 @@ def _told(name: str, reading: Reading, language: str) -> Iterator[str]:
 
 
 def told_of(finding: Finding, language: str) -> str:
+    """A finding as one line: how bad, where, its rule and what it says."""
     french = language == "fr"
     where = f"{'ligne' if french else 'line'} {finding.line}: " if finding.line else ""
     found = f" {'Trouvé' if french else 'Found'}: {finding.found}." if finding.found else ""

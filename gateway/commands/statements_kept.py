@@ -32,6 +32,7 @@ def run(name: str, options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def imported(options: argparse.Namespace, gateway: Gateway) -> int:
+    """Keep files once, match, and tell what is new."""
     language = terminal.language_of(options, os.environ)
     account_id, worst, said = await _account(options, gateway), batch.GOOD, given(options)
     whose = Options(said.account, said.currency, said.mapping)
@@ -71,6 +72,7 @@ async def imported(options: argparse.Namespace, gateway: Gateway) -> int:
 
 
 async def listed(options: argparse.Namespace, gateway: Gateway) -> int:
+    """The newest statements, or lines."""
     account_id = await _account(options, gateway)
     limit = max(1, options.limit)
     async with gateway.resources.pool.account(account_id) as connection:
@@ -91,6 +93,7 @@ async def listed(options: argparse.Namespace, gateway: Gateway) -> int:
 
 
 async def proposals(options: argparse.Namespace, gateway: Gateway) -> int:
+    """What waits for a person."""
     account_id = await _account(options, gateway)
     async with gateway.resources.pool.account(account_id) as connection:
         lines, _ = await statements.lines(connection, "proposed", None, None, statements.PAGE_LIMIT)
@@ -117,6 +120,7 @@ def _show_lines(options: argparse.Namespace, lines: list[Shown]) -> None:
 
 
 async def accepted(options: argparse.Namespace, gateway: Gateway) -> int:
+    """Book a proposal, or what was chosen instead."""
     account_id = await _account(options, gateway)
     parts = await _parts(options, gateway, account_id, line_id=None)
     match_id = await banking.accept(gateway.resources, account_id, options.id, _who(options), parts)
@@ -125,6 +129,7 @@ async def accepted(options: argparse.Namespace, gateway: Gateway) -> int:
 
 
 async def assigned(options: argparse.Namespace, gateway: Gateway) -> int:
+    """Book a line on what was chosen."""
     account_id = await _account(options, gateway)
     parts = await _parts(options, gateway, account_id, line_id=options.id)
     match_id = await banking.assign(gateway.resources, account_id, options.id, _who(options), parts)
@@ -133,12 +138,14 @@ async def assigned(options: argparse.Namespace, gateway: Gateway) -> int:
 
 
 async def refused(options: argparse.Namespace, gateway: Gateway) -> int:
+    """Say that a proposal is wrong."""
     await banking.refuse(gateway.resources, await _account(options, gateway), options.id, _who(options))
     print("refused; it is not proposed again")
     return 0
 
 
 async def undone(options: argparse.Namespace, gateway: Gateway) -> int:
+    """Take a booking back."""
     await banking.undo(gateway.resources, await _account(options, gateway), options.id, _who(options))
     print("undone: each of its payments has its reversal")
     return 0
