@@ -36,6 +36,7 @@ from schemas.formats.facturx.page_text import Legible
 from schemas.invoice import Invoice
 from schemas.likeness import compare
 from schemas.loss import losses
+from schemas.payment_terms import beyond_any_law
 from schemas.place import place
 from schemas.rulebook import ENGINE, Case, Rules
 from schemas.rulebooks import house
@@ -128,6 +129,7 @@ def _judged(
             findings.extend(said)
         if is_invoice:
             layers, findings, invoice = _by_the_house(recognised, tree, layers, findings, invoice, page)
+            findings.extend(beyond_any_law(invoice) if wanted.french and invoice is not None else ())
     else:
         names = [*(rules.layer for rules in others), *((house.NAME,) if is_invoice else ())]
         layers.extend(Layer(name, "", LayerVerdict.SKIPPED, _after(layer)) for name in names)

@@ -207,6 +207,21 @@ def beyond_the_law(terms: Terms, issued: date, due: date) -> Finding | None:
     )  # fmt: skip
 
 
+def beyond_any_law(invoice: Invoice) -> tuple[Finding, ...]:
+    """The warning that an invoice between French addresses is due later than any agreement between businesses allows.
+
+    What was agreed is not known here: 45 days end of month may have been, the shorter periods need not apply.
+    """
+    issued, due = invoice.issue_date, invoice.due_date
+    countries = [party.address.country if party.address else "" for party in (invoice.seller, invoice.buyer)]
+    if issued is None or due is None or issued.year > LAST_YEAR or countries != ["FR", "FR"]:
+        return ()
+    if invoice.type_code in CREDIT_NOTE_TYPES:
+        return ()
+    late = beyond_the_law(Terms(end_of_month=AFTER), issued, due)
+    return (replace(late, path="", place="/due_date"),) if late else ()
+
+
 def remarks(terms: Terms, rates: Rates, today: date) -> tuple[Finding, ...]:
     """Warnings on terms that can be set and are not as the law has it: their period, late rate and indemnity."""
     return tuple(_remarks(terms, rates, today))

@@ -239,7 +239,7 @@ def test_of_a_pdf_its_xml_is_judged() -> None:
 def test_a_page_that_says_other_than_its_xml_is_a_warning() -> None:
     made_at = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
     page = typeset(invoice(), created=made_at)
-    other = replace(invoice(), number="F-2026-0002", due_date=datetime.date(2026, 12, 31))
+    other = replace(invoice(), number="F-2026-0002", due_date=datetime.date(2026, 11, 30))
     built = hybrid.build(other, FORMATS["cii"].write(other), created=made_at)
     assert _of_house(judge(built, french=True)) == []
     for submitted in (FORMATS["cii"].write(other), FORMATS["ubl-invoice"].write(other), json_form.write(other)):
@@ -248,7 +248,7 @@ def test_a_page_that_says_other_than_its_xml_is_a_warning() -> None:
         assert report.verdict is Verdict.VALID
         assert [(one.rule, one.severity, one.found, one.expected) for one in _of_house(report)] == [
             ("HOUSE-PDF-BT-1", Severity.WARNING, None, "F-2026-0002"),
-            ("HOUSE-PDF-BT-9", Severity.WARNING, "2026-10-31", "2026-12-31"),
+            ("HOUSE-PDF-BT-9", Severity.WARNING, "2026-10-31", "2026-11-30"),
         ]
         assert all(one.fix and one.terms for one in _of_house(report))
     (unread,) = _of_house(judge(FORMATS["cii"].write(other), page=b"%PDF-1.7"))

@@ -282,3 +282,18 @@ def test_the_code_on_the_page_carries_the_reference_that_was_made() -> None:
     assert (transfer(given) or b"").decode().split("\n")[9] == "RF18539007547034"
     wrong = replace(made, payment=replace(made.payment, remittance="RF19 5390 0754 7034"))
     assert (transfer(wrong) or b"").decode().split("\n")[9:] == ["", "RF19 5390 0754 7034"]
+
+
+@pytest.mark.parametrize(
+    ("due", "told"),
+    [("2026-11-30", False), ("2026-12-15", False), ("2026-12-16", True), ("2027-06-01", True)],
+)
+def test_every_french_invoice_is_held_to_the_longest_period_there_is(due: str, told: bool) -> None:
+    """Issued on 1 October: 60 days are 30 November, 45 days after the end of the month are 15 December."""
+    late = replace(invoice(), due_date=date.fromisoformat(due))
+    for data in (json_form.write(late), FORMATS["cii"].write(late), FORMATS["ubl-invoice"].write(late)):
+        report = judge(data, french=True)
+        found = [one for one in report.findings if one.rule == "HOUSE-TERMS-PERIOD"]
+        assert (len(found), report.verdict) == (int(told), Verdict.VALID)
+        assert all((one.severity, one.place, one.layer) == (Severity.WARNING, "/due_date", "house") for one in found)
+        assert not [one for one in judge(data).findings if one.rule == "HOUSE-TERMS-PERIOD"]
