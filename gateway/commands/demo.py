@@ -24,7 +24,7 @@ from typing import Any
 
 import aiohttp
 
-from gateway.commands import demo_exchange, demo_invoices, demo_stage
+from gateway.commands import demo_exchange, demo_invoices, demo_money, demo_stage
 from gateway.commands.demo_stage import PATIENCE, Access, Company, Failed, get, short, timeline, until
 from gateway.settings import Settings
 from gateway.store.embedded import discard
@@ -91,6 +91,8 @@ async def _demo(out: Path, language: str, stay: bool) -> None:
         print(f"  platform  {running.platform}   data in {short(out / 'platform')}\n")
         async with demo_stage.session(running.seller) as seller, demo_stage.session(running.buyer) as buyer:
             await _show(seller, buyer, out)
+            environment = demo_stage.environment(out, SELLER, running.platform, language)
+            await demo_money.money(demo_money.Place(seller, buyer, environment, out))
         print(f"Done in {time.monotonic() - started:.1f} s. Files to open: {short(out / 'documents')}/\n")
         if not stay:
             print("To go on playing with what is there now:  estafette demo --resume   and then")

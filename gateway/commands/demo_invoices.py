@@ -7,6 +7,7 @@ They are written once, as JSON; the CII and the UBL are made from it by the same
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,9 @@ SELLER_SIREN = "100000108"
 PARTNER = "Ateliers du Ponant SAS"
 PARTNER_SIREN = "100000389"
 """A buyer that has a gateway of its own."""
+
+IBAN = "FR7630006000011234567890189"
+"""The seller's, made up; its check digits hold."""
 
 GOAL = "payment_sent"
 """The status in which the demo's buyers leave an invoice: they accept it and announce their payment."""
@@ -64,9 +68,12 @@ def broken() -> Sample:
 
 def to_partner() -> Sample:
     """The invoice that goes from one gateway to another."""
-    buyer = _buyer(PARTNER, PARTNER_SIREN, "4 quai du Commerce", "29200 Brest")
-    members = invoice(f"FA-{_today().year}-0105", buyer)
+    members = invoice(f"FA-{_today().year}-0105", _partner())
     return Sample("invoice 5, to a company with a gateway", members["number"], "application/json", _bytes(members))
+
+
+def _partner() -> dict[str, Any]:
+    return _buyer(PARTNER, PARTNER_SIREN, "4 quai du Commerce", "29200 Brest")
 
 
 def buyer_that_accepts() -> dict[str, Any]:
@@ -110,7 +117,7 @@ def invoice(number: str, buyer: dict[str, Any]) -> dict[str, Any]:
         "payment": {
             "means_code": "30",
             "remittance": number,
-            "transfers": [{"account": "FR7630006000011234567890189", "name": SELLER, "bank": "AGRIFRPP"}],
+            "transfers": [{"account": IBAN, "name": SELLER, "bank": "AGRIFRPP"}],
         },
         "lines": [
             _line("1", "Table d'atelier en chêne, 180 × 80 cm", "2", "H87", "645.00", "20"),
@@ -118,6 +125,34 @@ def invoice(number: str, buyer: dict[str, Any]) -> dict[str, Any]:
             _line("3", "Catalogue imprimé", "10", "H87", "4.20", "5.5"),
         ],
     }
+
+
+def order() -> dict[str, Any]:
+    """An order of the company with a gateway: services, of which VAT falls due when they are paid, and a handbook."""
+    today = _today()
+    members = invoice("", {**_partner(), "contact": {"name": "Achats", "phone": "+33 2 98 00 00 00"}})
+    return {
+        "number": f"BC-{today.year}-0311",
+        "issue_date": (today - timedelta(days=7)).isoformat(),
+        "currency": "EUR",
+        "seller": members["seller"],
+        "buyer": members["buyer"],
+        "lines": [
+            _line("1", "Révision des machines, avec manuels", "4", "HUR", "85.00", "20"),
+            _line("2", "Formation au poste", "3", "HUR", "70.00", "20"),
+            _line("3", "Manuel d'atelier", "2", "H87", "40.00", "5.5"),
+        ],
+    }
+
+
+def dispatch(lines: Sequence[str]) -> dict[str, Any]:
+    """The call by which these lines of the order are told as handed over, so that they are invoiced."""
+    said = {
+        "process": "S1",
+        "payment": {"means_code": "30", "transfers": [{"account": IBAN, "name": SELLER, "bank": "AGRIFRPP"}]},
+        "notes": [{"subject": "BAR", "text": "B2B"}],
+    }
+    return {"date": _today().isoformat(), "lines": [{"line": line} for line in lines], "invoice": said}
 
 
 def _line(identifier: str, name: str, quantity: str, unit: str, price: str, rate: str) -> dict[str, Any]:
