@@ -117,8 +117,9 @@ class Saying:
 
 
 _CANDIDATES = """
-    select r.document_id, r.customer, r.currency, r.due_date, r.balance, r.void, r.said, r.said_at, d.status, r.number,
-        r.issue_date, r.due, d.stage in ('acknowledged', 'settled') as delivered,
+    select r.document_id, r.customer, r.currency, r.due_date, r.balance, r.void, r.said, r.said_at, r.number,
+        case when d.status = 'paid' and back.taken then null else d.status end as status, r.issue_date, r.due,
+        d.stage in ('acknowledged', 'settled') as delivered,
         case when d.buyer_scheme = 'EM' then d.buyer_address end as address, coalesce(i.buyer_name, '') as name,
         coalesce(u.public, false) as public, r.credited <> 0 or r.written_off <> 0 as netted, heard.steps, heard.days,
         p.document_id is not null or c.paused is not null and (c.paused_until is null or c.paused_until > $2) as paused
@@ -131,6 +132,9 @@ _CANDIDATES = """
         left join lateral (
             select array_agg(step order by said_on, step) as steps, array_agg(said_on order by said_on, step) as days
             from reminder m where m.account_id = r.account_id and m.document_id = r.document_id) heard on true
+        left join lateral (  -- said to be paid, and then a payment was taken back: what is owed decides
+            select true as taken from payment b where d.status = 'paid' and b.account_id = r.account_id
+                and b.document_id = r.document_id and b.amount < 0 limit 1) back on true
     where r.due > 0 and r.balance > 0
 """
 
