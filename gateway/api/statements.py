@@ -85,10 +85,12 @@ async def lines(request: web.Request) -> web.Response:
 async def assign(request: web.Request) -> web.Response:
     """Book a line on the documents that are named."""
     queries.only(request, ())
-    line_id, parts = _named(request), await _parts(request)
+    line_id, caller = _named(request, "line"), request[CALLER]
+    async with request.app[RESOURCES].pool.account(caller.account.id) as connection:
+        await statements.line(connection, line_id)
+    parts = await _parts(request)
     if not parts:
         raise Malformed("name at least one document")
-    caller = request[CALLER]
     match_id = await banking.assign(request.app[RESOURCES], caller.account.id, line_id, caller.public_id, parts)
     return _decided(request, match_id, "booked")
 
@@ -96,7 +98,10 @@ async def assign(request: web.Request) -> web.Response:
 async def accept(request: web.Request) -> web.Response:
     """Book a proposal as it is, or on the documents that are named instead."""
     queries.only(request, ())
-    named, parts, caller = _named(request), await _parts(request), request[CALLER]
+    named, caller = _named(request, "match"), request[CALLER]
+    async with request.app[RESOURCES].pool.account(caller.account.id) as connection:
+        await statements.line_of(connection, named)
+    parts = await _parts(request)
     match_id = await banking.accept(request.app[RESOURCES], caller.account.id, named, caller.public_id, parts)
     return _decided(request, match_id, "booked")
 
@@ -115,7 +120,7 @@ async def _decide(
     request: web.Request, decide: Callable[[Resources, UUID, UUID, str], Awaitable[None]], decision: str
 ) -> web.Response:
     queries.only(request, ())
-    named, caller = _named(request), request[CALLER]
+    named, caller = _named(request, "match"), request[CALLER]
     await decide(request.app[RESOURCES], caller.account.id, named, caller.public_id)
     return _decided(request, named, decision)
 
@@ -125,12 +130,12 @@ def _decided(request: web.Request, match_id: UUID, decision: str) -> web.Respons
     return shapes.answer({"match": str(match_id), "decision": decision})
 
 
-def _named(request: web.Request) -> UUID:
+def _named(request: web.Request, what: str) -> UUID:
     """The line or match in the path. Raises NotFound, as for any id that does not exist."""
     try:
         return UUID(request.match_info["id"])
     except ValueError as unknown:
-        raise NotFound("there is no such line or match") from unknown
+        raise NotFound(f"there is no such {what}") from unknown
 
 
 async def _file(request: web.Request) -> tuple[bytes, Options]:
