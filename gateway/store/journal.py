@@ -30,18 +30,18 @@ from gateway.lifecycle import (
     Skipped,
     Stage,
     caught_up,
-    event_body,
     queue_after,
 )
-from gateway.store import archive_index, contents, inbound, numbers, tree
+from gateway.store import archive_index, inbound, numbers
 from gateway.store.documents import WaitingArrival
+from gateway.store.events import Event, append, chained
 from gateway.store.inbound import Came
 from gateway.store.pool import Connection, Pool
 from gateway.store.reports import named, refusing, reported
 from gateway.store.tasks import Claim
 from schemas.finding import Finding, Severity
 from schemas.formats import cdar
-from signing.chain import GENESIS, link
+from signing.chain import GENESIS
 
 DUPLICATE_RULE = "HOUSE-NUMBER-USED"
 """Rule id of the finding for an invoice number that is already taken."""
@@ -110,18 +110,6 @@ class LostClaim(Exception):
     """Another worker took the task over, or it is gone; nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
-    seq: int
-    at: datetime
-    stage: Stage
-    outcome: str
-    facts: Facts
-    keep: tuple[Kept, ...]
-    prior: bytes
-    hash: bytes
-
-
 async def admit(pool: Pool, submission: Submission) -> Admission:
     """Store a submission and its first task, once per Idempotency-Key, and once per arrival. Raises KeyReused."""
     if known := await _known(pool, submission):
@@ -146,7 +134,7 @@ async def enter(connection: Connection, submission: Submission) -> None:
     """
     if submission.came is not None and (same := await inbound.same_bytes(connection, submission.kept[0].data)):
         submission = replace(submission, origin={**submission.origin, "same_bytes_as": str(same)})
-    first = _chain(GENESIS, 0, document_id=submission.document_id, said=[_received(submission)])
+    first = chained(GENESIS, 0, document_id=submission.document_id, said=[_received(submission)])
     await _insert_document(connection, submission, first[0])
     if submission.came is not None:
         data = submission.kept[0].data
@@ -194,13 +182,13 @@ async def commit(pool: Pool, claim: Claim, steps: Sequence[Step], *, go_on: bool
         if row is None:
             raise LostClaim(str(claim.document_id))
         steps = await _claim_number(connection, claim, _caught_up(steps, row["status"]), row)
-        events = _chain(
+        events = chained(
             bytes(row["head"]),
             row["version"],
             document_id=claim.document_id,
             said=[e for s in steps for e in _said(s, row["halted"])],
         )
-        await _append(connection, claim, events)
+        await append(connection, claim.account_id, claim.document_id, events)
         stage, halted = _stands(Stage(row["stage"]), steps)
         await _project(connection, claim, steps, events, stage, halted)
         await _index(connection, claim, steps)
@@ -240,7 +228,7 @@ def _received(submission: Submission) -> tuple[datetime, Stage, str, Facts, tupl
     return submission.at, Stage.RECEIVED, "done", facts, submission.kept
 
 
-async def _insert_document(connection: Connection, submission: Submission, first: _Event) -> None:
+async def _insert_document(connection: Connection, submission: Submission, first: Event) -> None:
     await connection.execute(
         """
         insert into document (account_id, document_id, participant, direction, format, stage, facts,
@@ -258,7 +246,7 @@ async def _insert_document(connection: Connection, submission: Submission, first
         submission.about,
     )
     claim = Claim(submission.account_id, submission.document_id, Stage.PARSED, 0, 0)
-    await _append(connection, claim, [first])
+    await append(connection, claim.account_id, claim.document_id, [first])
     await connection.execute(
         "insert into task (account_id, document_id, stage, due) values ($1, $2, $3, $4)",
         submission.account_id,
@@ -287,23 +275,6 @@ def _said(step: Step, halted: str | None) -> list[tuple[datetime, Stage, str, Fa
     return said
 
 
-def _chain(
-    prior: bytes,
-    version: int,
-    *,
-    document_id: UUID,
-    said: Sequence[tuple[datetime, Stage, str, Facts, tuple[Kept, ...]]],
-) -> list[_Event]:
-    events = []
-    for offset, (at, stage, outcome, facts, keep) in enumerate(said, start=1):
-        entries = tuple(entry_of(kept) for kept in keep)
-        body = event_body(document_id, version + offset, Said(at, stage, outcome, facts, entries))
-        digest = link(prior, body)
-        events.append(_Event(version + offset, at, stage, outcome, facts, keep, prior, digest))
-        prior = digest
-    return events
-
-
 async def record(
     connection: Connection, account_id: UUID, document_id: UUID, said: Sequence[Said], keep: tuple[Kept, ...] = ()
 ) -> None:
@@ -320,52 +291,12 @@ async def record(
     lines = [
         (one.at, Stage(row["stage"]), one.outcome, one.facts, () if place else keep) for place, one in enumerate(said)
     ]
-    events = _chain(bytes(row["head"]), row["version"], document_id=document_id, said=lines)
-    await _append(connection, Claim(account_id, document_id, Stage(row["stage"]), 0, 0), events)
+    events = chained(bytes(row["head"]), row["version"], document_id=document_id, said=lines)
+    await append(connection, account_id, document_id, events)
     await connection.execute(
         "update document set version = $2, head = $3 where document_id = $1",
         *(document_id, events[-1].seq, events[-1].hash),
     )
-
-
-def entry_of(kept: Kept) -> tuple[str, str]:
-    """Role and hash of a kept content, as the event's hash covers them."""
-    return str(kept.role), sha256(kept.data).hexdigest()
-
-
-async def _append(connection: Connection, claim: Claim, events: Sequence[_Event]) -> None:
-    kept = [(event.seq, item, sha256(item.data).digest()) for event in events for item in event.keep]
-    if kept:
-        await contents.put(connection, claim.account_id, [item for _, item, _ in kept])
-    await connection.execute(
-        """
-        insert into event (account_id, document_id, seq, at, stage, outcome, facts, prior, hash)
-        select $1, $2, * from unnest($3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::jsonb[],
-                                     $8::bytea[], $9::bytea[])
-        """,
-        claim.account_id,
-        claim.document_id,
-        [event.seq for event in events],
-        [event.at for event in events],
-        [event.stage for event in events],
-        [event.outcome for event in events],
-        [dict(event.facts) for event in events],
-        [event.prior for event in events],
-        [event.hash for event in events],
-    )
-    await tree.plant(connection, claim.account_id, claim.document_id, [(e.seq, e.at, e.hash) for e in events])
-    if kept:
-        await connection.execute(
-            """
-            insert into entry (account_id, document_id, seq, role, sha256)
-            select $1, $2, * from unnest($3::bigint[], $4::text[], $5::bytea[]) on conflict do nothing
-            """,
-            claim.account_id,
-            claim.document_id,
-            [seq for seq, _, _ in kept],
-            [item.role for _, item, _ in kept],
-            [digest for _, _, digest in kept],
-        )
 
 
 def _caught_up(steps: Sequence[Step], status: str | None) -> Sequence[Step]:
@@ -444,7 +375,7 @@ async def _project(
     connection: Connection,
     claim: Claim,
     steps: Sequence[Step],
-    events: Sequence[_Event],
+    events: Sequence[Event],
     stage: Stage,
     halted: str | None,
 ) -> None:
@@ -546,7 +477,7 @@ async def _deliveries(connection: Connection, claim: Claim, steps: Sequence[Step
             )
 
 
-async def _take(connection: Connection, steps: Sequence[Step], events: Sequence[_Event]) -> None:
+async def _take(connection: Connection, steps: Sequence[Step], events: Sequence[Event]) -> None:
     taken = [arrival for step in steps for arrival in step.took]
     if taken and events:
         await connection.execute(
