@@ -75,7 +75,7 @@ def _bars(bars: Sequence[tuple[str, Decimal, str]], left: int, width: int, top: 
     step, foot = width / len(bars), top + _TOP + _PANEL
     parts = [f'<line x1="{left}" y1="{foot}" x2="{left + width}" y2="{foot}" stroke="#555555"/>']
     for place, (label, amount, color) in enumerate(bars):
-        height = float(amount / most) * (_PANEL - 16)
+        height = amount / most * (_PANEL - 16)
         x, middle = left + place * step + step * 0.12, left + (place + 0.5) * step
         if amount > 0:
             parts.append(
