@@ -62,7 +62,7 @@ PAYMENT = {"amount": "1.00", "currency": "EUR", "paid_on": "2026-11-24"}
 SAID = {"/statuses": {"status": "completed"}, "/again": {}}
 """Bodies of other calls, by how their addresses end."""
 
-ELSEWHERE = {"orders", "holds", "rules", "terms", "test", "directory", "afnor-directory"}
+ELSEWHERE = {"orders", "holds", "rules", "terms", "test", "directory", "afnor-directory", "statements"}
 """Steps of addresses that have tests of their own, belong to nobody, or would dial out."""
 
 

@@ -121,6 +121,15 @@ async def test_nobody_sees_the_lines_of_others(api: Api) -> None:
     other = await api.key(await api.account(number=1))
     assert await lines(api, other) == []
     (one,) = await lines(api, key)
-    await problem(
-        await api.client.post(f"/v1/statements/matches/{one['match']['id']}/accept", headers=other), 404, "not-found"
-    )
+    wish = {"documents": [{"document": one["match"]["documents"][0]["document"], "amount": "120.00"}]}
+    addresses = {"lines/{}/match": one["id"]} | {
+        f"matches/{{}}/{part}": one["match"]["id"] for part in ("accept", "refuse", "undo")
+    }
+    for address, there in addresses.items():
+        answers = []
+        for identifier in (there, "019ab000-0000-7000-8000-000000000000", "not-an-id"):
+            path = f"/v1/statements/{address.format(identifier)}"
+            shown = await problem(await api.client.post(path, json=wish, headers=other), 404, "not-found")
+            answers.append({name: value for name, value in shown.items() if name not in ("trace", "instance")})
+        assert answers[0] == answers[1] == answers[2]
+    assert (await lines(api, key)) == [one]
