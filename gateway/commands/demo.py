@@ -3,8 +3,9 @@
 Two gateways and the platform start as programs of their own, each on a free port of loopback with its own data folder.
 Three invoices go in at the seller's (JSON, CII, UBL), come out as Factur-X, are delivered once and get their statuses
 back; one is paid; a fourth, broken, is refused with all its findings. A fifth goes to a company that has a gateway too:
-it comes in there, is seen, approved and paid, and the seller's timeline says so. At the end the proof of the first is
-made and checked. Everything the demo does, it does over HTTP, as any business software would.
+it comes in there, is seen, approved and paid, and the seller's timeline says so. The proof of the first is made and
+checked. Then the money: from an order to what is paid (`demo_money`). What the demo does, it does over HTTP, as any
+business software would; only the clock of reminders is moved from inside.
 """
 
 from __future__ import annotations

@@ -120,6 +120,13 @@ def test_the_demo_shows_the_main_job_twice(reachable, capsys):
         assert "settled" in said
         assert "The broken one was refused" in said
         assert "The proof holds." in said
+        for money in ("at once, 10 days", "is disputed by the buyer (207", "is not chased: its buyer disputes it",
+                      "2 new lines, 0 known, 1 booked", "0 new lines, 2 known, 0 booked",
+                      "212 said by the gateway itself, once: 84.40 EUR at 5.5 %, 408.00 EUR at 20 %"):  # fmt: skip
+            assert money in said, money
+        assert "échéance à venir" in said
+        assert (out / "receivables.svg").read_text().startswith("<svg")
+        assert b"F2026-000001.pdf" in (out / "reminder.eml").read_bytes()
         assert [name for name, _ in verify(out / "proof.zip")][-1] == "key"
         made = [path.read_bytes() for path in (out / "documents").glob("*.pdf")]
         assert len(made) == 3
