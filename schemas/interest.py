@@ -26,7 +26,7 @@ from itertools import pairwise
 from typing import Any
 
 from schemas.rulebooks import fr_payment
-from schemas.rulebooks.fr_payment import INDEMNITY, PUBLIC, Rates, PaymentLaw, rate_of
+from schemas.rulebooks.fr_payment import INDEMNITY, PUBLIC, PaymentLaw, Rates, rate_of
 from schemas.totals import round_amount
 
 DAYS_OF_YEAR = 365

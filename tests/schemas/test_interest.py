@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.interest import Basis, Calculation, Claim, Conditions, Paid, interest
 from schemas.rulebooks import fr_payment
-from schemas.rulebooks.fr_payment import RatesUnreadable, RateUnknown, PaymentLaw, rates
+from schemas.rulebooks.fr_payment import PaymentLaw, RatesUnreadable, RateUnknown, rates
 
 KNOWN = rates()
 BY_LAW = Conditions(KNOWN)
