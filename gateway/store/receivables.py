@@ -239,7 +239,8 @@ async def standings(connection: Connection, today: date) -> tuple[Standing, ...]
     aged = await connection.fetch(
         """
         select r.currency,
-            case when r.balance < 0 then -1 else width_bucket($1::date - r.due_date - 1, $2::integer[]) end as band, sum(r.balance) as sum, count(*) as count,
+            case when r.balance < 0 then -1 else width_bucket($1::date - r.due_date - 1, $2::integer[]) end as band,
+            sum(r.balance) as sum, count(*) as count,
             coalesce(sum(r.balance) filter (where d.status = any($3)), 0) as disputed
         from receivable r join document d using (account_id, document_id) where r.balance <> 0 group by 1, 2
         """,
