@@ -12,6 +12,7 @@ that comes back is not an invoice to pay; and an answer without files to one of 
 from __future__ import annotations
 
 import email
+import email.errors
 import email.policy
 import re
 from collections.abc import Iterator
@@ -135,9 +136,12 @@ def open_message(data: bytes, domain: str = "") -> Opened:
             return Opened(_file_name(subject), report=report)
         shut = sorted({why for part in parts if (why := _shut(part))})
         found = [one for part in parts if (one := _attachment(part)) is not None]
-    except (RecursionError, ValueError, LookupError, AttributeError, TypeError) as wrong:
+        answered = _answer(message, domain) if not found and not shut else None
+    except NotTaken:
+        raise
+    except Exception as wrong:  # whatever the parser does not foresee: a message that raises would block all behind it
         raise NotTaken("cannot be read") from wrong
-    if not found and not shut and (answered := _answer(message, domain)) is not None:
+    if answered is not None:
         return Opened(_file_name(subject), report=answered)
     attachments = tuple({one.data: one for one in reversed(found)}.values())[::-1]
     return Opened(_file_name(subject, *shut), attachments, waits=bool(shut))
@@ -195,7 +199,7 @@ def _name(part: Message) -> str:
 def _decoded(value: object, limit: int = NAME_LIMIT) -> str:
     """A header's text, decoded as far as it can be, on one line."""
     text = str(value)[:TEXT_LIMIT]
-    with suppress(ValueError, LookupError):  # as it stands, then
+    with suppress(ValueError, LookupError, email.errors.MessageError):  # as it stands, then
         text = str(make_header(decode_header(text)))
     shown = "".join(sign if sign.isprintable() and not "\ud800" <= sign <= "\udfff" else " " for sign in text)
     return " ".join(shown.split())[:limit]
