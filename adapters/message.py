@@ -1,8 +1,9 @@
 """What an e-mail message brings: attachments that may be invoices, or a report on a message of ours.
 
-A message is hostile until proven otherwise. It is read with the plain policy, which takes no header apart; depth, parts
-and bytes are counted; nothing in it is opened. What is packed or sealed (an archive, S/MIME, PGP, TNEF) stays so, and
-the message as a whole waits for a person then, under a name that says why: never is a part of it lost in silence.
+A message is hostile until proven otherwise. It is read with the plain policy, which takes no header apart; depth,
+bytes, headers, and the parts while they are read, are bounded; nothing in it is opened. What is packed or sealed (an
+archive, S/MIME, PGP, TNEF) stays so, and the message as a whole waits for a person then, under a name that says why:
+never is a part of it lost in silence.
 
 A report is a delivery status notification (RFC 3464, 6533) or a disposition notification (RFC 8098). It is tied to a
 consignment by the Message-ID or the envelope id that we gave. So is a message that holds one of ours: our own invoice
@@ -31,6 +32,10 @@ PARTS_LIMIT = 200
 """Parts of one message that are looked at."""
 DEPTH_LIMIT = 20
 """How deep parts may stand in each other."""
+HEADER_LIMIT = 64_000
+"""Signs of one header."""
+PARAMETERS_LIMIT = 4_000
+"""The same for one that describes content: the library takes its parameters apart in quadratic time."""
 NAME_LIMIT = 200
 TEXT_LIMIT = 2_000
 MEDIA_TYPE = "message/rfc822"
@@ -129,7 +134,7 @@ def open_message(data: bytes, domain: str = "") -> Opened:
     if len(data) > SIZE_LIMIT:
         raise NotTaken(f"more than {SIZE_LIMIT} bytes")
     try:
-        message = email.message_from_bytes(data, policy=email.policy.compat32)
+        message = _read(data)
         parts = list(_parts(message))
         subject = _decoded(message.get("Subject", ""))
         if (report := _report(parts, domain) or _returned(parts, domain)) is not None:
@@ -145,6 +150,34 @@ def open_message(data: bytes, domain: str = "") -> Opened:
         return Opened(_file_name(subject), report=answered)
     attachments = tuple({one.data: one for one in reversed(found)}.values())[::-1]
     return Opened(_file_name(subject, *shut), attachments, waits=bool(shut))
+
+
+class _Bounded(email.policy.Compat32):
+    """The plain policy, but for headers that nobody writes."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        """Name and value of a header. Raises ValueError when it is too long."""
+        limit = PARAMETERS_LIMIT if sourcelines[0][:8].lower() == "content-" else HEADER_LIMIT
+        if sum(map(len, sourcelines)) > limit:
+            raise ValueError("a header is too long")
+        return super().header_source_parse(sourcelines)
+
+
+_POLICY = _Bounded()
+
+
+def _read(data: bytes) -> Message:
+    """A message and its parts, counted as they are found. Raises NotTaken, ValueError."""
+    made = 0
+
+    def part(policy: email.policy.Policy[Message] = _POLICY) -> Message:
+        nonlocal made
+        made += 1
+        if made > PARTS_LIMIT + 1:  # the parser makes one to see whether it can
+            raise NotTaken("more parts than are looked at")
+        return Message(policy=policy)
+
+    return email.message_from_bytes(data, part, policy=_POLICY)
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -265,7 +298,7 @@ def _headers(part: Message) -> Message:
     if part.get_content_type() not in ("text/rfc822-headers", "message/global-headers") or part.is_multipart():
         return part
     data = part.get_payload(decode=True)
-    return email.message_from_bytes(data if isinstance(data, bytes) else b"", policy=email.policy.compat32)
+    return _read(data if isinstance(data, bytes) else b"")
 
 
 def _ours(message_id: object, domain: str) -> str | None:
@@ -287,9 +320,12 @@ def _blocks(part: Message) -> Iterator[Message]:
         if block is not part:
             yield block
         rest = block.get_payload(decode=True)
-        for text in rest.replace(b"\r\n", b"\n").split(b"\n\n") if isinstance(rest, bytes) else ():
+        texts = rest.replace(b"\r\n", b"\n").split(b"\n\n", PARTS_LIMIT) if isinstance(rest, bytes) else []
+        if len(texts) > PARTS_LIMIT:
+            raise NotTaken("more parts than are looked at")
+        for text in texts:
             if text.strip():
-                yield email.message_from_bytes(text.strip() + b"\n\n", policy=email.policy.compat32)
+                yield _read(text.strip() + b"\n\n")
 
 
 def _delivery(blocks: list[Message]) -> tuple[Finding, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from uuid import UUID
@@ -264,3 +266,31 @@ def test_odd_messages_wait_for_a_person(data: bytes) -> None:
     assert (arrival.kind, arrival.data) == (ArrivalKind.INVOICE, data)
     assert arrival.name.isprintable()
     assert arrival.name.encode()
+
+
+@pytest.mark.parametrize("head", ["Content-Type: application/pdf; name", "Content-Disposition: attachment; filename"])
+def test_a_header_that_takes_long_to_take_apart_is_not(head: str) -> None:
+    data = f'{head}="{";" * 1_000_000}"\r\n\r\n'.encode() + PDF
+    began = time.process_time()
+    (arrival,) = arrivals(data, "m", AT)
+    assert time.process_time() - began < 2
+    assert (arrival.media_type, arrival.data, arrival.name) == ("message/rfc822", data, "[cannot be read] message.eml")
+    within = f'{head}="{"x" * 2_000}.pdf"\r\nContent-Type: application/pdf\r\n\r\n'.encode() + PDF
+    assert [one.data for one in open_message(within).attachments] == [PDF]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"--a\r\n\r\n" * 50_000,
+        b"Content-Type: message/delivery-status\r\n\r\n" + b"A: b\r\n\r\n" * 50_000,
+        report("message/global-delivery-status", "A: b\n\n" * 50_000),
+    ],
+)
+def test_parts_are_counted_while_they_are_read(data: bytes) -> None:
+    tracemalloc.start()
+    (arrival,) = arrivals(data, "m", AT)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 30 * len(data)
+    assert (arrival.data, arrival.name) == (data, "[more parts than are looked at] message.eml")
