@@ -62,7 +62,7 @@ def _unreached(work: Work, looked: Looked, resources: Resources) -> Outcome | No
 async def _by_network(work: Work, address: ElectronicAddress, reach: Reach, resources: Resources) -> Outcome:
     """The first network, in their order of preference, that reaches the address."""
     away: Unreachable | None = None
-    networks = resources.networks.serving(work.account.participants)
+    networks = resources.networks.serving((work.document.participant,))  # never by another company's connection
     for network in networks:
         try:
             route = await network.find(address)

@@ -16,6 +16,7 @@ from gateway.commands import demo_invoices
 from gateway.compute import Compute
 from gateway.lifecycle import Stage
 from gateway.resources import Resources
+from gateway.store import accounts
 from gateway.store.pool import Pool
 from gateway.worker import Worker
 from tests.gateway.ground import NOTARY, open_account
@@ -64,6 +65,37 @@ async def test_each_company_sends_and_receives_by_its_own_connection(pool: Pool,
                 await replace(line, account=third).invoice("C-2", BUYER)
             )
             assert lost.halted == "no way to this participant", "nobody goes by the connection of another"
+        finally:
+            for network in networks.all:
+                await network.close()
+
+
+async def test_two_companies_of_one_account_never_go_by_each_others_connection(
+    pool: Pool, compute: Compute, tmp_path: Path
+):
+    """The connection of the first named of both was taken for each: its company sent in the name of the other."""
+    folder, clock = tmp_path / "platform", SystemClock()
+    async with running_platform(folder, companies=(SELLER, BUYER)) as url:
+        connect(folder, url, "levant", SELLER)
+        connect(folder, url, "ponant", BUYER)
+        given = {
+            "ESTAFETTE_AFNOR_PLATFORMS": str(folder),
+            "ESTAFETTE_EGRESS_ALLOW": url.removeprefix("http://"),
+        }
+        networks, problems = catalogue.build(given, clock.now)
+        assert not problems
+        resources = Resources(pool, networks, clock, compute, NOTARY)
+        first = await open_account(pool, siren=SELLER)
+        await accounts.add_participant(pool, first.id, siren=BUYER, name="Ponant", now=clock.now())
+        account = await accounts.get(pool, first.id)
+        assert account.participants == (SELLER, BUYER)
+        line = Line(resources, Worker(resources, 4), account, url)
+        try:
+            for at, (siren, name) in enumerate(((SELLER, "levant"), (BUYER, "ponant"))):
+                only = replace(line, account=replace(account, participants=(siren,)))
+                sent = await only.until(await only.invoice(f"D-{at}", OTHER), Stage.DELIVERED)
+                assert sent.participant == siren
+                assert sent.facts[str(Stage.ROUTED)]["network"] == f"afnor-{name}"
         finally:
             for network in networks.all:
                 await network.close()
