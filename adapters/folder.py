@@ -5,8 +5,9 @@ Decisions, each against a failure seen in the field:
 - A file is taken when it is complete: not named as a draft, unchanged for a while by the clock of the machine, closed
   by the end of its own form (`%%EOF`, the end of its root); one without that end is waited for much longer, and then
   taken as it is.
-- It is moved to `done/` only after the gateway has stored what it brought. A crash between makes it come again under
-  the same id, which is its name and its hash: one document for ever.
+- It is moved to `done/` only after the gateway has stored what it brought, and only while it is the file that was read:
+  one that took its place meanwhile stays, and comes next. A crash between makes it come again under the same id, which
+  is its name and its hash: one document for ever.
 - What is no plain file, or too big, is never opened: it is moved to `refused/`, and the log tells. A link leads
   nowhere.
 - A message (.eml) brings its attachments, each as an arrival of its own; one without any, or with something that is
@@ -99,7 +100,7 @@ class Folder:
     def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._now = now
-        self._handed: tuple[str, tuple[str, ...]] | None = None
+        self._handed: tuple[str, dict[str, _Mark]] | None = None
 
     @property
     def name(self) -> str:
@@ -187,22 +188,22 @@ class Folder:
             return Collected((), cursor or "", more=False)
         self._confirm(cursor)
         found: list[Arrival] = []
-        names: list[str] = []
+        marks: dict[str, _Mark] = {}
         size = 0
         for name in self._complete(folder):
-            if len(names) >= PAGE_FILES or size > PAGE_BYTES:
+            if len(marks) >= PAGE_FILES or size > PAGE_BYTES:
                 break
-            data = self._read(folder, name)
-            if data is None:
+            read = self._read(folder, name)
+            if read is None:
                 continue
+            data, marks[name] = read
             size += len(data)
-            names.append(name)
-            at = min(datetime.fromtimestamp((folder / name).lstat().st_mtime, UTC), self._now())
+            at = min(datetime.fromtimestamp(marks[name].mtime_ns / 1e9, UTC), self._now())
             found += arrivals(name, data, at, self._settings.recipient)
-        if not names:
+        if not marks:
             return Collected((), cursor or "", more=False)
         mark = uuid4().hex
-        self._handed = (mark, tuple(names))
+        self._handed = (mark, marks)
         return Collected(sorted(found, key=lambda one: (one.at, one.network_id)), mark, more=True)
 
     def _confirm(self, cursor: str | None) -> None:
@@ -211,8 +212,8 @@ class Folder:
         if handed is None or handed[0] != cursor:
             return
         assert self._settings.incoming is not None
-        for name in handed[1]:
-            _move(self._settings.incoming, name, f"{DONE}/{self._now():%Y-%m-%d}")
+        for name, mark in handed[1].items():
+            _move(self._settings.incoming, name, f"{DONE}/{self._now():%Y-%m-%d}", mark)
 
     def _complete(self, folder: Path) -> list[str]:
         """Names of the files that may be taken, the oldest first; what never will be is moved away."""
@@ -233,8 +234,8 @@ class Folder:
                     found.append((seen.st_ctime, entry.name))
         return [name for _, name in sorted(found)]
 
-    def _read(self, folder: Path, name: str) -> bytes | None:
-        """The bytes of a file that nobody writes to any more; None for one that is not there or not complete."""
+    def _read(self, folder: Path, name: str) -> tuple[bytes, _Mark] | None:
+        """A file that nobody writes to any more, and what it is known by; None for one not there or not complete."""
         try:
             handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
@@ -246,10 +247,22 @@ class Folder:
                 return None
             data = file.read(FILE_LIMIT + 1)
             after = os.fstat(handle)
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+        if _marked(before) != _marked(after) or len(data) != after.st_size:
             return None
         waited = self._now().timestamp() - after.st_ctime >= PATIENCE.total_seconds()
-        return data if waited or ended(name, data) else None
+        return (data, _marked(after)) if waited or ended(name, data) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What a file is known by, beside its name; not its inode: some shares make up another for each look."""
+
+    size: int
+    mtime_ns: int
+
+
+def _marked(seen: os.stat_result) -> _Mark:
+    return _Mark(seen.st_size, seen.st_mtime_ns)
 
 
 def _refuse(folder: Path, name: str, why: str) -> None:
@@ -257,17 +270,28 @@ def _refuse(folder: Path, name: str, why: str) -> None:
     _move(folder, name, REFUSED)
 
 
-def _move(folder: Path, name: str, under: str) -> None:
-    """Move a file beside, over nothing; one that is gone meanwhile is gone."""
+def _move(folder: Path, name: str, under: str, mark: _Mark | None = None) -> None:
+    """Move a file beside, over nothing; one that is gone meanwhile is gone, another than the marked one stays."""
     place = folder / under
     place.mkdir(parents=True, exist_ok=True)
     target = place / name
     if target.is_symlink() or target.exists():
         target = place / f"{uuid4().hex[:12]}_{name[-180:]}"
     try:
+        if mark is not None and _marked((folder / name).lstat()) != mark:
+            return
         (folder / name).rename(target)
+        if mark is not None and _marked(target.lstat()) != mark:
+            _give_back(target, folder / name)
     except FileNotFoundError:
         log.warning("a file was taken away from the folder")
+
+
+def _give_back(target: Path, path: Path) -> None:
+    """Undo the move of a file that took another's place in the last moment; it goes over nothing."""
+    if path.is_symlink() or path.exists():
+        path = path.with_name(f"{uuid4().hex[:12]}_{path.name[-180:]}")
+    target.rename(path)
 
 
 def _write(path: Path, data: bytes) -> None:

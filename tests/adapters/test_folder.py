@@ -68,6 +68,33 @@ async def test_a_file_is_moved_only_after_it_is_stored(tmp_path: Path) -> None:
     assert kept(tmp_path) == {"f.xml"}
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_file_that_takes_the_place_of_another_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    one, path, other = network(tmp_path), tmp_path / "in" / "f.xml", XML.replace(b"<b/>", b"<c/>")
+    path.write_bytes(XML)
+    page = await one.collect(None)
+    rename = Path.rename
+
+    def replaced(place: Path, target: Path) -> Path:
+        if place == path:  # after the last look, before it is moved
+            path.unlink()
+            path.write_bytes(other)
+            monkeypatch.setattr(Path, "rename", rename)
+        return rename(place, target)
+
+    if late:
+        monkeypatch.setattr(Path, "rename", replaced)
+    else:
+        path.unlink()
+        path.write_bytes(other)
+    found = await everything(one, page.cursor)
+    assert [a.data for a in found] == [other]
+    assert kept(tmp_path) == {"f.xml"}
+    assert list((tmp_path / "in").glob("*.xml")) == []
+
+
 async def test_the_same_name_with_other_bytes_is_another_arrival(tmp_path: Path) -> None:
     one = network(tmp_path)
     (tmp_path / "in" / "f.xml").write_bytes(XML)
