@@ -10,7 +10,8 @@ Decisions, each against a failure seen in the field:
   same name, and the receipt does not claim that it was known.
 - Only a connection lost during the rename leaves the outcome unknown; before it nobody has seen anything.
 - What is fetched is complete: it closes by the end of its own form and did not change meanwhile; what has no such end
-  is taken when it has been seen unchanged for a while. It is moved to `done/` only after the gateway has stored it.
+  is taken when it has been seen unchanged for a while. It is moved to `done/` only after the gateway has stored it, and
+  only while it is the file that was read: one that took its place meanwhile stays, and comes next.
   Where the server does not let us move it, it stays, and is not fetched again while this process lives; later the same
   id tells.
 - A link, a folder or a name with a path in it is never followed; what is too big is moved to `refused/`.
@@ -164,7 +165,7 @@ class Sftp:
         self._settings = settings
         self._now = now
         self._gate = asyncio.Semaphore(CONNECTIONS)
-        self._handed: tuple[str, tuple[str, ...]] | None = None
+        self._handed: tuple[str, dict[str, tuple[int, int]]] | None = None
         self._seen: dict[str, tuple[tuple[int, int], datetime]] = {}
         self._stuck: dict[str, tuple[int, int]] = {}
 
@@ -250,23 +251,23 @@ class Sftp:
 
     async def _page(self, sftp: asyncssh.SFTPClient, cursor: str | None) -> Collected:
         found: list[Arrival] = []
-        names: list[str] = []
+        marks: dict[str, tuple[int, int]] = {}
         held = 0
         waiting = await self._waiting(sftp)
-        while waiting and len(names) < PAGE_FILES and held <= PAGE_BYTES:
+        while waiting and len(marks) < PAGE_FILES and held <= PAGE_BYTES:
             some, waiting = waiting[:TOGETHER], waiting[TOGETHER:]
             fetched = await asyncio.gather(*(self._whole(sftp, name, mark) for _, name, mark in some))
-            for (mtime, name, _), data in zip(some, fetched, strict=True):
+            for (mtime, name, mark), data in zip(some, fetched, strict=True):
                 if data is None:
                     continue
                 held += len(data)
-                names.append(name)
+                marks[name] = mark
                 at = min(datetime.fromtimestamp(max(mtime, 0), UTC), self._now())
                 found += await asyncio.to_thread(arrivals, name, data, at, self._settings.recipient)
-        if not names:
+        if not marks:
             return Collected((), cursor or "", more=False)
         page = uuid4().hex
-        self._handed = (page, tuple(names))
+        self._handed = (page, marks)
         return Collected(sorted(found, key=lambda one: (one.at, one.network_id)), page, more=True)
 
     async def _waiting(self, sftp: asyncssh.SFTPClient) -> list[tuple[int, str, tuple[int, int]]]:
@@ -282,7 +283,7 @@ class Sftp:
             if mark[0] > FILE_LIMIT:
                 log.warning("a file on the SFTP server is never taken: it has more than %d bytes", FILE_LIMIT)
                 await sftp.makedirs(f"{self._settings.incoming}/{REFUSED}", exist_ok=True)
-                await self._move(sftp, name, REFUSED)
+                await self._move(sftp, name, REFUSED, mark)
             elif self._stuck.get(name) != mark:
                 found.append((mark[1], name, mark))
         there = {name for _, name, _ in found}
@@ -305,7 +306,7 @@ class Sftp:
         except asyncssh.SFTPError as unreadable:
             log.warning("a file on the SFTP server cannot be read: %s", type(unreadable).__name__)
             return None
-        if after is None or (after.size or 0, after.mtime or 0) != mark or len(data) != mark[0]:
+        if _marked(after) != mark or len(data) != mark[0]:
             return None
         return data if ended(name, data) or now - since >= PATIENCE else None
 
@@ -317,26 +318,34 @@ class Sftp:
         under = f"{DONE}/{self._now():%Y-%m-%d}"
         with suppress(asyncssh.SFTPFailure, asyncssh.SFTPPermissionDenied):
             await sftp.makedirs(f"{self._settings.incoming}/{under}", exist_ok=True)
-        await asyncio.gather(*(self._move(sftp, name, under) for name in handed[1]))
+        await asyncio.gather(*(self._move(sftp, name, under, mark) for name, mark in handed[1].items()))
 
-    async def _move(self, sftp: asyncssh.SFTPClient, name: str, under: str) -> None:
-        """Move a file beside, over nothing; one that cannot be moved is remembered, and left alone."""
+    async def _move(self, sftp: asyncssh.SFTPClient, name: str, under: str, mark: tuple[int, int]) -> None:
+        """Move a file beside, over nothing, while it is the marked one; one that cannot be moved is left alone."""
         path, place = f"{self._settings.incoming}/{name}", f"{self._settings.incoming}/{under}"
         for target in (f"{place}/{name}", f"{place}/{uuid4().hex[:12]}_{name[-180:]}"):
+            if _marked(await _lstat(sftp, path)) != mark:
+                return
             try:
                 await sftp.rename(path, target)
-                return
-            except asyncssh.SFTPNoSuchFile:
-                if await _lstat(sftp, path) is None:
-                    return
             except asyncssh.SFTPConnectionLost:
                 raise
             except asyncssh.SFTPError:
                 continue
+            if _marked(await _lstat(sftp, target)) not in (mark, None):
+                await self._give_back(sftp, target, name)
+            return
         log.warning("a file on the SFTP server cannot be moved; it stays")
-        attributes = await _lstat(sftp, path)
-        if attributes is not None and len(self._stuck) < SEEN_LIMIT:
-            self._stuck[name] = (attributes.size or 0, attributes.mtime or 0)
+        if len(self._stuck) < SEEN_LIMIT:
+            self._stuck[name] = mark
+
+    async def _give_back(self, sftp: asyncssh.SFTPClient, target: str, name: str) -> None:
+        """Undo the move of a file that took another's place in the last moment; it goes over nothing."""
+        for again in (name, f"{uuid4().hex[:12]}_{name[-180:]}"):
+            path = f"{self._settings.incoming}/{again}"
+            if await _lstat(sftp, path) is None:
+                await sftp.rename(target, path)
+                return
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,6 +463,11 @@ async def _lstat(sftp: asyncssh.SFTPClient, path: str) -> asyncssh.SFTPAttrs | N
         return await sftp.lstat(path)
     except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
         return None
+
+
+def _marked(attributes: asyncssh.SFTPAttrs | None) -> tuple[int, int] | None:
+    """What a file is known by beside its name: size and time; None for none."""
+    return None if attributes is None else (attributes.size or 0, attributes.mtime or 0)
 
 
 def _is_plain(attributes: asyncssh.SFTPAttrs) -> bool:

@@ -182,6 +182,30 @@ async def test_the_same_name_again_is_moved_beside(server: SftpServer) -> None:
     assert sorted(kept) == [invoice_file(number) for number in range(3)]
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_file_that_takes_the_place_of_another_is_not_lost(
+    server: SftpServer, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    network, path, other = client(server), server.root / "in" / "f.xml", invoice_file(2) + b" "
+    path.write_bytes(invoice_file(1))
+    page = await network.collect(None)
+    rename = asyncssh.SFTPClient.rename
+
+    async def replaced(one: asyncssh.SFTPClient, place: str, target: str) -> None:
+        if place == "/in/f.xml":  # after the last look, before it is moved
+            path.write_bytes(other)
+            monkeypatch.setattr(asyncssh.SFTPClient, "rename", rename)
+        await rename(one, place, target)
+
+    if late:
+        monkeypatch.setattr(asyncssh.SFTPClient, "rename", replaced)
+    else:
+        path.write_bytes(other)
+    found, _ = await brought(network, page.cursor)
+    assert [one.data for one in found] == [other]
+    assert not path.exists()
+
+
 def test_settings_are_complained_of_all_at_once(tmp_path: Path) -> None:
     problems: list[Problem] = []
     assert sftp.from_environment({}, problems) is None
