@@ -21,7 +21,6 @@ from gateway.resources import Resources
 from gateway.store import addresses as store
 from gateway.store.addresses import LINE, LINES, UNIT, Answer, Question
 from gateway.store.documents import Document
-from schemas.invoice import SELF_BILLED_TYPES
 from signing.chain import instant
 
 T = TypeVar("T")
@@ -138,10 +137,9 @@ async def look(account_id: UUID, scheme: str | None, value: str | None, resource
 async def of_document(document: Document, resources: Resources) -> Looked:
     """What is known of the address to which an invoice of the account goes; nobody is asked about other documents.
 
-    A self-billed invoice bears the account's own address as the buyer's: it goes to the seller.
+    Of a self-billed invoice its row has the seller's (`gateway.stages.parse`): the buyer's is the account's own.
     """
-    ours = not document.inbound and document.about is None and document.type_code not in SELF_BILLED_TYPES
-    if not ours:
+    if document.inbound or document.about is not None:
         return Looked(Reach(Reachability.UNASKED))
     return await look(document.account_id, document.buyer_scheme, document.buyer_address, resources)
 

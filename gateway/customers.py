@@ -151,8 +151,10 @@ def added(reach: Reach, language: str) -> tuple[str, ...]:
     )
 
 
-def as_json(scheme: str, value: str, looked: Looked, resources: Resources) -> dict[str, Any]:
-    """What is known of an address, as members."""
+def as_json(
+    scheme: str, value: str, looked: Looked, resources: Resources, *, to_seller: bool = False
+) -> dict[str, Any]:
+    """What is known of an address, as members; `to_seller`: it is the seller's, to whom a self-billed invoice goes."""
     reach = looked.reach
     members: dict[str, Any] = {
         "scheme": scheme,
@@ -172,9 +174,9 @@ def as_json(scheme: str, value: str, looked: Looked, resources: Resources) -> di
         told = reach.told
         members["told"] = {"source": told.source, "at": instant(told.at), "stale": told.stale}
     if reach.refuses:
-        members["finding"] = finding(reach, day_of(resources.clock.now())).as_json()
+        members["finding"] = finding(reach, day_of(resources.clock.now()), to_seller=to_seller).as_json()
     elif reach.verdict is Reachability.UNANSWERED:
-        members["finding"] = unchecked(reach).as_json()
+        members["finding"] = unchecked(reach, to_seller=to_seller).as_json()
     return members
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -218,10 +218,13 @@ def soon(reach: Reach, today: date) -> bool:
     return begins is not None and begins - today <= SOON
 
 
-def finding(reach: Reach, today: date, path: str = "") -> Finding:
-    """What is wrong with an address at which nobody receives (`reach.refuses`); a warning where it is waited for."""
+def finding(reach: Reach, today: date, path: str = "", *, to_seller: bool = False) -> Finding:
+    """What is wrong with an address at which nobody receives (`reach.refuses`); a warning where it is waited for.
+
+    `to_seller`: it is the seller's (BT-34), to whom a self-billed invoice goes.
+    """
     rule, says = _says(reach)
-    return Finding(
+    found = Finding(
         rule=rule,
         severity=Severity.WARNING if soon(reach, today) else Severity.FATAL,
         layer=LAYER,
@@ -232,11 +235,12 @@ def finding(reach: Reach, today: date, path: str = "") -> Finding:
         expected="an address that has an active line in the French directory",
         fix=_fix(reach),
     )
+    return _of_seller(found) if to_seller else found
 
 
-def unchecked(reach: Reach, path: str = "") -> Finding:
+def unchecked(reach: Reach, path: str = "", *, to_seller: bool = False) -> Finding:
     """A warning that the address could not be looked up."""
-    return Finding(
+    found = Finding(
         rule=UNCHECKED_RULE,
         severity=Severity.WARNING,
         layer=LAYER,
@@ -245,6 +249,13 @@ def unchecked(reach: Reach, path: str = "") -> Finding:
         path=path,
         fix="Nothing: the document waits before it is sent until the directory answers.",
     )
+    return _of_seller(found) if to_seller else found
+
+
+def _of_seller(found: Finding) -> Finding:
+    """The same finding on the seller's address."""
+    says, fix = (text.replace("buyer", "seller").replace("BT-49", "BT-34") for text in (found.says, found.fix))
+    return replace(found, says=says, fix=fix, terms=("BT-34",))
 
 
 def _says(reach: Reach) -> tuple[str, str]:

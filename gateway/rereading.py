@@ -245,7 +245,7 @@ def _read(given: Given, told: Told) -> list[str]:
         if one.format == cdar.FORMAT.name:
             return complaints + _said(one, data)
         try:
-            parsed = parse(data)
+            parsed = parse(data, inbound=one.row["direction"] == "inbound")
         except Unreadable:
             if one.parsed == "done":
                 return [*complaints, "what was submitted cannot be read any more"]

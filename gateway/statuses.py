@@ -128,8 +128,9 @@ def _sides(siren: str, document: Document) -> frozenset[Speaker]:
     and the participant of the account."""
     own_is_seller = document.inbound == (document.type_code in SELF_BILLED_TYPES)
     sellers, buyers = {_siren(document.seller or "")}, {_siren(document.buyer or "")}
-    if document.buyer_scheme in FRENCH_SCHEMES:
-        buyers.add((document.buyer_address or "")[:9])
+    if document.buyer_scheme in FRENCH_SCHEMES:  # of a self-billed invoice that was sent it is the seller's (BT-34)
+        to_seller = not document.inbound and document.type_code in SELF_BILLED_TYPES
+        (sellers if to_seller else buyers).add((document.buyer_address or "")[:9])
     (sellers if own_is_seller else buyers).add(document.participant)
     return frozenset(
         side for side, known in ((Speaker.SELLER, sellers), (Speaker.BUYER, buyers)) if siren and siren in known

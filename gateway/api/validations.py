@@ -13,13 +13,11 @@ from typing import Any
 from aiohttp import web
 
 from gateway import addresses, customers
-from gateway.addresses import Looked
 from gateway.api import bodies, problems, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.keys import RESOURCES
 from gateway.api.limits import LIMITS
 from gateway.errors import Busy, Malformed, UnknownFormat
-from gateway.reach import Reach, Reachability
 from gateway.resources import Resources
 from gateway.stages import parse
 from gateway.stages.receive import SIZE_LIMIT
@@ -59,16 +57,15 @@ async def validate(request: web.Request) -> web.Response:
 
 
 async def _address(account: Account, data: bytes, resources: Resources) -> dict[str, Any]:
-    """What is known of the buyer's address of an invoice; of one that cannot be read, that it names none."""
+    """What is known of the address to which an invoice goes (BT-49, self-billed BT-34); unreadable, it names none."""
     try:
         columns: Mapping[str, Any] = (await resources.compute(parse.parse, data)).columns
     except Unreadable:
         columns = {}
-    if columns.get("type_code") in SELF_BILLED_TYPES:
-        return customers.as_json("", "", Looked(Reach(Reachability.UNASKED)), resources)
     scheme, value = str(columns.get("buyer_scheme") or ""), str(columns.get("buyer_address") or "")
     looked = await addresses.look(account.id, scheme, value, resources)
-    return customers.as_json(scheme, value, looked, resources)
+    to_seller = columns.get("type_code") in SELF_BILLED_TYPES
+    return customers.as_json(scheme, value, looked, resources, to_seller=to_seller)
 
 
 def _joined(shape: dict[str, Any], address: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway import filling
+from gateway import addressee, filling
 from gateway.lifecycle import Done, Halted, Kept, Outcome, Role
 from gateway.regime import signs
 from gateway.resources import Resources, Work, digest
@@ -80,10 +80,10 @@ async def run(work: Work, resources: Resources) -> Outcome:
         return await _message(work, resources)
     data = await work.read(work.submitted, resources)
     try:
-        parsed = await resources.compute(parse, data)
+        parsed = await resources.compute(parse, data, inbound=work.document.inbound)
         filled = await filling.completed(data, parsed.columns.get("buyer") or "", work, resources)
         if filled is not None and filled.data:
-            parsed = await resources.compute(parse, filled.data)
+            parsed = await resources.compute(parse, filled.data, inbound=work.document.inbound)
     except Unreadable as unreadable:
         return Halted("the submission cannot be read", unreadable.findings)
     if parsed.oversized:
@@ -121,15 +121,14 @@ def columns_of_message(message: StatusMessage) -> dict[str, str]:
     return {"buyer_scheme": to.address_scheme or "0225", "buyer_address": to.address} if to else {}
 
 
-def parse(data: bytes) -> Parsed:
-    """Bytes into what the line needs. Pure, for a worker process. Raises Unreadable."""
+def parse(data: bytes, *, inbound: bool = False) -> Parsed:
+    """Bytes into what the line needs. Pure, for a worker process. `inbound`: it came. Raises Unreadable."""
     recognised = recognise(data)
     if recognised.format == "json":
         invoice = json_form.read(data)
         written = FORMATS["cii"].write(invoice)
-        return Parsed(
-            "cii", invoice.profile or "", columns_of(invoice), written, sought=sought(invoice), marks=signs(invoice)
-        )
+        columns = columns_of(invoice, inbound=inbound)
+        return Parsed("cii", invoice.profile or "", columns, written, sought=sought(invoice), marks=signs(invoice))
     name = "cii" if recognised.format == "facturx" else recognised.format
     xml = recognised.xml if recognised.format == "facturx" else None
     try:
@@ -140,7 +139,7 @@ def parse(data: bytes) -> Parsed:
     return Parsed(
         name,
         recognised.profile,
-        columns_of(invoice),
+        columns_of(invoice, inbound=inbound),
         xml,
         reading.unknown,
         sought=sought(invoice),
@@ -148,9 +147,13 @@ def parse(data: bytes) -> Parsed:
     )
 
 
-def columns_of(invoice: Invoice) -> dict[str, Any]:
-    """What the document's row shows of an invoice."""
-    address = invoice.buyer.endpoint
+def columns_of(invoice: Invoice, *, inbound: bool = False) -> dict[str, Any]:
+    """What the document's row shows of an invoice.
+
+    The address is the buyer's (BT-49); of a self-billed invoice that the account sends the seller's (BT-34), to whom it
+    goes: the buyer's is the account's own.
+    """
+    address = (invoice.buyer if inbound else addressee.recipient(invoice)).endpoint
     return {
         "number": invoice.number or None,
         "type_code": invoice.type_code or None,

@@ -19,6 +19,7 @@ from gateway.regime import regime, sentence
 from gateway.resources import Resources, Work
 from gateway.store import answers, documents
 from schemas.finding import Finding, Severity
+from schemas.invoice import SELF_BILLED_TYPES
 
 UNSENT = timedelta(minutes=10)
 """Between looks whether the document that a status message speaks of was handed over."""
@@ -27,14 +28,17 @@ LINE_AGAIN = timedelta(hours=1)
 
 
 async def run(work: Work, resources: Resources) -> Outcome:
-    """Ask the networks in their order of preference who reaches the buyer's electronic address (BT-49)."""
+    """Ask the networks in their order of preference who reaches the buyer's electronic address (BT-49).
+
+    Of a self-billed invoice it is the seller's (BT-34).
+    """
     document = work.document
     if document.inbound:
         return Skipped("it is for the account itself")
     if document.about is not None and (decided := await _back(work, document.about, resources)) is not None:
         return decided
     if not document.buyer_address or not document.buyer_scheme:
-        return _no_way(None, "the invoice names no electronic address of the buyer")
+        return _no_way(work, None, f"the invoice names no electronic address of the {_whom(work)[0]}")
     address = ElectronicAddress(document.buyer_scheme, document.buyer_address)
     looked = await addresses.of_document(document, resources)
     waiting = _unreached(work, looked, resources)
@@ -56,7 +60,8 @@ def _unreached(work: Work, looked: Looked, resources: Resources) -> Outcome | No
     if soon(reach, day_of(now)) and reach.line is not None and reach.line.begins is not None:
         begins = datetime.combine(reach.line.begins, time(), CIVIL_TIME)
         return Later(max(begins - now, LINE_AGAIN), f"its line begins on {reach.line.begins}")
-    return Halted("no way to this participant", (finding(reach, day_of(now)),), addresses.facts_of(reach))
+    found = finding(reach, day_of(now), to_seller=work.document.type_code in SELF_BILLED_TYPES)
+    return Halted("no way to this participant", (found,), addresses.facts_of(reach))
 
 
 async def _by_network(work: Work, address: ElectronicAddress, reach: Reach, resources: Resources) -> Outcome:
@@ -77,7 +82,7 @@ async def _by_network(work: Work, address: ElectronicAddress, reach: Reach, reso
             attempt = News("attempt", {"attempt": work.attempts, "outcome": "unreachable", "reason": away.reason})
             return Later(wait, f"the directory cannot be asked: {away.reason}", (attempt,))
     served = ", ".join(network.name for network in networks) or "none is configured"
-    return _no_way(address, f"no network serves scheme {address.scheme} (networks: {served})")
+    return _no_way(work, address, f"no network serves scheme {address.scheme} (networks: {served})")
 
 
 async def _back(work: Work, about: UUID, resources: Resources) -> Outcome | None:
@@ -121,15 +126,22 @@ def _decided(work: Work, route: Route) -> Done:
     return Done(facts)
 
 
-def _no_way(address: ElectronicAddress | None, why: str) -> Halted:
-    finding = Finding(
+def _whom(work: Work) -> tuple[str, str]:
+    """The party to which it goes, and the term of its electronic address."""
+    return ("seller", "BT-34") if work.document.type_code in SELF_BILLED_TYPES else ("buyer", "BT-49")
+
+
+def _no_way(work: Work, address: ElectronicAddress | None, why: str) -> Halted:
+    party, term = _whom(work)
+    found = Finding(
         rule="HOUSE-NO-ROUTE",
         severity=Severity.FATAL,
         layer="house",
-        says=f"There is no way to the buyer: {why}.",
-        terms=("BT-49",),
+        says=f"There is no way to the {party}: {why}.",
+        terms=(term,),
         found=f"scheme {address.scheme}" if address else None,
-        expected="an electronic address of the buyer on a configured network: 0225 (French directory) or EM (e-mail)",
-        fix="Correct the buyer's electronic address (BT-49), or configure a network that serves it.",
+        expected=f"an electronic address of the {party} on a configured network: "
+        "0225 (French directory) or EM (e-mail)",
+        fix=f"Correct the {party}'s electronic address ({term}), or configure a network that serves it.",
     )
-    return Halted("no way to this participant", (finding,))
+    return Halted("no way to this participant", (found,))

@@ -22,6 +22,7 @@ from gateway.resources import Resources, Work
 from gateway.store import inbound, numbers
 from gateway.store.reports import refusing
 from schemas.finding import Report, Severity, Verdict
+from schemas.invoice import SELF_BILLED_TYPES
 from schemas.judge import judge
 from signing.chain import canonical
 
@@ -67,7 +68,9 @@ async def run(work: Work, resources: Resources) -> Outcome:
 
 
 async def _addressed(work: Work, facts: dict[str, Any], kept: Kept, resources: Resources) -> Outcome:
-    """A valid invoice takes its number only if somebody may receive it: its address (BT-49) is looked up before.
+    """A valid invoice takes its number only if somebody may receive it: its address is looked up before.
+
+    That is the buyer's (BT-49), of a self-billed invoice the seller's (BT-34).
 
     What the directory does not answer is no reason to refuse: the document waits before it is sent (`route`).
     """
@@ -80,8 +83,10 @@ async def _addressed(work: Work, facts: dict[str, Any], kept: Kept, resources: R
     today = day_of(resources.clock.now())
     if not reach.refuses or resources.unlisted == "send" or soon(reach, today):
         return Done(facts, (kept,))
-    found = finding(reach, today)
-    return Halted("nobody receives at the buyer's address", (found,), facts, refusing((kept,), found))
+    to_seller = work.document.type_code in SELF_BILLED_TYPES
+    found = finding(reach, today, to_seller=to_seller)
+    whose = "seller" if to_seller else "buyer"
+    return Halted(f"nobody receives at the {whose}'s address", (found,), facts, refusing((kept,), found))
 
 
 def _asked(work: Work, page: bool) -> tuple[bool, bool]:

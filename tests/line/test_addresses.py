@@ -59,6 +59,16 @@ async def submitted(line: Line, number: str, address: str, **buyer_: object) -> 
     return await line.submit(data, "json", "application/json")
 
 
+def self_billed(number: str, address: str) -> bytes:
+    """An invoice that the account issues as its own customer, to a seller with this address."""
+    members = demo_invoices.invoice(number, demo_invoices.buyer_that_accepts())
+    members["type_code"] = "389"
+    members["buyer"]["legal_id"]["value"] = members["buyer"]["endpoint"]["value"] = demo_invoices.SELLER_SIREN
+    members["seller"]["legal_id"]["value"] = address[:9]
+    members["seller"]["endpoint"] = {"value": address, "scheme": "0225"}
+    return json.dumps(members).encode()
+
+
 async def findings(line: Line, document_id: UUID) -> list[dict[str, str]]:
     """What the report finds fatal."""
     found = json.loads(await line.read(document_id, Role.REPORT))["findings"]
@@ -74,6 +84,22 @@ async def numbers(line: Line) -> list[str]:
 def routed(document: Document) -> dict[str, object]:
     """The facts of its route."""
     return dict(document.facts[str(Stage.ROUTED)])
+
+
+async def test_a_self_billed_invoice_goes_to_the_seller_and_his_address_is_looked_up(directed: Line) -> None:
+    """It went to the buyer's address, which is the account's own, and nobody was asked about the seller's."""
+    sent = await directed.until(
+        await directed.submit(self_billed("S-1", OPEN), "json", "application/json"), Stage.DELIVERED
+    )
+    assert sent.halted is None, sent
+    assert (sent.buyer_scheme, sent.buyer_address) == ("0225", OPEN)
+    assert routed(sent)["directory"]["verdict"] == "active"  # type: ignore[index]
+    closed = await directed.submit(self_billed("S-2", CLOSED), "json", "application/json")
+    wrong = await directed.until(closed, Stage.VALIDATED)
+    assert wrong.halted == "nobody receives at the seller's address"
+    (found,) = await findings(directed, closed)
+    assert (found["rule"], found["terms"]) == ("HOUSE-ADDRESS-INACTIVE", ["BT-34"])
+    assert "buyer" not in found["fix"]
 
 
 async def test_an_address_with_an_active_line_is_routed_and_says_why(directed: Line) -> None:
