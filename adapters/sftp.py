@@ -280,11 +280,13 @@ class Sftp:
             if not _is_plain(entry.attrs):
                 continue
             mark = (entry.attrs.size or 0, entry.attrs.mtime or 0)
+            if self._stuck.get(name) == mark:
+                continue
             if mark[0] > FILE_LIMIT:
                 log.warning("a file on the SFTP server is never taken: it has more than %d bytes", FILE_LIMIT)
-                await sftp.makedirs(f"{self._settings.incoming}/{REFUSED}", exist_ok=True)
+                await self._folder(sftp, REFUSED)
                 await self._move(sftp, name, REFUSED, mark)
-            elif self._stuck.get(name) != mark:
+            else:
                 found.append((mark[1], name, mark))
         there = {name for _, name, _ in found}
         self._seen = {name: seen for name, seen in self._seen.items() if name in there}
@@ -316,9 +318,17 @@ class Sftp:
         if handed is None or handed[0] != cursor:
             return
         under = f"{DONE}/{self._now():%Y-%m-%d}"
-        with suppress(asyncssh.SFTPFailure, asyncssh.SFTPPermissionDenied):
-            await sftp.makedirs(f"{self._settings.incoming}/{under}", exist_ok=True)
+        await self._folder(sftp, under)
         await asyncio.gather(*(self._move(sftp, name, under, mark) for name, mark in handed[1].items()))
+
+    async def _folder(self, sftp: asyncssh.SFTPClient, under: str) -> None:
+        """A folder beside the files, where the server lets us make one."""
+        try:
+            await sftp.makedirs(f"{self._settings.incoming}/{under}", exist_ok=True)
+        except asyncssh.SFTPConnectionLost:
+            raise
+        except asyncssh.SFTPError as refused:
+            log.info("the SFTP server gives no folder beside: %s", type(refused).__name__)
 
     async def _move(self, sftp: asyncssh.SFTPClient, name: str, under: str, mark: tuple[int, int]) -> None:
         """Move a file beside, over nothing, while it is the marked one; one that cannot be moved is left alone."""

@@ -562,6 +562,11 @@ class Jail(asyncssh.SFTPServer):
             raise asyncssh.SFTPFailure("no space left")
         return super().open(path, pflags, attrs)
 
+    def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
+        if self._is("no-folders"):
+            raise asyncssh.SFTPPermissionDenied("no folders")
+        super().mkdir(path, attrs)
+
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:
         if self._is("read-only"):
             raise asyncssh.SFTPPermissionDenied("read only")

@@ -172,6 +172,22 @@ async def test_what_cannot_be_moved_stays_and_is_fetched_once(server: SftpServer
     assert len((await brought(network, cursor))[0]) == 1
 
 
+async def test_what_is_too_big_stays_where_no_folder_may_be_made(
+    server: SftpServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sftp, "FILE_LIMIT", 1_000)
+    for state in ("read-only", "no-folders"):
+        (server.root / state).touch()
+    (server.root / "in" / "big.xml").write_bytes(b"<a>" + b" " * 1_000 + b"</a>")
+    (server.root / "in" / "good.xml").write_bytes(invoice_file(3))
+    network = client(server)
+    found, cursor = await brought(network)
+    assert [one.data for one in found] == [invoice_file(3)]
+    assert (await brought(network, cursor))[0] == []
+    assert (server.root / "in" / "big.xml").exists()
+    assert caplog.text.count("more than 1000 bytes") == 1
+
+
 async def test_the_same_name_again_is_moved_beside(server: SftpServer) -> None:
     network, cursor = client(server), None
     for number in range(3):
