@@ -10,6 +10,8 @@ Decisions, each against a failure seen in the field:
   message (UIDPLUS, RFC 4315) keeps its messages where they are: the cursor alone goes on.
 - A message that is too big, or that the server does not give, stops no other: what is known of it is brought for a
   person.
+- On a slow line a page ends when half of its time is spent, and after one that was not done in time with its first
+  message: what was fetched is not thrown away for ever.
 - TLS is demanded, and the password is sent over nothing else, but to this machine itself. The server is the operator's
   own, known by its certificate, so it may stand on a private network.
 
@@ -25,6 +27,7 @@ import logging
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -140,6 +143,8 @@ class Mailbox:
     def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._now = now
+        self._slow = False
+        """The page before was not done in time: the next has one message."""
 
     @property
     def name(self) -> str:
@@ -161,6 +166,7 @@ class Mailbox:
             async with asyncio.timeout(PATIENCE):
                 return await asyncio.to_thread(self._page, cursor, wire)
         except (imaplib.IMAP4.error, OSError, ValueError) as away:  # TimeoutError is an OSError
+            self._slow = self._slow or isinstance(away, TimeoutError)
             raise Unreachable(f"the mailbox: {_told(away)}") from away
         finally:
             wire.cut()
@@ -179,15 +185,16 @@ class Mailbox:
             waiting = [uid for uid in _uids(box, last) if uid > last]
             sizes = _sizes(box, waiting[:PAGE_MESSAGES])
             found: list[Arrival] = []
-            held = 0
+            held, half = 0, time.monotonic() + PATIENCE / 2
             for uid in waiting[:PAGE_MESSAGES]:
-                if held > PAGE_BYTES:
+                if held > PAGE_BYTES or (found and (self._slow or time.monotonic() > half)):
                     break
                 size, at = sizes.get(uid, (0, None))
                 brought = self._brought(box, f"{now_valid}.{uid}", uid, size, min(at or self._now(), self._now()))
                 held += sum(len(one.data) for one in brought)
                 found += brought
                 last = uid
+            self._slow = self._slow and time.monotonic() > half
             found.sort(key=lambda one: (one.at, one.network_id))
             place = f"{now_valid}:{last}" if last else cursor or ""
             return Collected(found, place, more=bool(found))

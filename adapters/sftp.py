@@ -14,6 +14,8 @@ Decisions, each against a failure seen in the field:
   only while it is the file that was read: one that took its place meanwhile stays, and comes next.
   Where the server does not let us move it, it stays, and is not fetched again while this process lives; later the same
   id tells.
+- On a slow line a page ends when half of its time is spent, and after one that was not done in time files are fetched
+  one by one: what was fetched is not thrown away for ever.
 - A link, a folder or a name with a path in it is never followed; what is too big is moved to `refused/`.
 """
 
@@ -168,6 +170,8 @@ class Sftp:
         self._handed: tuple[str, dict[str, tuple[int, int]]] | None = None
         self._seen: dict[str, tuple[tuple[int, int], datetime]] = {}
         self._stuck: dict[str, tuple[int, int]] = {}
+        self._slow = False
+        """The page before was not done in time: the next is fetched file by file, and ends earlier."""
 
     @property
     def name(self) -> str:
@@ -197,9 +201,13 @@ class Sftp:
         """What is complete, the oldest first; what the page before brought is moved away. Raises Unreachable."""
         if not self._settings.incoming:
             return Collected((), cursor or "", more=False)
-        async with self._session() as session:
-            await self._confirm(session.sftp, cursor)
-            return await self._page(session.sftp, cursor)
+        try:
+            async with self._session() as session:
+                await self._confirm(session.sftp, cursor)
+                return await self._page(session.sftp, cursor)
+        except Unreachable as away:
+            self._slow = isinstance(away.__cause__, TimeoutError)
+            raise
 
     async def close(self) -> None:
         """There is nothing to give back: each look has a connection of its own."""
@@ -254,8 +262,10 @@ class Sftp:
         marks: dict[str, tuple[int, int]] = {}
         held = 0
         waiting = await self._waiting(sftp)
-        while waiting and len(marks) < PAGE_FILES and held <= PAGE_BYTES:
-            some, waiting = waiting[:TOGETHER], waiting[TOGETHER:]
+        loop, together = asyncio.get_running_loop(), 1 if self._slow else TOGETHER
+        half = loop.time() + self._settings.patience / 2
+        while waiting and len(marks) < PAGE_FILES and held <= PAGE_BYTES and not (marks and loop.time() > half):
+            some, waiting = waiting[:together], waiting[together:]
             fetched = await asyncio.gather(*(self._whole(sftp, name, mark) for _, name, mark in some))
             for (mtime, name, mark), data in zip(some, fetched, strict=True):
                 if data is None:
@@ -266,6 +276,7 @@ class Sftp:
                 found += await asyncio.to_thread(arrivals, name, data, at, self._settings.recipient)
         if not marks:
             return Collected((), cursor or "", more=False)
+        self._slow = self._slow and loop.time() > half
         page = uuid4().hex
         self._handed = (page, marks)
         return Collected(sorted(found, key=lambda one: (one.at, one.network_id)), page, more=True)

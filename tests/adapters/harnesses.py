@@ -553,11 +553,15 @@ class Jail(asyncssh.SFTPServer):
     def __init__(self, channel: asyncssh.SSHServerChannel[bytes], root: Path) -> None:
         super().__init__(channel, chroot=str(root).encode())
         self._connection = channel.get_connection()
+        self._line = asyncio.Lock()
 
     def _is(self, state: str) -> bool:
         return Path(os.fsdecode(self.map_path(b"/" + state.encode()))).exists()
 
-    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+    async def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+        if self._is("slow"):  # one after the other
+            async with self._line:
+                await asyncio.sleep(0.5)
         if self._is("full") and pflags & asyncssh.FXF_WRITE:
             raise asyncssh.SFTPFailure("no space left")
         return super().open(path, pflags, attrs)

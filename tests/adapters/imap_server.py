@@ -30,6 +30,8 @@ class Box:
     next: int = 1
     broken: set[int] = field(default_factory=set)
     """UIDs that are refused when they are fetched."""
+    slow: dict[int, float] = field(default_factory=dict)
+    """Seconds that a message takes, by UID."""
     cut_after: int | None = None
     """So many commands are answered; then the connection is cut."""
     commands: list[str] = field(default_factory=list)
@@ -146,6 +148,8 @@ class _Session:
             )
         if self._folder is None or not uid:
             return "BAD not here"
+        if word == "FETCH" and "BODY" in words[1]:
+            await asyncio.sleep(box.slow.get(int(words[0]), 0))
         return self._on_messages(word, words, box.folders[self._folder])
 
     def _select(self, folder: str) -> str:

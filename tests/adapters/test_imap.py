@@ -156,6 +156,22 @@ async def test_a_page_has_a_size(box: Box, settings: Settings, monkeypatch: pyte
     assert {one.data for one in (await taken(settings))[0]} == {invoice_file(number) for number in range(7)}
 
 
+async def test_a_page_on_a_slow_line_ends_early(box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "PATIENCE", 1.5)
+    for number in range(3):
+        put(box, number)
+    box.slow = {1: 0.6, 2: 1.1}
+    network = Mailbox(settings, now)
+    with pytest.raises(Unreachable):
+        await network.collect(None)
+    first = await network.collect(None)
+    assert [one.data for one in first.arrivals] == [invoice_file(0)]
+    second = await network.collect(first.cursor)
+    assert [one.data for one in second.arrivals] == [invoice_file(1)]
+    third = await network.collect(second.cursor)
+    assert [one.data for one in third.arrivals] == [invoice_file(2)]
+
+
 @pytest.mark.parametrize("commands", range(12))
 async def test_a_connection_cut_anywhere_loses_nothing(box: Box, settings: Settings, commands: int) -> None:
     put(box, 1)

@@ -158,6 +158,20 @@ async def test_what_is_no_plain_file_is_left_and_what_is_too_big_is_put_aside(
     assert (place / "link.xml").is_symlink()
 
 
+async def test_a_page_on_a_slow_line_ends_early(server: SftpServer) -> None:
+    (server.root / "slow").touch()
+    for number in range(4):
+        (server.root / "in" / f"{number}.xml").write_bytes(invoice_file(number))
+    network = client(server, patience=1.6)
+    with pytest.raises(Unreachable):
+        await network.collect(None)
+    first = await network.collect(None)
+    assert 0 < len(first.arrivals) < 4
+    second = await network.collect(first.cursor)
+    assert second.arrivals
+    assert not {one.network_id for one in first.arrivals} & {one.network_id for one in second.arrivals}
+
+
 async def test_what_cannot_be_moved_stays_and_is_fetched_once(server: SftpServer) -> None:
     (server.root / "read-only").touch()
     (server.root / "in" / "f.xml").write_bytes(invoice_file(1))
