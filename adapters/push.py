@@ -10,10 +10,10 @@ in the headers, the body is the document and nothing else:
 - `Content-Disposition`, `Content-Type`, `Content-Digest` (RFC 9530), `Estafette-Recipient` (scheme:value),
   `Estafette-Sender` (SIREN), `Estafette-Syntax`.
 
-Answers: 2xx: it is taken. 400, 406, 409 with a problem, 410, 411, 413, 415, 422 and the like: it is refused, and the
-body, a problem (RFC 9457), says why. 401, 403, 404, 405, 407 and redirects speak of the address or the secret, not of
-the document: it waits. 408, 425, 429 and 503 ask for patience. Any other 5xx, and a lost answer, leave the outcome
-unknown: it is posted again under the same key. A network that cannot be asked cannot be certain: a receiver that knows
+Answers: 2xx: it is taken. 400, 406, 410, 411, 413, 415, 422 and the like: it is refused, and the body, a problem
+(RFC 9457), says why. 401, 403, 404, 405, 407 and redirects speak of the address or the secret, not of the document: it
+waits. 408, 425, 429 and 503 ask for patience. 409, with a problem or without, any other 5xx, and a lost answer leave
+the outcome unknown: it is posted again under the same key. A network that cannot be asked cannot be certain: a receiver that knows
 no keys gets it twice, and the receipt then does not say `already_there`.
 """
 
@@ -155,7 +155,7 @@ class Push:
         status, problem = answer.status, _problem(answer)
         log.info("the push was answered with %d", status)
         retry_in = answer.retry_in(self._now())
-        if status == 409 and not problem:  # the same key is being worked on
+        if status == 409:  # the same key is being worked on, which a problem may say (draft on Idempotency-Key)
             return Unreachable("the other side answered 409", retry_in, unknown=True)
         if 400 <= status < 500 and status not in _OURS | _LATER:
             return Refused(f"the other side refuses the document ({status})", _findings(status, problem))

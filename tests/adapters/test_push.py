@@ -100,9 +100,15 @@ async def test_what_says_nothing_of_the_document_waits(answering: Answering, sta
     assert caught.value.retry_in == timedelta(seconds=90)
 
 
-async def test_a_conflict_with_a_reason_is_a_refusal(answering: Answering) -> None:
-    with pytest.raises(Refused):
-        await answering(web.json_response({"title": "known under another id"}, status=409)).send(sent())
+async def test_a_conflict_with_a_reason_is_still_being_worked_on(answering: Answering) -> None:
+    problem = {"title": "A request is outstanding for this Idempotency-Key"}
+    with pytest.raises(Unreachable) as caught:
+        await answering(
+            web.json_response(
+                problem, status=409, headers={"Retry-After": "5"}, content_type="application/problem+json"
+            )
+        ).send(sent())
+    assert (caught.value.unknown, caught.value.retry_in) == (True, timedelta(seconds=5))
 
 
 async def test_an_answer_without_a_body_is_a_receipt_too(answering: Answering) -> None:
