@@ -254,7 +254,7 @@ def unchecked(reach: Reach, path: str = "", *, to_seller: bool = False) -> Findi
 
 def _of_seller(found: Finding) -> Finding:
     """The same finding on the seller's address."""
-    says, fix = (text.replace("buyer", "seller").replace("BT-49", "BT-34") for text in (found.says, found.fix))
+    says, fix = (text.replace("buyer", "seller").replace("BT-49", "BT-34") for text in (found.says, found.fix or ""))
     return replace(found, says=says, fix=fix, terms=("BT-34",))
 
 
