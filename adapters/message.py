@@ -50,6 +50,7 @@ _SEALED = {
     "application/ms-tnef": "TNEF",
     "application/vnd.ms-tnef": "TNEF",
 }
+_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 _PACKED_TYPES = frozenset(
     f"application/{name}"
     for name in ("zip", "x-zip-compressed", "gzip", "x-gzip", "x-7z-compressed", "x-rar-compressed", "vnd.rar", "x-tar")
@@ -63,6 +64,7 @@ _ID = re.compile(r"[0-9A-Za-z-]{1,36}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CODE = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _ADDRESS = re.compile(r"[^\s<>]{1,64}@[^\s<>]{1,255}")
+_BODIES = ("text", "multipart", "message")
 _BEGIN_PGP = b"-----BEGIN PGP MESSAGE-----"
 
 
@@ -141,7 +143,8 @@ def open_message(data: bytes, domain: str = "") -> Opened:
             return Opened(_file_name(subject), report=report)
         shut = sorted({why for part in parts if (why := _shut(part))})
         found = [one for part in parts if (one := _attachment(part)) is not None]
-        answered = _answer(message, domain) if not found and not shut else None
+        left = any(_left(part) for part in parts)
+        answered = _answer(message, domain) if not (found or shut or left) else None
     except NotTaken:
         raise
     except Exception as wrong:  # whatever the parser does not foresee: a message that raises would block all behind it
@@ -149,7 +152,8 @@ def open_message(data: bytes, domain: str = "") -> Opened:
     if answered is not None:
         return Opened(_file_name(subject), report=answered)
     attachments = tuple({one.data: one for one in reversed(found)}.values())[::-1]
-    return Opened(_file_name(subject, *shut), attachments, waits=bool(shut))
+    told = shut or (["other files"] if left and found else [])
+    return Opened(_file_name(subject, *told), attachments, waits=bool(shut) or left)
 
 
 class _Bounded(email.policy.Compat32):
@@ -196,15 +200,30 @@ def _parts(message: Message) -> Iterator[Message]:
 
 
 def _attachment(part: Message) -> Attachment | None:
-    """The file in a part, when it is a PDF or an XML by what it says it is, or by its name."""
+    """The file in a part, when it is a PDF or an XML by what it says it is, or by its name, or a PDF by its bytes."""
     if part.is_multipart():
         return None
     name = _name(part)
     media_type = _TYPES.get(part.get_content_type()) or _ENDS.get(name[-4:].lower())
-    if media_type is None:
+    if media_type is None and part.get_content_maintype() in _BODIES:
         return None
     data = part.get_payload(decode=True)
-    return Attachment(name, media_type, data) if isinstance(data, bytes) and data else None
+    if not isinstance(data, bytes) or not data:
+        return None
+    if media_type is None and data.startswith(b"%PDF-"):
+        media_type = "application/pdf"
+    return Attachment(name, media_type, data) if media_type is not None else None
+
+
+def _left(part: Message) -> bool:
+    """Whether a part is a file that is not taken: any but text, a signature, or a picture of the letter itself."""
+    kind = part.get_content_maintype()
+    if part.is_multipart() or kind in _BODIES or part.get_content_type() in _SIGNATURES:
+        return False
+    attached = part.get_content_disposition() == "attachment"
+    if kind == "image" and not attached and part.get("Content-ID"):
+        return False
+    return bool(attached or _name(part)) and not _shut(part) and _attachment(part) is None
 
 
 def _shut(part: Message) -> str:

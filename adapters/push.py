@@ -13,8 +13,8 @@ in the headers, the body is the document and nothing else:
 Answers: 2xx: it is taken. 400, 406, 410, 411, 413, 415, 422 and the like: it is refused, and the body, a problem
 (RFC 9457), says why. 401, 403, 404, 405, 407 and redirects speak of the address or the secret, not of the document: it
 waits. 408, 425, 429 and 503 ask for patience. 409, with a problem or without, any other 5xx, and a lost answer leave
-the outcome unknown: it is posted again under the same key. A network that cannot be asked cannot be certain: a receiver that knows
-no keys gets it twice, and the receipt then does not say `already_there`.
+the outcome unknown: it is posted again under the same key. A network that cannot be asked cannot be certain: a receiver
+that knows no keys gets it twice, and the receipt then does not say `already_there`.
 """
 
 from __future__ import annotations

@@ -208,8 +208,9 @@ async def test_a_message_brings_its_attachments(tmp_path: Path) -> None:
         ("f.pdf", "application/pdf", PDF),
         ("f.xml", "application/xml", XML + b" "),
         ("inner.xml", "application/xml", XML),
+        ("m.eml", "message/rfc822", bytes(made)),  # the picture is said to be attached, and nobody looked at it
     ]
-    assert len({a.network_id for a in found}) == 3
+    assert len({a.network_id for a in found}) == 4
     assert kept(tmp_path) == {"m.eml"}
 
 

@@ -227,6 +227,28 @@ def test_an_archive_beside_an_invoice_is_not_lost() -> None:
     ]
 
 
+def test_a_file_that_is_not_taken_is_not_lost_beside_one_that_is() -> None:
+    made = message(("f.pdf", "application/pdf", PDF), ("f.docx", "application/vnd.ms-word", b"PK"))
+    found = arrivals(bytes(made), "m", AT)
+    assert [(one.media_type, one.name) for one in found] == [
+        ("application/pdf", "f.pdf"),
+        ("message/rfc822", "[other files] Facture.eml"),
+    ]
+
+
+def test_a_pdf_is_known_by_its_bytes() -> None:
+    (one,) = arrivals(bytes(message(("facture", "application/octet-stream", PDF))), "m", AT)
+    assert (one.media_type, one.data, one.name) == ("application/pdf", PDF, "facture")
+
+
+def test_pictures_of_the_letter_and_signatures_are_no_files() -> None:
+    made = message(("f.pdf", "application/pdf", PDF), ("smime.p7s", "application/pkcs7-signature", b"0"))
+    made.add_attachment(b"PNG", maintype="image", subtype="png", filename="l.png", cid="<l@a>", disposition="inline")
+    assert [one.data for one in arrivals(bytes(made), "m", AT)] == [PDF]
+    made.add_attachment(b"PNG", maintype="image", subtype="png", filename="scan.png")
+    assert len(arrivals(bytes(made), "m", AT)) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
