@@ -70,12 +70,16 @@ async def link(document: Document, account: Account, reference: str, resources: 
 
 
 async def take(
-    provider: PaymentProvider, told: PaymentNotice, account_id: UUID, resources: Resources
+    provider: PaymentProvider, told: PaymentNotice, paid: tuple[UUID, str], resources: Resources
 ) -> tuple[NoticeRow, bool]:
-    """Keep a notice and report its payment, in one transaction; tells whether it was known."""
+    """Keep a notice and report its payment, in one transaction; tells whether it was known.
+
+    `paid`: the account, and its legal entity (SIREN) whose secret signed the notice.
+    """
+    account_id, participant = paid
     now = resources.clock.now()
     async with resources.pool.account(account_id) as connection:
-        before = await notices.known(connection, provider.name, told.id)
+        before = await notices.known(connection, (participant, provider.name, told.id))
         if before is not None:
             return before, True
         document = await _document(connection, told)
@@ -86,8 +90,8 @@ async def take(
             remark, payment_id = await _reported(connection, provider.name, told, (document, account_id, now))
             stray = OTHER_PAYMENT if payment_id is None else ""
         row = NoticeRow(
-            provider.name, told.id, now, told.kind, document.id if document else None, payment_id, told.amount,
-            told.currency, told.paid_on, told.payment, stray, remark,
+            participant, provider.name, told.id, now, told.kind, document.id if document else None, payment_id,
+            told.amount, told.currency, told.paid_on, told.payment, stray, remark,
         )  # fmt: skip
         await notices.keep(connection, account_id, row)
     return row, False
@@ -133,7 +137,7 @@ async def _reported(
     assert told.amount is not None
     assert told.paid_on is not None
     left = await _owed(connection, document)
-    key = f"notice:{provider}:{told.payment}"
+    key = f"notice:{provider}:{document.participant}:{told.payment}"
     reference = f"{provider} {told.payment}"[:140]
     report = Reported(new_id(now), told.amount, told.currency, told.paid_on, reference, key)
     try:

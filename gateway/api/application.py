@@ -77,7 +77,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/documents/{id}/interest", payment_terms.interest, Scope.READ),
     Route("POST", "/v1/documents/{id}/pay-link", paying.link, Scope.SUBMIT),
     Route("GET", "/v1/payment-notices", paying.listed, Scope.READ),
-    Route("POST", "/v1/payment-notices/{provider}/{notice}/looked-at", paying.looked_at, Scope.SUBMIT),
+    Route("POST", "/v1/payment-notices/{participant}/{provider}/{notice}/looked-at", paying.looked_at, Scope.SUBMIT),
     Route("POST", "/payment-notices/{participant}", paying.notice, OPEN),
     Route("GET", "/v1/documents/{id}/receivable", receivables.read, Scope.READ),
     Route("POST", "/v1/documents/{id}/write-offs", receivables.write_off, Scope.ADMIN),

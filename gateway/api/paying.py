@@ -63,7 +63,7 @@ async def notice(request: web.Request) -> web.Response:
     owners = await inbound.accounts_of(resources.pool, participant)
     if len(owners) != 1:
         raise Busy("no one account acts for this legal entity", timedelta(minutes=10))
-    kept, _ = await paying.take(provider, told, owners[0], resources)
+    kept, _ = await paying.take(provider, told, (owners[0], participant), resources)
     if kept.payment_id is not None:
         request.app[RING]()
     return shapes.answer({"notice": kept.notice_id, "outcome": "stray" if kept.stray else "reported"})
@@ -84,7 +84,8 @@ async def looked_at(request: web.Request) -> web.Response:
     """Say that somebody has looked at a stray."""
     queries.only(request, ())
     resources, caller = request.app[RESOURCES], request[CALLER]
-    name = (request.match_info["provider"], request.match_info["notice"])
+    told = request.match_info
+    name = (told["participant"], told["provider"], told["notice"])
     if not all(part.isprintable() and len(part) <= 200 for part in name):
         raise NotFound("there is no such notice")
     async with resources.pool.account(caller.account.id) as connection:
@@ -94,6 +95,7 @@ async def looked_at(request: web.Request) -> web.Response:
 
 def _shape(one: NoticeRow) -> dict[str, Any]:
     return {
+        "participant": one.participant,
         "provider": one.provider,
         "id": one.notice_id,
         "received_at": instant(one.received_at),

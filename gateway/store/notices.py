@@ -1,4 +1,4 @@
-"""What payment providers told: each notice once, by the provider's id; strays wait until somebody looked at them."""
+"""What payment providers told each legal entity: each once by the provider's id; strays wait for a person."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from gateway.errors import NotFound
 from gateway.store.pool import Connection
 
 PAGE_LIMIT = 200
-_COLUMNS = ("provider, notice_id, received_at, kind, document_id, payment_id, amount, currency, paid_on, reference, "
-            "stray, remark, looked_at, looked_by")  # fmt: skip
+_COLUMNS = ("participant, provider, notice_id, received_at, kind, document_id, payment_id, amount, currency, paid_on, "
+            "reference, stray, remark, looked_at, looked_by")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeRow:
     """A notice as it is kept."""
 
+    participant: str
+    """SIREN of the legal entity that was paid."""
     provider: str
     notice_id: str
     received_at: datetime
@@ -39,12 +41,15 @@ class NoticeRow:
     looked_by: str | None = None
 
 
-async def known(connection: Connection, provider: str, notice_id: str) -> NoticeRow | None:
-    """The notice of this id; None when it is new."""
+Name = tuple[str, str, str]
+"""Legal entity (SIREN), provider, and the provider's id of the notice."""
+
+
+async def known(connection: Connection, name: Name) -> NoticeRow | None:
+    """The notice of this name; None when it is new."""
     row = await connection.fetchrow(
-        f"select {_COLUMNS} from payment_notice where provider = $1 and notice_id = $2",  # noqa: S608
-        provider,
-        notice_id,
+        f"select {_COLUMNS} from payment_notice where participant = $1 and provider = $2 and notice_id = $3",  # noqa: S608
+        *name,
     )
     return NoticeRow(**row) if row is not None else None
 
@@ -53,11 +58,12 @@ async def keep(connection: Connection, account_id: UUID, notice: NoticeRow) -> N
     """Keep a notice; one that came meanwhile stays as it is."""
     await connection.execute(
         """
-        insert into payment_notice (account_id, provider, notice_id, received_at, kind, document_id, payment_id, amount,
-            currency, paid_on, reference, stray, remark)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict do nothing
+        insert into payment_notice (account_id, participant, provider, notice_id, received_at, kind, document_id,
+            payment_id, amount, currency, paid_on, reference, stray, remark)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) on conflict do nothing
         """,
         account_id,
+        notice.participant,
         notice.provider,
         notice.notice_id,
         notice.received_at,
@@ -79,7 +85,7 @@ async def page(connection: Connection, *, strays: bool, before: datetime | None,
         f"""
         select {_COLUMNS} from payment_notice
         where (not $1 or (stray <> '' and looked_at is null)) and ($2::timestamptz is null or received_at < $2)
-        order by received_at desc, notice_id limit $3
+        order by received_at desc, participant, provider, notice_id limit $3
         """,  # noqa: S608
         strays,
         before,
@@ -88,18 +94,18 @@ async def page(connection: Connection, *, strays: bool, before: datetime | None,
     return [NoticeRow(**row) for row in rows]
 
 
-async def looked_at(connection: Connection, name: tuple[str, str], by: str, now: datetime) -> NoticeRow:
-    """Write that somebody has looked at a stray, once; `name`: provider and the provider's id. Raises NotFound."""
+async def looked_at(connection: Connection, name: Name, by: str, now: datetime) -> NoticeRow:
+    """Write that somebody has looked at a stray, once. Raises NotFound."""
     await connection.execute(
         """
-        update payment_notice set looked_at = $3, looked_by = $4
-        where provider = $1 and notice_id = $2 and stray <> '' and looked_at is null
+        update payment_notice set looked_at = $4, looked_by = $5
+        where participant = $1 and provider = $2 and notice_id = $3 and stray <> '' and looked_at is null
         """,
         *name,
         now,
         by,
     )
-    row = await known(connection, *name)
+    row = await known(connection, name)
     if row is None:
         raise NotFound("there is no such notice")
     return row

@@ -10,10 +10,12 @@ create table payment_terms (
     primary key (account_id, customer)
 );
 
--- Notices of payment providers, once each by the provider's id. One that is no payment of a document, or not one that
+-- Notices of payment providers, once each by the provider's id: each legal entity has an account of its own with it,
+-- and two of them may number alike. One that is no payment of a document, or not one that
 -- can be believed, is a stray and waits for a person.
 create table payment_notice (
     account_id   uuid not null references account,
+    participant  text not null check (length(participant) <= 20), -- SIREN of the legal entity that was paid
     provider     text not null check (length(provider) between 1 and 20),
     notice_id    text not null check (length(notice_id) between 1 and 200),
     received_at  timestamptz not null,
@@ -28,7 +30,7 @@ create table payment_notice (
     remark       text not null check (length(remark) <= 200),
     looked_at    timestamptz,                    -- null: nobody has looked at the stray
     looked_by    text,
-    primary key (account_id, provider, notice_id),
+    primary key (account_id, participant, provider, notice_id),
     foreign key (account_id, document_id) references document,
     check ((looked_at is null) = (looked_by is null))
 );

@@ -162,10 +162,10 @@ async def test_what_cannot_be_booked_is_kept_for_a_person(till: Till) -> None:
     assert all(one["stray"] and one["payment"] is None for one in strays)
     assert {one["document"] for one in strays if one["id"] in ("evt_a", "evt_b", "evt_c")} == {None}
     assert (await shown(till.api, till.key, f"{location}/payments"))["payments"] == []
-    looked = await till.api.client.post("/v1/payment-notices/stripe/evt_a/looked-at", headers=till.key)
+    looked = await till.api.client.post(f"/v1/payment-notices/{SIRENS[0]}/stripe/evt_a/looked-at", headers=till.key)
     assert (await answered(looked, 200, "PaymentNotice"))["looked_by"]
     assert len(await till.strays()) == 5
-    unknown = await till.api.client.post("/v1/payment-notices/stripe/evt_a/looked-at", headers=till.other)
+    unknown = await till.api.client.post(f"/v1/payment-notices/{SIRENS[0]}/stripe/evt_a/looked-at", headers=till.other)
     await problem(unknown, 404, "not-found")
     assert (await shown(till.api, till.other, "/v1/payment-notices"))["notices"] == []
 
@@ -207,6 +207,45 @@ async def test_a_notice_by_standard_webhooks_may_name_an_invoice_by_its_number(t
         assert await answered(answer, 200, "NoticeTaken") == {"notice": "msg_1", "outcome": "reported"}
     payments = (await shown(till.api, till.other, f"{location}/payments"))["payments"]
     assert [(one["amount"], one["paid_on"]) for one in payments] == [("10.00", "2026-11-24")]
+
+
+async def two_entities(till: Till) -> dict[str, tuple[str, dict[str, str]]]:
+    """Two legal entities of one account, each with a key of its own for notices: a document of each, and the key."""
+    found = {}
+    for siren, name in ((SIRENS[0], "First"), (SIRENS[2], "Second")):
+        if siren != SIRENS[0]:
+            entity = {"siren": siren, "name": name}
+            await answered(await till.api.client.post("/v1/account/participants", json=entity, headers=till.key), 201)
+        settings = pay_url.Settings(TEMPLATE, "the secret", notice_secret=siren.encode() * 3)
+        till.api.resources.providers[siren] = pay_url.SignedUrl(settings)  # type: ignore[index]
+        key = {**till.key, "Organization-Id": siren}
+        found[siren] = (
+            (await till.api.submit(key, numbered(f"{name}-1"), "application/json")).headers["Location"],
+            key,
+        )
+    await till.api.worker.drain()
+    return found
+
+
+async def told_as(till: Till, siren: str, **named: str) -> str:
+    """What becomes of the first notice of a legal entity's provider."""
+    from tests.adapters.test_pay import headers_of
+
+    data = {"payment": "1", "amount": "10.00", "currency": "EUR", "paid_on": "2026-11-24", **named}
+    body = json.dumps({"type": "payment.received", "data": data}).encode()
+    headers = {**headers_of(body, "1", till.now, siren.encode() * 3), "Content-Type": "application/json"}
+    answer = await till.api.client.post(f"/payment-notices/{siren}", data=body, headers=headers)
+    return str((await answered(answer, 200, "NoticeTaken"))["outcome"])
+
+
+async def test_two_legal_entities_of_an_account_may_number_their_notices_alike(till: Till) -> None:
+    entities = await two_entities(till)
+    for siren, (location, key) in entities.items():
+        assert await told_as(till, siren, document=location.rpartition("/")[2]) == "reported"
+        payments = (await shown(till.api, key, f"{location}/payments"))["payments"]
+        assert [one["amount"] for one in payments] == ["10.00"]
+    listed = (await shown(till.api, till.key, "/v1/payment-notices", "PaymentNotices"))["notices"]
+    assert {one["participant"] for one in listed} == set(entities)
 
 
 async def test_a_credit_note_is_not_paid(till: Till) -> None:
