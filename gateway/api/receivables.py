@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.api import bodies, cursors, queries, shapes
 from gateway.api.auth import CALLER, idempotency_key
+from gateway.api.documents import find
 from gateway.api.fields import Fields
 from gateway.api.keys import EXPORTING, RESOURCES
 from gateway.dunning import Where
@@ -81,6 +82,7 @@ async def read(request: web.Request) -> web.Response:
     """What is owed on one document, and what was given up on it."""
     queries.only(request, ())
     resources, document_id = request.app[RESOURCES], queries.document_id(request)
+    await find(resources, request[CALLER].account, document_id)
     async with resources.pool.account(request[CALLER].account.id) as connection:
         one = await receivables.get(connection, document_id)
         given_up = await receivables.write_offs(connection, document_id)
@@ -92,6 +94,7 @@ async def write_off(request: web.Request) -> web.Response:
     """Give up what is owed, or take that back, once for its Idempotency-Key."""
     queries.only(request, ())
     resources, caller, document_id = request.app[RESOURCES], request[CALLER], queries.document_id(request)
+    await find(resources, caller.account, document_id)
     key, now = idempotency_key(request), resources.clock.now()
     fields = Fields(await bodies.read_json(request), ("amount", "currency", "reason", "reference"))
     given_up = fields.take("amount", amount, expected="an amount other than 0 with at most two decimals, as text")

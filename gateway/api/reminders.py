@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway import reminding
 from gateway.api import bodies, cursors, queries, shapes
 from gateway.api.auth import CALLER
+from gateway.api.documents import find
 from gateway.api.fields import Fields, text
 from gateway.api.keys import RESOURCES, RING
 from gateway.dunning import CHANNELS, LANGUAGES, SEGMENTS, STEPS_LIMIT, USUAL, Plan, Step, Tone
@@ -101,6 +102,7 @@ async def of_document(request: web.Request) -> web.Response:
     """What an invoice has heard, in order."""
     queries.only(request, ())
     document_id = queries.document_id(request)
+    await find(request.app[RESOURCES], request[CALLER].account, document_id)
     async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
         await receivables.get(connection, document_id)
         found = await reminders.said_of(connection, document_id)
@@ -111,6 +113,7 @@ async def pause(request: web.Request) -> web.Response:
     """Stop chasing an invoice, for a reason."""
     queries.only(request, ())
     resources, caller, document_id = request.app[RESOURCES], request[CALLER], queries.document_id(request)
+    await find(resources, caller.account, document_id)
     fields = Fields(await bodies.read_json(request), ("reason", "until"))
     reason = fields.take("reason", text(1, 200), expected="why, in at most 200 printable characters")
     until = fields.take("until", _day, expected="a date, YYYY-MM-DD", default=_NEVER)
@@ -127,6 +130,7 @@ async def resume(request: web.Request) -> web.Response:
     """Go on with an invoice."""
     queries.only(request, ())
     resources, caller, document_id = request.app[RESOURCES], request[CALLER], queries.document_id(request)
+    await find(resources, caller.account, document_id)
     async with resources.pool.account(caller.account.id) as connection:
         now = resources.clock.now()
         await reminders.resume(connection, caller.account.id, document_id, caller.public_id, now)
@@ -149,6 +153,7 @@ async def close_case(request: web.Request) -> web.Response:
     """A person has looked at it."""
     queries.only(request, ())
     resources, caller, document_id = request.app[RESOURCES], request[CALLER], queries.document_id(request)
+    await find(resources, caller.account, document_id)
     kind = request.match_info["kind"]
     async with resources.pool.account(caller.account.id) as connection:
         now = resources.clock.now()
