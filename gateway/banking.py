@@ -99,10 +99,10 @@ async def settle(resources: Resources, account_id: UUID) -> Run:
 
 
 async def _still(connection: Connection, one: Match) -> bool:
-    """Whether each part is still owed: somebody may have reported a payment meanwhile."""
+    """Whether each part is still owed, or still paid where it takes back: somebody may have reported it meanwhile."""
     for part in one.parts:
         owed = await statements.balance(connection, part.document_id)
-        if owed is None or owed[0] < part.amount:
+        if owed is None or not owed.bears(part.amount):
             return False
     return True
 
@@ -164,7 +164,7 @@ async def _chosen(
         owed = await statements.balance(connection, part.document_id)
         if owed is None:
             raise Conflict("nothing can be owed on one of the documents")
-        if owed[1] != line.currency:
+        if owed.currency != line.currency:
             raise Conflict("a line pays documents in its own currency")
     one = Match(line_id, tuple(parts), (Reason("chosen"),), certain=False)
     match_id, _ = await statements.propose(connection, account_id, one, resources.clock.now())

@@ -15,7 +15,8 @@ from itertools import combinations
 from uuid import UUID
 
 from gateway.matching.naming import Index, Named, same_name, words
-from gateway.matching.values import Booked, Known, Line, Match, Owed, Part, Reason
+from gateway.matching.reversing import taken_back
+from gateway.matching.values import Known, Line, Match, Owed, Part, Reason
 
 SUBSET = 4
 """Invoices that a sum without any reference is looked for in, at most."""
@@ -58,6 +59,7 @@ class _Work:
     def __init__(self, owed: Sequence[Owed], known: Known) -> None:
         self._owed = list(owed)
         self._known = known
+        self._standing = list(known.booked)
         self._index = Index.of(self._owed)
         self._of: dict[str, list[int]] = defaultdict(list)
         self._amounts: Counter[tuple[str, Decimal]] = Counter()
@@ -437,15 +439,14 @@ class _Work:
                 self._amounts[one.currency, left] += 1
 
     def _taken_back(self, line: Line) -> Match | None:
-        """What takes an earlier payment back: certain where the bank says so and ties it to one by its reference."""
-        same = [one for one in self._known.booked if one.line.amount == -line.amount and _tied(line, one)]
-        if not same:
+        """What takes an earlier payment back; where that is certain, no other line takes the same one back."""
+        found = taken_back(line, self._standing)
+        if found is None:
             return None
-        first, *others = same
-        parts = tuple(Part(part.document_id, -part.amount) for part in first.parts)
-        doubts = [Reason("ambiguous", str(len(others)))] if others else []
-        sure = line.reversal and not others and bool(line.end_to_end) and line.end_to_end == first.line.end_to_end
-        return self._made(line, parts, [Reason("reversal"), *doubts], certain=sure and line.sound)
+        match_, payment = found
+        if match_.certain:
+            self._standing = [one for one in self._standing if one.line.id != payment]
+        return match_
 
     def _made(
         self,
@@ -457,14 +458,3 @@ class _Work:
         alternatives: Sequence[UUID] = (),
     ) -> Match:
         return Match(line.id, parts, tuple(reasons), certain, tuple(alternatives[:SHOWN]))
-
-
-def _tied(line: Line, earlier: Booked) -> bool:
-    """Whether a line may take an earlier one back: by a reference of either, or by the payer's account and a flag."""
-    before = earlier.line
-    if line.booked_on < before.booked_on or line.currency != before.currency:
-        return False
-    by_reference = bool(line.reference) and line.reference == before.reference
-    by_end = bool(line.end_to_end) and line.end_to_end == before.end_to_end
-    by_account = line.reversal and bool(line.party_account) and line.party_account == before.party_account
-    return by_reference or by_end or by_account

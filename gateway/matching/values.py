@@ -92,7 +92,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A line that was booked, for what takes it back."""
+    """A line that was booked, and on what."""
 
     line: Line
     parts: tuple[Part, ...]
@@ -105,6 +105,7 @@ class Known:
     payers: Mapping[str, frozenset[str]]
     """Account of a payer → the customers it paid for."""
     booked: tuple[Booked, ...] = ()
+    """Payments that nothing has taken back."""
 
 
 REASONS: Mapping[str, tuple[str, str]] = {

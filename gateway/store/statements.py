@@ -18,6 +18,7 @@ from uuid import UUID
 from gateway.errors import Conflict, NotFound
 from gateway.matching.naming import bare
 from gateway.matching.pairing import New, Seen, consecutive, pair
+from gateway.matching.reversing import still_standing
 from gateway.matching.values import Booked, Known, Line, Match, Owed, Part, Reason
 from gateway.store import payments
 from gateway.store.identifiers import new_id
@@ -92,6 +93,22 @@ class Shown:
     """Document, its number, amount."""
     reasons: tuple[Reason, ...]
     alternatives: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is asked for, paid and owed on a document, from the seller's side: of a credit note it is negative."""
+
+    due: Decimal
+    paid: Decimal
+    balance: Decimal
+    currency: str
+
+    def bears(self, amount: Decimal) -> bool:
+        """Whether a part fits: no more than is owed, or, where it takes back, no more than was paid."""
+        sign = -1 if self.due < 0 else 1
+        asked, owed, paid = sign * amount, sign * self.balance, sign * self.paid
+        return owed >= asked if asked > 0 else paid >= -asked
 
 
 async def lock(connection: Connection, account_id: UUID) -> None:
@@ -327,24 +344,30 @@ async def known(connection: Connection) -> Known:
         group by l.party_account
         """
     )
-    booked = await connection.fetch(
+    return Known(
+        {row["party_account"]: frozenset(row["customers"]) for row in rows}, tuple(await _payments_standing(connection))
+    )
+
+
+async def _payments_standing(connection: Connection) -> list[Booked]:
+    """Booked lines that came in, that a line may take back and that none has."""
+    rows = await connection.fetch(
         f"""
         select {_LINE}, array_agg(p.document_id) as documents, array_agg(p.amount) as amounts {_LINE_FROM}
             join bank_match m on m.account_id = l.account_id and m.line_id = l.line_id
             join bank_decision d on d.account_id = m.account_id and d.match_id = m.match_id and d.decision = 'booked'
             join bank_match_part p on p.account_id = m.account_id and p.match_id = m.match_id
-        where l.amount > 0 and not exists (select from bank_decision u where u.account_id = d.account_id
+        where not exists (select from bank_decision u where u.account_id = d.account_id
             and u.match_id = d.match_id and u.decision = 'undone')
-            and exists (select from bank_line o join bank_entry f using (account_id, entry_id)
-                where o.account_id = l.account_id and o.amount = -l.amount and f.booked_on >= e.booked_on)
+            and (l.amount < 0 or exists (select from bank_line o join bank_entry f using (account_id, entry_id)
+                where o.account_id = l.account_id and o.amount = -l.amount and f.booked_on >= e.booked_on))
         group by l.account_id, l.line_id, e.account_id, e.entry_id, s.account_id, s.statement_id
         order by l.line_id
         """  # noqa: S608 - its parts are ours
     )
-    return Known(
-        {row["party_account"]: frozenset(row["customers"]) for row in rows},
-        tuple(Booked(_line(row), tuple(map(Part, row["documents"], row["amounts"]))) for row in booked),
-    )
+    booked = [Booked(_line(row), tuple(map(Part, row["documents"], row["amounts"]))) for row in rows]
+    returned = [one for one in booked if one.line.amount < 0]
+    return still_standing([one for one in booked if one.line.amount > 0], returned)
 
 
 async def decided_against(connection: Connection) -> dict[UUID, list[frozenset[tuple[UUID, Decimal]]]]:
@@ -427,7 +450,7 @@ async def decide(
     """Book, refuse or undo a match, once. Under `lock`. Raises NotFound; Conflict where it was decided otherwise."""
     row = await connection.fetchrow(
         """
-        select m.line_id, l.reference, l.end_to_end, e.currency, e.booked_on, l.split_at,
+        select m.line_id, l.reference, l.end_to_end, l.amount, e.currency, e.booked_on, l.split_at,
             array(select decision from bank_decision d where d.match_id = m.match_id) as decisions,
             (select count(*) from bank_match o join bank_decision d using (account_id, match_id)
                 where o.line_id = m.line_id and o.match_id <> m.match_id and d.decision = 'undone') as times,
@@ -445,6 +468,8 @@ async def decide(
     if decision in row["decisions"] and (decision == "undone" or "undone" not in row["decisions"]):
         return
     _allowed(decision, row)
+    if decision == "undone" and row["amount"] > 0 and await _returned(connection, row["line_id"]):
+        raise Conflict("the bank took this payment back, and that is booked; undo that first")
     await connection.execute(
         "insert into bank_decision (account_id, match_id, decision, by, at) values ($1, $2, $3, $4, $5)",
         *(account_id, match_id, decision, by, now),
@@ -478,12 +503,22 @@ def _allowed(decision: str, row: Any) -> None:
         raise Conflict("the line was split into its transactions since")
 
 
-async def balance(connection: Connection, document_id: UUID) -> tuple[Decimal, str] | None:
-    """What is owed on a document now, and its currency; None: nothing can be."""
-    row = await connection.fetchrow(
-        "select balance, currency from receivable where document_id = $1 and not void", document_id
+async def _returned(connection: Connection, line_id: UUID) -> bool:
+    """Whether a booked line takes back what this one paid."""
+    mirrored = await connection.fetchval(
+        "select exists (select from bank_line l join bank_line o on o.account_id = l.account_id "
+        "and o.amount = -l.amount where l.line_id = $1)",
+        line_id,
     )
-    return None if row is None else (row["balance"], row["currency"])
+    return mirrored and all(one.line.id != line_id for one in await _payments_standing(connection))
+
+
+async def balance(connection: Connection, document_id: UUID) -> Balance | None:
+    """What is owed on a document now; None: nothing can be."""
+    row = await connection.fetchrow(
+        "select due, paid, balance, currency from receivable where document_id = $1 and not void", document_id
+    )
+    return None if row is None else Balance(**row)
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------

@@ -292,6 +292,51 @@ async def test_a_returned_payment_is_taken_back(resources: Resources, account: A
     assert await payments(resources, account, document) == [Decimal(120), Decimal(-120)]
 
 
+def returned(move: Move, opening: str, number: str) -> bytes:
+    """A statement in which the bank takes something back."""
+    return camt([move], opening, number=number).replace(b"<Sts>BOOK", b"<RvslInd>true</RvslInd><Sts>BOOK")
+
+
+async def test_a_return_that_is_told_twice_is_taken_back_once(resources: Resources, account: Account) -> None:
+    """A notice and a statement book it on other days, so they are two lines: together, or one after the other."""
+    document = await sold(resources.pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
+    await imported(resources, account, camt([Move(DAY, "120.00", "F2026-0042", "R1", "E2E-42")]))
+    both = [Move(DAY + timedelta(days=n), "-120.00", "RETOUR", f"B{n}", "E2E-42") for n in (2, 3)]
+    data = camt(both, "1120.00", number="2").replace(b"<Sts>BOOK", b"<RvslInd>true</RvslInd><Sts>BOOK")
+    await imported(resources, account, data)
+    third = Move(DAY + timedelta(days=4), "-120.00", "RETOUR", "B4", "E2E-42")
+    await imported(resources, account, returned(third, "880.00", "3"))
+    assert await payments(resources, account, document) == [Decimal(120), Decimal(-120)]
+
+
+async def test_what_the_bank_took_back_is_not_undone_beside(resources: Resources, account: Account) -> None:
+    document = await sold(resources.pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
+    await imported(resources, account, camt([Move(DAY, "120.00", "F2026-0042", "R1", "E2E-42")]))
+    back = returned(Move(DAY + timedelta(days=2), "-120.00", "RETOUR", "R2", "E2E-42"), "1120.00", "2")
+    await imported(resources, account, back)
+    matches = {one.line.amount: one.match_id for one in await shown(resources, account, "booked")}
+    first, second = matches[Decimal(120)], matches[Decimal(-120)]
+    assert first is not None
+    assert second is not None
+    with pytest.raises(Conflict):
+        await banking.undo(resources, account.id, first, "operator:test")
+    await banking.undo(resources, account.id, second, "operator:test")
+    await banking.undo(resources, account.id, first, "operator:test")
+    assert sum(await payments(resources, account, document)) == 0
+
+
+async def test_what_was_taken_back_by_hand_is_not_taken_back_by_the_bank(
+    resources: Resources, account: Account
+) -> None:
+    document = await sold(resources.pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
+    await imported(resources, account, camt([Move(DAY, "120.00", "F2026-0042", "R1", "E2E-42")]))
+    await paid(resources.pool, account.id, document, "-120.00", NOON)
+    back = returned(Move(DAY + timedelta(days=2), "-120.00", "RETOUR", "R2", "E2E-42"), "1120.00", "2")
+    await imported(resources, account, back)
+    assert await payments(resources, account, document) == [Decimal(120), Decimal(-120)]
+    assert [one.line.amount for one in await shown(resources, account, "proposed")] == [Decimal(-120)]
+
+
 async def test_what_a_person_chooses_must_fit(resources: Resources, account: Account, pool: Pool) -> None:
     document = await sold(pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
     dollars = await sold(pool, account.id, Sale("F2026-0043", currency="USD"), NOON, delivered=True)
