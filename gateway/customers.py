@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import io
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +30,10 @@ SIZE_LIMIT = 50 * 1024 * 1024
 ROWS_LIMIT = 200_000
 CELLS_LIMIT = 200
 """Cells of one row."""
+ALL_CELLS_LIMIT = 4_000_000
+"""Cells of all rows, each as wide as the first: what a file may take in memory."""
+SIGNS_LIMIT = 20_000
+"""Delimiters of one row, those within quotes among them."""
 AT_ONCE = 8
 """Rows looked up at the same time."""
 
@@ -62,6 +64,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 """What a column may be, and the heads by which it is known: letters and digits, without case and accents."""
 
 _SCIENTIFIC = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
+_PHYSICAL = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _FRENCH_VAT = re.compile(r"FR[0-9A-Z]{2}([0-9]{9})")
 
 
@@ -92,22 +95,47 @@ def read(data: bytes, named: Mapping[str, str] | None = None) -> Table:
         text = data.decode("cp1252", "replace")
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(";,\t", key=lambda sign: (first.count(sign), sign == ","))
+    lines = _lines(text, delimiter)
+    header = next((tuple(cell.strip() for cell in line) for _, line in lines), None)
+    if header is None:
+        raise Malformed("the file is empty; its first row names the columns")
+    kept = [place for place, head in enumerate(header) if head not in COLUMNS]  # those of an earlier answer go
+    rows = tuple(_picked(_row(line, len(header), number), kept) for number, line in lines)
+    header = _picked(header, kept)
+    return Table(header, rows, delimiter != ",", _roles(header, named or {}))
+
+
+def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that say something, one at a time, with their numbers. Raises Malformed, TooLarge.
+
+    What has too many cells is refused before it is taken apart: an empty cell is a byte of the file, and many times
+    that in memory.
+    """
+    filled = signs = width = 0
+
+    def physical() -> Iterator[str]:
+        nonlocal signs
+        for found in _PHYSICAL.finditer(text):
+            signs += found[0].count(delimiter)  # also those within quotes, so many more than cells are let pass
+            if signs > SIGNS_LIMIT:
+                raise Malformed(f"a row of the file has more than {CELLS_LIMIT} columns")
+            yield found[0]
+
     try:
-        lines = list(islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ROWS_LIMIT + 2))
+        for number, line in enumerate(csv.reader(physical(), delimiter=delimiter), 1):
+            signs = 0
+            if len(line) > CELLS_LIMIT:
+                raise Malformed(f"row {number} of the file has more than {CELLS_LIMIT} columns")
+            if not any(cell.strip() for cell in line):
+                continue
+            filled, width = filled + 1, width or len(line)
+            if filled > ROWS_LIMIT + 1:
+                raise TooLarge(f"a customer file has at most {ROWS_LIMIT} rows")
+            if filled * width > ALL_CELLS_LIMIT:
+                raise TooLarge(f"a customer file has at most {ALL_CELLS_LIMIT} cells; leave out columns")
+            yield number, line
     except csv.Error as wrong:
         raise Malformed(f"the file is no CSV that can be read: {wrong}") from wrong
-    filled = [(number, line) for number, line in enumerate(lines, 1) if any(cell.strip() for cell in line)]
-    if not filled:
-        raise Malformed("the file is empty; its first row names the columns")
-    if len(filled) > ROWS_LIMIT + 1:
-        raise TooLarge(f"a customer file has at most {ROWS_LIMIT} rows")
-    header = tuple(cell.strip() for cell in filled[0][1])
-    if len(header) > CELLS_LIMIT:
-        raise Malformed(f"the file has more than {CELLS_LIMIT} columns")
-    rows = tuple(_row(line, len(header), number) for number, line in filled[1:])
-    kept = [place for place, head in enumerate(header) if head not in COLUMNS]  # those of an earlier answer go
-    header, rows = _picked(header, kept), tuple(_picked(row, kept) for row in rows)
-    return Table(header, rows, delimiter != ",", _roles(header, named or {}))
 
 
 def address_of(cell: Mapping[str, str]) -> tuple[str, str]:
