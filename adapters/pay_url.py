@@ -119,14 +119,15 @@ def verified(secret: bytes, headers: Mapping[str, str], body: bytes, now: dateti
     identifier, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not secret:
         raise Refused("no secret of notices is set for this legal entity")
-    if not identifier or len(identifier) > _TEXT_LIMIT or not re.fullmatch(r"[0-9]{1,12}", at):
+    if not 0 < len(identifier) <= _TEXT_LIMIT or not identifier.isascii() or not re.fullmatch(r"[0-9]{1,12}", at):
         raise Refused("the notice lacks webhook-id or webhook-timestamp")
     if abs(now.timestamp() - int(at)) > TOLERANCE.total_seconds():
         raise Refused("the notice is too old, or the clocks differ")
     signed = hmac.new(secret, f"{identifier}.{at}.".encode() + body, hashlib.sha256).digest()
     wanted = "v1," + base64.b64encode(signed).decode()
     given = headers.get("webhook-signature", "").split(" ")
-    if not any(hmac.compare_digest(wanted.encode(), one.encode()) for one in given):
+    # What is no ASCII is a wrong signature like another: neither hexadecimal nor base64 has a question mark.
+    if not any(hmac.compare_digest(wanted.encode(), one.encode("ascii", "replace")) for one in given):
         raise Refused("the notice is not signed with the secret of this legal entity")
     return identifier
 

@@ -103,6 +103,9 @@ BODY = notice()
     [
         {},
         {**headers_of(BODY), "webhook-signature": "v1,AAAA"},
+        {**headers_of(BODY), "webhook-signature": "v1,\udcff v1,é"},
+        {**headers_of(BODY), "webhook-id": "msg_\udcff"},
+        {**headers_of(BODY), "webhook-timestamp": "\udcff"},
         {**headers_of(BODY), "webhook-id": "msg_2"},
         {**headers_of(BODY), "webhook-timestamp": str(AT + 1)},
         headers_of(BODY, at=AT - 301),
@@ -242,6 +245,9 @@ EVENT = fake.event("checkout.session.completed", fake.paid(DOCUMENT))
         fake.signature(EVENT + b" ", AT),
         fake.signature(EVENT, AT).replace(f"t={AT}", f"t={AT + 1}"),
         f"t={AT},{fake.signature(EVENT, AT)}",
+        f"t={AT},v1=\udcff{fake.signature(EVENT, AT)[-63:]}",
+        f"t={AT},v1=é",
+        "t=\udcff,v1=\udcff",
     ],
 )
 def test_an_event_that_is_not_signed_or_too_old_is_refused(header: str) -> None:
