@@ -18,7 +18,19 @@ from schemas.bank.statement import ENTRY_LIMIT, Entry, Reading, Statement, Trans
 from schemas.finding import Finding
 
 ENCODINGS = ("utf-8", "iso-8859-1", "iso-8859-15", "windows-1252", "cp850")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,5})?")
+THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+"""Currencies of ISO 4217 with a thousandth; in any other, three digits after the mark are a group read wrongly."""
+_SPACES = "[ \\u00a0\\u202f\\u2009']"
+
+
+def _written(decimal: str) -> re.Pattern[str]:
+    """How an amount is written: thousands are grouped by one mark, and by it alone, before exactly three digits; else
+    `1,50` would be read as 150.
+    """
+    groups = (
+        f"[0-9]{{1,3}}(?P<mark>{_SPACES}|[{'.' if decimal == ',' else ','}])[0-9]{{3}}(?:(?P=mark)[0-9]{{3}}){{0,4}}"
+    )
+    return re.compile(f"(?P<sign>[+-])?(?P<whole>{groups}|[0-9]{{1,15}})(?:[{decimal}](?P<part>[0-9]{{1,3}}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,8 @@ class Mapping_:
             raise ValueError(f"encoding is one of {', '.join(ENCODINGS)}")
         if members.get("decimal", ".") not in (".", ","):
             raise ValueError("decimal is . or ,")
+        if len(members.get("separator", "")) > 1 or members.get("separator") in ('"', "\r", "\n"):
+            raise ValueError("separator is one sign, and no quotation mark")
         if not 0 <= members.get("skip", 0) <= 100:
             raise ValueError("skip is 0 to 100")
         return Mapping_(**members)
@@ -101,6 +115,7 @@ class _Reader:
         self.found: dict[tuple[str, str], list[Entry]] = {}
         self.findings: list[Finding] = []
         self._columns: dict[str, int] = {}
+        self._written = _written(mapping.decimal)
 
     def read(self, rows: Any) -> None:
         """All rows, the headings first."""
@@ -131,10 +146,12 @@ class _Reader:
         booked_on, value_on = self._day(self._cell(row, m.booked_on), at), None
         if self._cell(row, m.value_on):
             value_on = self._day(self._cell(row, m.value_on), at)
+        currency = self._cell(row, m.currency) if m.currency in self._columns else m.currency
         amount = self._money(row, at)
+        if amount is not None and -int(amount.as_tuple().exponent) > (3 if currency.upper() in THREE_DECIMALS else 2):
+            self.findings.append(finding("BANK-AMOUNT", row=at, found=amount))
         if booked_on is None or amount is None:
             return
-        currency = self._cell(row, m.currency) if m.currency in self._columns else m.currency
         account = self._cell(row, m.account) if m.account in self._columns else m.account
         transaction = Transaction(
             amount, given(self._cell(row, m.end_to_end)), (), plain(self._cell(row, m.text)),
@@ -164,10 +181,9 @@ class _Reader:
         return abs(number) if credit else -abs(number)
 
     def _number(self, text: str, at: int) -> Decimal | None:
-        grouping = "," if self.mapping.decimal == "." else "."
-        bare = re.sub(r"[\s\u00a0\u202f']", "", text).replace(grouping, "").replace(self.mapping.decimal, ".")
-        bare = bare.replace("\u2212", "-")
-        if not _NUMBER.fullmatch(bare):
+        found = self._written.fullmatch(text.replace("\u2212", "-"))
+        if found is None:
             self.findings.append(finding("BANK-AMOUNT", row=at, found=text))
             return None
-        return Decimal(bare)
+        whole = re.sub("[^0-9]", "", found["whole"])
+        return Decimal(f"{found['sign'] or ''}{whole}.{found['part'] or '0'}")

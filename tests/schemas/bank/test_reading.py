@@ -76,8 +76,35 @@ def test_a_csv_is_read_by_its_mapping_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("decimal", "written", "expected"),
+    [
+        (".", "1,234.50", "1234.50"), (".", "1,234,567", "1234567"), (".", "-12.3", "-12.3"), (".", "1.234", None),
+        (",", "1.234,50", "1234.50"), (",", "1 234,50", "1234.50"), (",", "1\u202f234\u202f567,50", "1234567.50"),
+        (",", "\u22121234,50", "-1234.50"), (",", "+7", "7"),
+        (".", "1,50", None), (".", "1.234,50", None), (".", "1,2345.00", None), (".", "12,34,567", None),
+        (",", "1.50", None), (",", "1,234.50", None), (",", "1.234 567,00", None), (".", "1.500", None),
+        (".", "\u00b2", None), (".", "", None),
+    ],
+)  # fmt: skip
+def test_thousands_are_grouped_before_three_digits_alone(decimal: str, written: str, expected: str | None) -> None:
+    """The other mark in any other place is a decimal mark: read as a group, 1,50 would be 150."""
+    mapping = Mapping_("D", "M", account=IBAN, currency="EUR", decimal=decimal, separator=";")
+    found = read(f"D;M\n2026-11-18;{written}\n".encode(), mapping=mapping)
+    assert rules(found) == ([] if expected else ["BANK-AMOUNT"])
+    amounts = [entry.amount for one in found.statements for entry in one.entries]
+    assert expected is None or amounts == [Decimal(expected)]
+
+
+def test_three_decimals_are_of_currencies_that_have_them() -> None:
+    mapping = Mapping_("D", "M", account=IBAN, currency="TND", separator=";")
+    (one,) = read(b"D;M\n2026-11-18;1.234\n", mapping=mapping).statements
+    assert one.entries[0].amount == Decimal("1.234")
+
+
+@pytest.mark.parametrize(
     "members",
     [{}, {"booked_on": "Date"}, {"booked_on": "D", "amount": "M", "column": "x"}, {"booked_on": "D", "amount": 1},
+     {"booked_on": "D", "amount": "M", "separator": "||"}, {"booked_on": "D", "amount": "M", "separator": '"'},
      {"booked_on": "D", "amount": "M", "encoding": "ebcdic"}, {"booked_on": "D", "amount": "M", "skip": True}],
 )  # fmt: skip
 def test_a_mapping_that_cannot_be(members: dict[str, object]) -> None:
