@@ -7,7 +7,8 @@ never is a part of it lost in silence.
 
 A report is a delivery status notification (RFC 3464, 6533) or a disposition notification (RFC 8098). It is tied to a
 consignment by the Message-ID or the envelope id that we gave. So is a message that holds one of ours: our own invoice
-that comes back is not an invoice to pay; and an answer without files to one of ours: it belongs with the document.
+that comes back is not an invoice to pay, though what stands beside it may be one; and an answer without files to one of
+ours: it belongs with the document.
 """
 
 from __future__ import annotations
@@ -117,10 +118,7 @@ def arrivals(
         opened = open_message(data, domain)
     except NotTaken as why:
         opened = Opened(_file_name("", str(why)), waits=True)
-    whole = Arrival(id, ArrivalKind.INVOICE, at, MEDIA_TYPE, data, recipient=recipient, name=name or opened.name)
-    if (report := opened.report) is not None:
-        told = report.consignment, report.findings
-        return [Arrival(id, ArrivalKind.ACKNOWLEDGEMENT, at, MEDIA_TYPE, data, *told, name=name or opened.name)]
+    shown, report = name or opened.name, opened.report
     found = [
         Arrival(
             f"{id}/{number}", ArrivalKind.INVOICE, at, one.media_type, one.data,
@@ -128,7 +126,13 @@ def arrivals(
         )
         for number, one in enumerate(opened.attachments, 1)
     ]  # fmt: skip
-    return [*found, whole] if opened.waits or not found else found
+    if opened.waits or not (found or report):
+        own = id if report is None else f"{id}/0"
+        found.append(Arrival(own, ArrivalKind.INVOICE, at, MEDIA_TYPE, data, recipient=recipient, name=shown))
+    if report is not None:
+        told = report.consignment, report.findings
+        found.insert(0, Arrival(id, ArrivalKind.ACKNOWLEDGEMENT, at, MEDIA_TYPE, data, *told, name=shown))
+    return found
 
 
 def open_message(data: bytes, domain: str = "") -> Opened:
@@ -139,21 +143,25 @@ def open_message(data: bytes, domain: str = "") -> Opened:
         message = _read(data)
         parts = list(_parts(message))
         subject = _decoded(message.get("Subject", ""))
-        if (report := _report(parts, domain) or _returned(parts, domain)) is not None:
-            return Opened(_file_name(subject), report=report)
+        if (told := _report(parts, domain)) is not None:
+            return Opened(_file_name(subject), report=told)
+        ours: list[Message] = []
+        returned = _returned(parts, domain)
+        if returned is not None:
+            parts, ours = _apart(parts, domain)
         shut = sorted({why for part in parts if (why := _shut(part))})
-        found = [one for part in parts if (one := _attachment(part)) is not None]
+        known = {one.data for one in map(_attachment, ours) if one is not None}
+        found = [one for one in map(_attachment, parts) if one is not None and one.data not in known]
         left = any(_left(part) for part in parts)
-        answered = _answer(message, domain) if not (found or shut or left) else None
+        alone = not (returned or found or shut or left)
+        report = _answer(message, domain) if alone else returned
     except NotTaken:
         raise
     except Exception as wrong:  # whatever the parser does not foresee: a message that raises would block all behind it
         raise NotTaken("cannot be read") from wrong
-    if answered is not None:
-        return Opened(_file_name(subject), report=answered)
     attachments = tuple({one.data: one for one in reversed(found)}.values())[::-1]
-    told = shut or (["other files"] if left and found else [])
-    return Opened(_file_name(subject, *told), attachments, waits=bool(shut) or left)
+    reasons = shut or (["other files"] if left and found else [])
+    return Opened(_file_name(subject, *reasons), attachments, report, waits=bool(shut) or left)
 
 
 class _Bounded(email.policy.Compat32):
@@ -291,6 +299,13 @@ def _returned(parts: list[Message], domain: str) -> Report | None:
         return None
     says = "A message that holds ours came back; it does not say in a readable form what became of it."
     return Report(consignment, (_info("MAIL-RETURNED", says),))
+
+
+def _apart(parts: list[Message], domain: str) -> tuple[list[Message], list[Message]]:
+    """The parts outside of messages of ours, and those inside."""
+    ours = [part for part in parts[1:] if _ours(_headers(part).get("Message-ID", ""), domain) is not None]
+    inside = {id(one) for part in ours for one in part.walk()}
+    return [one for one in parts if id(one) not in inside], [one for one in parts if id(one) in inside]
 
 
 def _answer(message: Message, domain: str) -> Report | None:

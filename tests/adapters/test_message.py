@@ -167,6 +167,22 @@ def test_our_own_invoice_that_comes_back_is_none_to_pay() -> None:
     assert (forwarded.kind, forwarded.data) == (ArrivalKind.INVOICE, PDF)
 
 
+def test_what_stands_beside_our_message_that_came_back_is_brought() -> None:
+    ours = message(("f.pdf", "application/pdf", PDF))
+    del ours["Message-ID"]
+    ours["Message-ID"] = f"<{OURS}@example.com>"
+    answer = message(
+        ("credit.xml", "application/xml", XML), ("again.pdf", "application/pdf", PDF), subject="Re: Facture"
+    )
+    answer.add_attachment(ours)
+    returned, beside = arrivals(bytes(answer), "m", AT, domain="example.com")
+    assert (returned.kind, returned.network_id, returned.consignment) == (ArrivalKind.ACKNOWLEDGEMENT, "m", OURS)
+    assert (beside.kind, beside.network_id, beside.data) == (ArrivalKind.INVOICE, "m/1", XML)
+    answer.add_attachment(b"PK\x03\x04", maintype="application", subtype="zip", filename="more.zip")
+    found = arrivals(bytes(answer), "m", AT, domain="example.com")
+    assert [(one.network_id, one.data) for one in found[1:]] == [("m/1", XML), ("m/0", bytes(answer))]
+
+
 @pytest.mark.parametrize(
     ("automatic", "rule"), [("", "MAIL-ANSWERED"), ("auto-replied", "MAIL-ANSWERED-AUTOMATICALLY")]
 )
