@@ -82,8 +82,8 @@ async def take(
         before = await notices.known(connection, (participant, provider.name, told.id))
         if before is not None:
             return before, True
-        document = await _document(connection, told)
-        stray = told.stray or _stray(told, document)
+        document = await _document(connection, told, participant)
+        stray = told.stray or _stray(told, document, participant)
         remark, payment_id = "", None
         if not stray:
             assert document is not None
@@ -108,20 +108,25 @@ def unpayable(document: Document) -> str:
     return "a credit note is not paid" if document.type_code in CREDIT_NOTE_TYPES else ""
 
 
-async def _document(connection: Connection, told: PaymentNotice) -> Document | None:
-    """The one document that a notice names; None where it names none of the account's, or several."""
+async def _document(connection: Connection, told: PaymentNotice, participant: str) -> Document | None:
+    """The one document that a notice names; None where it names none of the account's, or several.
+
+    By its number only one of the legal entity whose secret signed the notice.
+    """
     try:
         if told.document:
             return await documents.get(connection, UUID(told.document))
     except (ValueError, NotFound):
         return None
-    found = await notices.documents_of(connection, told.number) if told.number else []
+    found = await notices.documents_of(connection, participant, told.number) if told.number else []
     return await documents.get(connection, found[0]) if len(found) == 1 else None
 
 
-def _stray(told: PaymentNotice, document: Document | None) -> str:
+def _stray(told: PaymentNotice, document: Document | None, participant: str) -> str:
     if document is None:
         return "it names no document of the account, or more than one"
+    if document.participant != participant:
+        return "the document is of another legal entity than the one whose secret signed the notice"
     if said := unpayable(document):
         return said
     if told.amount is None or told.amount <= 0 or told.paid_on is None:

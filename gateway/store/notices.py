@@ -111,13 +111,14 @@ async def looked_at(connection: Connection, name: Name, by: str, now: datetime) 
     return row
 
 
-async def documents_of(connection: Connection, number: str) -> list[Any]:
-    """Ids of the account's issued documents of a number (BT-1): two are enough to know that it names none."""
+async def documents_of(connection: Connection, participant: str, number: str) -> list[Any]:
+    """Ids of a legal entity's issued documents of a number (BT-1): two are enough to know that it names none."""
     rows = await connection.fetch(
         """
-        select document_id from document where number = $1 and direction = 'outbound' and about is null
-          and halted is null limit 2
+        select document_id from document where participant = $1 and number = $2 and direction = 'outbound'
+          and about is null and halted is null limit 2
         """,
+        participant,
         number,
     )
     return [row["document_id"] for row in rows]

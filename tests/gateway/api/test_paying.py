@@ -248,6 +248,17 @@ async def test_two_legal_entities_of_an_account_may_number_their_notices_alike(t
     assert {one["participant"] for one in listed} == set(entities)
 
 
+async def test_a_notice_pays_nothing_of_another_legal_entity(till: Till) -> None:
+    entities = await two_entities(till)
+    location, key = entities[SIRENS[2]]
+    assert await told_as(till, SIRENS[0], document=location.rpartition("/")[2]) == "stray"
+    assert await told_as(till, SIRENS[2], number="First-1") == "stray"
+    assert (await shown(till.api, key, f"{location}/payments"))["payments"] == []
+    strays = {one["participant"]: one["stray"] for one in await till.strays()}
+    assert "another legal entity" in strays[SIRENS[0]]
+    assert "no document" in strays[SIRENS[2]]
+
+
 async def test_a_credit_note_is_not_paid(till: Till) -> None:
     location = (await till.api.submit(till.key, sample("json/credit-note.json"), "application/json")).headers[
         "Location"
