@@ -16,7 +16,7 @@ from adapters.port import Payable, PayLink, PaymentNotice, PaymentProvider, Refu
 from gateway.errors import Busy, Conflict, KeyReused, NotFound
 from gateway.lifecycle import Stage
 from gateway.resources import Resources
-from gateway.store import documents, notices, payments
+from gateway.store import documents, notices, payments, receivables
 from gateway.store.accounts import Account
 from gateway.store.documents import Document
 from gateway.store.identifiers import new_id
@@ -155,6 +155,11 @@ async def _reported(
 
 
 async def _owed(connection: Connection, document: Document) -> Decimal:
-    paid = await documents.payments(connection, document.id)
-    came = sum((one.amount for one in paid if one.currency == document.currency), Decimal(0))
-    return (document.amount_due or Decimal(0)) - came
+    """What is owed: less payments, credit notes and what was given up (the balance of the receivable)."""
+    try:
+        owed = await receivables.get(connection, document.id)
+    except NotFound:  # it is no receivable, as an invoice without a date
+        paid = await documents.payments(connection, document.id)
+        came = sum((one.amount for one in paid if one.currency == document.currency), Decimal(0))
+        return (document.amount_due or Decimal(0)) - came
+    return owed.balance

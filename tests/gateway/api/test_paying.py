@@ -91,6 +91,18 @@ async def test_a_link_asks_for_what_is_still_owed(till: Till) -> None:
     await problem(await till.api.client.post(f"{location}/pay-link", headers=till.other), 404, "not-found")
 
 
+async def test_what_was_given_up_is_not_asked_for(till: Till) -> None:
+    location, document = await till.document()
+    given_up = {"amount": "100.00", "currency": "EUR", "reason": "goodwill"}
+    await answered(await till.api.client.post(f"{location}/write-offs", json=given_up, headers=till.key), 201)
+    made = await answered(await till.api.client.post(f"{location}/pay-link", headers=till.key), 201, "PayLink")
+    assert Decimal(document["amount_due"]) - Decimal(made["amount"]) == 100
+    body = fake.event("checkout.session.completed", fake.paid(document["id"], cents(document)))
+    assert (await answered(await till.tell(body), 200))["outcome"] == "reported"
+    (notice,) = (await shown(till.api, till.key, "/v1/payment-notices", "PaymentNotices"))["notices"]
+    assert notice["remark"] == "more than was owed"
+
+
 async def test_a_provider_that_is_away_or_refuses_is_told(till: Till) -> None:
     location, _ = await till.document()
     till.server.status = 503
