@@ -233,6 +233,7 @@ async def _write(resources: Resources, account: Account, group: list[_Word], of:
     """Write one letter, decided anew under the locks of its invoices; how many steps it says."""
     first = group[0]
     recipient, channel = of.recipient(first.candidate), first.plan.channel
+    to = recipient if channel == "email" else ""
     ids = [word.candidate.owed.document_id for word in group]
     takes = resources.messenger is None or resources.messenger.takes(recipient)
     if channel == "email" and not (recipient and takes):
@@ -247,6 +248,8 @@ async def _write(resources: Resources, account: Account, group: list[_Word], of:
     async with resources.pool.account(account.id) as connection:
         await receivables.lock(connection, ids)
         anew = {one.owed.document_id: one for one in await reminders.again(connection, now.date(), ids)}
+        for gone in await reminders.refused_lately(connection, ids, to, now):
+            anew.pop(gone, None)
         group = [word for word in group if _still(word, anew.get(word.candidate.owed.document_id), of, now)]
         if not group or not _enough(group):
             return 0
@@ -256,7 +259,7 @@ async def _write(resources: Resources, account: Account, group: list[_Word], of:
             Saying(word.candidate.owed.document_id, word.step, _day(word), word.candidate.owed.balance)
             for word in group
         ]
-        await reminders.write(connection, account.id, letter, text, said)
+        await reminders.write(connection, account.id, letter, text, said, to=to)
     return len(group)
 
 

@@ -134,15 +134,14 @@ _TIES = {
         more=", document_id",
     ),
     "reminder": _Tie(
-        "document_id, step",
+        "document_id, step, letter_id",
         "'document ' || p.document_id || ': no event tells of its reminder ' || p.step",
         "select from event e where e.document_id = p.document_id and e.outcome = 'reminder' "
         "and e.facts->>'step' = p.step and e.facts->>'letter' = p.letter_id::text",
-        more=", letter_id",
     ),
 }
 _TYPES = {"document_id": "uuid", "seq": "bigint", "role": "text", "sha256": "bytea", "payment_id": "uuid",
-          "step": "text"}  # fmt: skip
+          "step": "text", "letter_id": "uuid"}  # fmt: skip
 
 
 async def loose(pool: Pool, account_id: UUID) -> AsyncIterator[str]:

@@ -1,6 +1,7 @@
 """Reminders in the database: who is to be reminded of what, what was said, letters and cases.
 
-Each invoice hears each step once, by the primary key of its row. What is written is decided under the locks of its
+Each invoice hears each step once, by a primary key; one whose letter was dropped or refused was not heard, and is written
+anew. What is written is decided under the locks of its
 invoices (`receivables.lock`), in the transaction that writes it: no payment and no status comes in between.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,8 @@ from gateway.store.pool import Connection, Pool
 
 LEASE = timedelta(minutes=5)
 """How long a letter may take to leave; then it is unsure whether it did."""
+REFUSED = timedelta(days=7)
+"""How long an address that refused a letter is not written to again about its invoices."""
 PAGE_LIMIT = 200
 HISTORY = 10
 """Paid invoices of a customer that its habit is judged by."""
@@ -84,7 +88,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Reminded:
-    """One step that one invoice heard."""
+    """One step that was written of one invoice; it heard it unless the letter was dropped or refused."""
 
     document_id: UUID
     step: str
@@ -131,7 +135,7 @@ _CANDIDATES = """
         left join directory_unit u on u.account_id = r.account_id and u.siren = r.customer
         left join lateral (
             select array_agg(step order by said_on, step) as steps, array_agg(said_on order by said_on, step) as days
-            from reminder m where m.account_id = r.account_id and m.document_id = r.document_id) heard on true
+            from heard m where m.account_id = r.account_id and m.document_id = r.document_id) heard on true
         left join lateral (  -- said to be paid, and then a payment was taken back: what is owed decides
             select true as taken from payment b where d.status = 'paid' and b.account_id = r.account_id
                 and b.document_id = r.document_id and b.amount < 0 limit 1) back on true
@@ -313,18 +317,32 @@ async def resume(connection: Connection, account_id: UUID, document_id: UUID, by
         raise Conflict("its reminders are not paused")
 
 
-async def write(connection: Connection, account_id: UUID, letter: Letter, text: bytes, said: Sequence[Saying]) -> None:
+async def refused_lately(
+    connection: Connection, document_ids: Sequence[UUID], to: str, now: datetime
+) -> frozenset[UUID]:
+    """Those of these invoices whose letter this address refused lately: it would refuse the next, too."""
+    rows = await connection.fetch(
+        "select distinct document_id from reminder join letter using (account_id, letter_id) "
+        "where document_id = any($1) and state = 'refused' and recipient = $2 and made_at > $3",
+        *(list(document_ids), sha256(to.encode()).digest(), now - REFUSED),
+    )
+    return frozenset(row["document_id"] for row in rows)
+
+
+async def write(
+    connection: Connection, account_id: UUID, letter: Letter, text: bytes, said: Sequence[Saying], *, to: str
+) -> None:
     """Keep a letter, each step it says, and an event of each of its invoices. The caller holds their locks.
 
-    Raises the driver's UniqueViolationError when a step was said already.
+    `to`: the address it goes to; empty: it goes to webhooks. Raises the driver's UniqueViolationError when a step was said already.
     """
     kept = Kept(Role.REMINDER, "application/json", text)
     await contents.put(connection, account_id, [kept])
     await connection.execute(
         "insert into letter (account_id, letter_id, customer, channel, tone, language, currency, sha256, made_at, "
-        "state, due) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9)",
+        "state, due, recipient) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9, $11)",
         *(account_id, letter.id, letter.customer, letter.channel, letter.tone, letter.language, letter.currency),
-        *(bytes.fromhex(letter.sha256), letter.made_at, letter.state),
+        *(bytes.fromhex(letter.sha256), letter.made_at, letter.state, sha256(to.encode()).digest() if to else None),
     )
     for one in sorted(said, key=lambda one: one.document_id):
         step, on, document_id = one.step, one.on, one.document_id
@@ -479,7 +497,7 @@ async def cases(connection: Connection, after: tuple[datetime, UUID] | None, lim
 
 
 async def said_of(connection: Connection, document_id: UUID) -> list[Reminded]:
-    """What an invoice has heard, in order."""
+    """What was written of an invoice, in order."""
     rows = await connection.fetch(  # of the table's columns above
         f"select document_id, step, said_on, balance, fee, {_LETTER} from reminder join letter using (account_id, "  # noqa: S608
         "letter_id) where document_id = $1 order by made_at, letter_id",

@@ -191,7 +191,7 @@ class Town:
             assert await receivables.differing(connection) == []
             counts = await connection.fetchrow(
                 "select (select count(*) from reminder) as reminders, (select count(*) from letter) as letters, "
-                "(select count(distinct (document_id, step)) from reminder) as steps, "
+                "(select count(*) from heard) as steps, "
                 "(select count(*) from payment) as payments, "
                 "(select count(*) from event where outcome = 'payment') as told, "
                 "(select count(distinct facts->>'payment') from event where outcome = 'payment') as once"

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP
+from asyncpg.exceptions import RestrictViolationError, UniqueViolationError
 
 from adapters.mail import Correspondence, Settings
 from adapters.port import Networks
@@ -282,6 +283,50 @@ async def test_while_the_mail_server_is_away_a_payment_takes_the_letter_back(gro
     ground.at(DUE, 12)
     await reminding.send(ground.resources, ground.account_id)
     assert await ground.states() == ["dropped"]
+
+
+async def test_what_a_dropped_letter_did_not_say_is_said_anew(ground: Ground) -> None:
+    invoices = [await ground.invoice(f"F-{place}", address=("EM", "busy@example.org")) for place in range(5)]
+    await ground.live(DUE, 1)
+    assert await ground.states() == ["waiting"]
+    await paid(ground.pool, ground.account_id, invoices[0], "120.00", ground.clock.now())
+    async with ground.pool.account(ground.account_id) as connection:
+        customer = Customer("100000207", email="ap@example.net", changed_by="operator", changed_at=ground.clock.now())
+        await reminders.keep_customer(connection, ground.account_id, customer)
+    ground.at(DUE, 12)
+    await reminding.send(ground.resources, ground.account_id)
+    assert await ground.states() == ["dropped"]
+    await ground.live(DUE + timedelta(days=1), 1)
+    await ground.live(DUE + timedelta(days=1), 1)
+    assert await ground.states() == ["dropped", "sent"]
+    (letter,) = ground.letters()
+    assert [f"F-{place}" in letter.get_content() for place in range(5)] == [False, True, True, True, True]
+    assert (await audit_account(ground.pool, ground.account_id)).complaints == ()
+
+
+async def test_a_refused_letter_is_written_anew_to_another_address(ground: Ground) -> None:
+    invoice = await ground.invoice(address=("EM", "refused@example.org"))
+    await ground.live(DUE, 3)
+    assert await ground.states() == ["refused"]  # the same address is not asked again and again
+    async with ground.pool.account(ground.account_id) as connection:
+        customer = Customer("100000207", email="ap@example.net", changed_by="operator", changed_at=ground.clock.now())
+        await reminders.keep_customer(connection, ground.account_id, customer)
+    await ground.live(date(2026, 12, 4), 1)
+    assert await ground.states() == ["refused", "sent"]
+    assert len(ground.box.kept) == 1
+
+
+async def test_what_was_heard_is_never_unheard(ground: Ground) -> None:
+    await ground.invoice()
+    await ground.live(DUE, 1)
+    async with ground.pool.account(ground.account_id) as connection:
+        with pytest.raises(RestrictViolationError):
+            await connection.execute("delete from heard")
+    async with ground.pool.account(ground.account_id) as connection:
+        with pytest.raises(UniqueViolationError):
+            await connection.execute(
+                "insert into heard select account_id, document_id, step, letter_id, said_on from reminder"
+            )
 
 
 async def test_a_sender_that_died_leaves_an_unsure_letter(ground: Ground) -> None:

@@ -83,6 +83,7 @@ create table letter (
     attempts     integer not null default 0,
     leased_until timestamptz,                   -- sending: until when whoever sends it is believed to live
     sent_at      timestamptz,
+    recipient    bytea,                         -- SHA-256 of the address it goes to; null: it goes to webhooks
     network_id   text,                          -- Message-ID
     reason       text,                          -- why it is not sent
     primary key (account_id, letter_id),
@@ -90,7 +91,7 @@ create table letter (
 );
 create index letter_due on letter (due) where state in ('waiting', 'sending');
 
--- Each invoice hears each step once, for ever, whoever writes and whatever dies. Append-only.
+-- What was written, whatever became of the letter. Append-only.
 create table reminder (
     account_id   uuid not null,
     document_id  uuid not null,
@@ -99,7 +100,7 @@ create table reminder (
     said_on      date not null,                 -- where the customer is
     balance      numeric not null,              -- what was asked for, in the invoice's currency, without the fee
     fee          numeric not null,
-    primary key (account_id, document_id, step),
+    primary key (account_id, document_id, step, letter_id),
     foreign key (account_id, document_id) references document,
     foreign key (account_id, letter_id) references letter
 );
@@ -108,6 +109,46 @@ create trigger reminder_append_only before update or delete on reminder
     for each row execute function refuse_change();
 create trigger reminder_no_truncate before truncate on reminder
     for each statement execute function refuse_change();
+
+-- Each invoice hears each step once, for ever, whoever writes and whatever dies: by one letter that left or may leave.
+-- A step whose letter was dropped or refused was never heard, and may be written anew.
+create table heard (
+    account_id   uuid not null,
+    document_id  uuid not null,
+    step         text not null,
+    letter_id    uuid not null,
+    said_on      date not null,
+    primary key (account_id, document_id, step),
+    foreign key (account_id, document_id, step, letter_id) references reminder
+);
+create index heard_letter on heard (account_id, letter_id);
+
+create function reminder_is_heard() returns trigger language plpgsql as $$
+begin
+    insert into heard values (new.account_id, new.document_id, new.step, new.letter_id, new.said_on);
+    return null;
+end $$;
+create trigger reminder_heard after insert on reminder for each row execute function reminder_is_heard();
+
+create function letter_unheard() returns trigger language plpgsql as $$
+begin
+    delete from heard where account_id = new.account_id and letter_id = new.letter_id;
+    return null;
+end $$;
+create trigger letter_unheard after update on letter for each row
+    when (new.state in ('dropped', 'refused') and new.state <> old.state) execute function letter_unheard();
+
+create function heard_stays() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'DELETE' and exists (select from letter where account_id = old.account_id
+            and letter_id = old.letter_id and state in ('dropped', 'refused')) then
+        return old;
+    end if;
+    raise exception 'table heard is append-only: only what a dropped or refused letter said goes'
+        using errcode = 'restrict_violation';
+end $$;
+create trigger heard_append_only before update or delete on heard for each row execute function heard_stays();
+create trigger heard_no_truncate before truncate on heard for each statement execute function refuse_change();
 
 -- What a person looks at instead of a reminder; each kind once for each invoice.
 create table reminder_case (
@@ -138,7 +179,7 @@ do $$
 declare name text;
 begin
     foreach name in array array['reminder_switch', 'reminder_plan', 'reminder_customer', 'reminder_pause', 'letter', 'reminder',
-                                'reminder_case'] loop
+                                'heard', 'reminder_case'] loop
         execute format('alter table %I enable row level security', name);
         execute format('alter table %I force row level security', name);
         execute format('create policy own on %I to estafette_app '
@@ -150,6 +191,7 @@ end $$;
 grant select, insert, update, delete on reminder_switch, reminder_plan, reminder_customer, reminder_pause to estafette_app;
 grant select, insert, update on letter, reminder_case to estafette_app;
 grant select, insert on reminder to estafette_app;
+grant select, insert, delete on heard to estafette_app;
 
 -- The worker sees for which account a letter waits, and nothing of it.
 create policy any_account on letter for select to estafette_worker using (true);
