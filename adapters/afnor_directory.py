@@ -5,8 +5,11 @@ Decisions:
 - Only an answer is an answer. A 404 counts as "not there" where it bears an error code of the standard's shape: a wrong
   address in the settings is answered with 404, too, and would make every customer unknown. An answer that cannot be
   read, or speaks of another address than the one that was asked for, is none.
-- Who is told to wait (429, 503) or meets a failure asks nothing for that long, whoever the question is about: each
-  question would otherwise wait for its own time-out, and a busy directory would get busier.
+- Who is told to wait (429, 503), or reaches nobody (502, 504, a lost connection), asks nothing for that long, whoever
+  the question is about: each question would otherwise wait for its own time-out, and a busy directory would get busier.
+  Then one question tries, before the others go on. Any other failure is about its question alone.
+- A question about one address or company that is refused (400, 422) is decided by the search for the company's lines:
+  asked again it would be refused again, and the document would wait for nothing.
 - Members that 1.3.0 does not have are read where a platform adds them: `startDate` and `endDate` of a line.
 """
 
@@ -53,7 +56,10 @@ TEXT_LIMIT = 200
 """Characters of a name that are kept."""
 ADDRESS_LIMIT = 125
 
+_RESTING = (429, 502, 503, 504)
+_REFUSALS = (400, 422)
 _LOGIN = ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET_FILE")
+_ORDER = (LineStanding.ENABLED, LineStanding.UPCOMING, LineStanding.DISABLED)
 _STANDINGS = {one.value: one for one in LineStanding}
 _INCLUDE = "siren,siret,routingCode"
 
@@ -116,6 +122,10 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     )
 
 
+class _Refused(Unreachable):
+    """A question about one thing is refused: no answer, and none will come."""
+
+
 class AfnorDirectory:
     """The directory over one approved platform."""
 
@@ -126,7 +136,9 @@ class AfnorDirectory:
         self._bearer = Bearer(settings.login, self._client, now)
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._rests: tuple[datetime, str] | None = None
-        """Until when nothing is asked, and why."""
+        """Until when nothing is asked, and why; it stays until a question is answered."""
+        self._first = asyncio.Lock()
+        """Held by the question that tries first after a rest."""
 
     @property
     def name(self) -> str:
@@ -136,13 +148,24 @@ class AfnorDirectory:
     async def line(self, address: str) -> DirectoryLine | None:
         """GET /v1/directory-line/code:{addressing-identifier}."""
         path = f"/v1/directory-line/code:{quote(address, safe='')}?include={_INCLUDE}"
-        found = await self._one(path)
+        try:
+            found = await self._one(path)
+        except _Refused as refused:
+            return await self._searched(address, refused)
         if found is None:
             return None
         line = _line(found)
         if line is None or line.address.casefold() != address.casefold():
             raise Unreachable("the directory answers with another line than the one asked for")
         return line
+
+    async def _searched(self, address: str, refused: _Refused) -> DirectoryLine | None:
+        """The line of an address by the search for its company's. Raises Unreachable; refused: not all are told."""
+        told = await self.lines(address[:9])
+        own = [line for line in told.lines if line.address.casefold() == address.casefold()]
+        if not own and not told.complete:
+            raise refused
+        return min(own, key=lambda line: _ORDER.index(line.standing), default=None)
 
     async def lines(self, siren: str, siret: str = "") -> DirectoryLines:
         """POST /v1/directory-line/search, page by page."""
@@ -174,7 +197,13 @@ class AfnorDirectory:
 
     async def unit(self, siren: str) -> LegalUnit | None:
         """GET /v1/siren/code-insee:{siren}."""
-        found = await self._one(f"/v1/siren/code-insee:{quote(siren, safe='')}")
+        try:
+            found = await self._one(f"/v1/siren/code-insee:{quote(siren, safe='')}")
+        except _Refused:
+            told = await self.lines(siren)
+            if told.lines or not told.complete:
+                raise
+            return None
         if found is None:
             return None
         if found.get("siren") != siren:
@@ -210,6 +239,8 @@ class AfnorDirectory:
         body = _read(answer.body)
         if answer.status == 404 and isinstance(body.get("errorCode"), str) and body["errorCode"]:
             return None
+        if answer.status in _REFUSALS:
+            raise _Refused(self._away(answer, body).reason)
         if answer.status != 200:
             raise self._away(answer, body)
         if not body:
@@ -259,19 +290,32 @@ class AfnorDirectory:
         request = http.Request(method, url, headers, data, seconds=seconds, limit=ANSWER_LIMIT)
         async with self._gate:
             self._check_rest()
-            try:
-                answer = await self._bearer.send(request)
-            except Unreachable as away:
-                self._rest(away.reason, away.retry_in)
-                raise
-        if answer.status == 429 or answer.status >= 500:
+            if self._rests is not None:
+                async with self._first:
+                    self._check_rest()
+                    if self._rests is not None:
+                        return await self._ask(request)
+            return await self._ask(request)
+
+    async def _ask(self, request: http.Request) -> http.Answer:
+        """One answer; a rest begins or ends by it. Raises Unreachable."""
+        try:
+            answer = await self._bearer.send(request)
+        except Unreachable as away:
+            self._rest(away.reason, away.retry_in)
+            raise
+        if answer.status in _RESTING:
             self._rest(f"the directory answered {answer.status}", answer.retry_in(self._now()))
+        elif self._rests is not None and self._rests[0] <= self._now():
+            self._rests = None
         return answer
 
     def _check_rest(self) -> None:
         """Raise Unreachable while nothing is asked."""
         now = self._now()
-        if self._rests is None or not now < self._rests[0] <= now + http.RETRY_LIMIT:
+        if self._rests is None or self._rests[0] <= now:
+            return
+        if self._rests[0] > now + http.RETRY_LIMIT:  # the clock was put back
             self._rests = None
             return
         raise Unreachable(self._rests[1], self._rests[0] - now)

@@ -188,6 +188,50 @@ async def odd(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[AfnorDire
         await runner.cleanup()
 
 
+async def test_a_failure_is_about_its_question_and_a_gateway_error_about_all(
+    odd: Callable[..., Awaitable[AfnorDirectory]],
+) -> None:
+    """Any 5xx kept everybody from asking for a quarter of a minute: one address that the platform stumbles over."""
+    directory = await odd(web.Response(status=500), page([], 0), web.Response(status=502))
+    with pytest.raises(Unreachable, match="500"):
+        await directory.line("812046373")
+    assert (await directory.lines("812046373")).complete
+    for _ in range(2):
+        with pytest.raises(Unreachable, match="502"):
+            await directory.lines("812046373")
+
+
+async def test_after_a_rest_one_question_tries_first(odd: Callable[..., Awaitable[AfnorDirectory]]) -> None:
+    directory, time = await odd(web.Response(status=503), web.Response(status=503), page([], 0), page([], 0)), [now()]
+    directory._now = lambda: time[0]
+    with pytest.raises(Unreachable):
+        await directory.lines("812046373")
+    time[0] += timedelta(seconds=16)
+    told = await asyncio.gather(*(directory.lines("812046373") for _ in range(8)), return_exceptions=True)
+    assert all(isinstance(one, Unreachable) for one in told), "one asked, and the others were spared"
+    time[0] += timedelta(seconds=16)
+    assert (await directory.lines("812046373")).complete
+    assert (await directory.lines("812046373")).complete
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_an_address_that_is_refused_is_decided_by_the_search(
+    odd: Callable[..., Awaitable[AfnorDirectory]], status: int
+) -> None:
+    """It was taken for a directory that is away, and the document waited three days for it."""
+    refused = [web.json_response({"errorCode": "INVALID"}, status=status) for _ in range(4)]
+    many = [page([row(f"812046373_{number}{at:03}") for at in range(100)], 4000) for number in range(5)]
+    lines = page([row("812046373_a", "Disabled"), row("812046373_a"), row("812046373_B")], 3)
+    directory = await odd(refused[0], lines, refused[1], page([], 0), refused[2], page([], 0), refused[3], *many)
+    line = await directory.line("812046373_A")
+    assert line is not None
+    assert (line.address, line.standing) == ("812046373_a", LineStanding.ENABLED)
+    assert await directory.line("812046373_A") is None
+    assert await directory.unit("812046373") is None
+    with pytest.raises(Unreachable, match=str(status)):
+        await directory.line("812046373_A")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
