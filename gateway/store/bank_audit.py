@@ -8,12 +8,13 @@ from uuid import UUID
 from gateway.store.pool import Connection, Pool
 
 _BOOKED = """
-    select m.line_id, p.document_id, p.amount, d.decision,
-        'bank:' || m.line_id || ':%:' || p.document_id || case d.decision when 'undone' then ':undone' else '' end
+    select m.line_id, document_id, p.amount, d.decision,
+        'bank:' || m.line_id || ':%:' || document_id || case d.decision when 'undone' then ':undone' else '' end
             as key,
-        case d.decision when 'undone' then -p.amount else p.amount end as moved
+        case when (d.decision = 'undone') <> coalesce(is_credit_note(o.type_code), false) then -p.amount
+            else p.amount end as moved
     from bank_decision d join bank_match m using (account_id, match_id)
-        join bank_match_part p using (account_id, match_id)
+        join bank_match_part p using (account_id, match_id) join document o using (account_id, document_id)
     where d.decision in ('booked', 'undone')
 """
 

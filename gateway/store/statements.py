@@ -478,7 +478,10 @@ async def decide(
         return
     sign = -1 if decision == "undone" else 1
     parts = await connection.fetch(
-        "select document_id, amount from bank_match_part where match_id = $1 order by document_id", match_id
+        "select p.document_id, case when is_credit_note(d.type_code) then -p.amount else p.amount end as amount "
+        "from bank_match_part p join document d using (account_id, document_id) where p.match_id = $1 "
+        "order by p.document_id",  # money that goes back on a credit note pays it: it is positive there
+        match_id,
     )
     reference = (row["reference"] or row["end_to_end"])[:140]
     for part in parts:

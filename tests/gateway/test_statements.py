@@ -337,6 +337,28 @@ async def test_what_was_taken_back_by_hand_is_not_taken_back_by_the_bank(
     assert [one.line.amount for one in await shown(resources, account, "proposed")] == [Decimal(-120)]
 
 
+async def test_what_is_given_back_on_a_credit_note_pays_it(resources: Resources, account: Account) -> None:
+    credit = await sold(resources.pool, account.id, Sale("A2026-0007", "50.00", "381"), NOON, delivered=True)
+
+    async def balance() -> Decimal:
+        async with resources.pool.account(account.id) as connection:
+            found = await statements.balance(connection, credit)
+        assert found is not None
+        return found.balance
+
+    assert await balance() == -50
+    await imported(resources, account, camt([Move(DAY, "-50.00", "AVOIR A2026-0007", "R1")]))
+    (one,) = await shown(resources, account)
+    chosen = (Part(credit, Decimal(-50)),)
+    match_id = await banking.assign(resources, account.id, one.line.id, "operator:test", chosen)
+    assert await payments(resources, account, credit) == [Decimal(50)]
+    assert await balance() == 0
+    assert [one async for one in bank_audit.complaints(resources.pool, account.id)] == []
+    await banking.undo(resources, account.id, match_id, "operator:test")
+    assert await balance() == -50
+    assert [one async for one in bank_audit.complaints(resources.pool, account.id)] == []
+
+
 async def test_what_a_person_chooses_must_fit(resources: Resources, account: Account, pool: Pool) -> None:
     document = await sold(pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
     dollars = await sold(pool, account.id, Sale("F2026-0043", currency="USD"), NOON, delivered=True)
