@@ -6,7 +6,8 @@ in the headers, the body is the document and nothing else:
 - `webhook-id`, `webhook-timestamp`, `webhook-signature`: Standard Webhooks 1.0 over the body, by the secret both sides
   have in a file; a message whose signature does not hold, or that is old, is none of ours.
 - `Idempotency-Key`: the id of the consignment, the same for every attempt. Who has it already answers as before and may
-  say so (`Idempotency-Replayed: true`); who has other bytes under it answers 422.
+  say so (`Idempotency-Replayed: true`); who has other bytes under it answers 422 with a problem that names the key,
+  which is an alarm.
 - `Content-Disposition`, `Content-Type`, `Content-Digest` (RFC 9530), `Estafette-Recipient` (scheme:value),
   `Estafette-Sender` (SIREN), `Estafette-Syntax`.
 
@@ -56,6 +57,8 @@ KEY_BYTES = 24
 _OURS = frozenset({401, 402, 403, 404, 405, 407, 421, 426, 511})
 """Statuses that speak of the address, the secret or the account with it."""
 _LATER = frozenset({408, 425, 429, 503})
+_KEY = "idempotency"
+"""What a 422 speaks of when the other side has other bytes under our key."""
 _REPLAYED = ("idempotency-replayed", "idempotent-replayed")
 
 
@@ -200,7 +203,8 @@ def _findings(status: int, problem: Mapping[str, Any]) -> tuple[Finding, ...]:
     listed: list[Any] = next(
         (problem[name] for name in ("findings", "errors") if isinstance(problem.get(name), list)), []
     )
-    rule = f"PUSH-{status}"
+    other = status == 422 and _KEY in "".join(_text(problem, name) for name in ("type", "title", "detail")).lower()
+    rule = "PUSH-OTHER-CONTENT" if other else f"PUSH-{status}"
     found = [
         Finding(
             _text(one, "rule", "code", limit=60) or rule, Severity.FATAL, "network",
@@ -210,7 +214,9 @@ def _findings(status: int, problem: Mapping[str, Any]) -> tuple[Finding, ...]:
         for one in listed[:FINDINGS] if isinstance(one, dict)
     ]  # fmt: skip
     own = _text(problem, "detail", "title") or f"The other side answered {status} and gives no reason."
-    return tuple(found) or (Finding(rule, Severity.FATAL, "network", own),)
+    if other or not found:
+        found.insert(0, Finding(rule, Severity.FATAL, "network", own))
+    return tuple(found)
 
 
 def _text(members: Mapping[str, Any], *names: str, limit: int = TEXT_LIMIT) -> str:

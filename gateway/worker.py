@@ -36,8 +36,8 @@ IDLE = 0.25
 ATTEMPTS_LIMIT = 30
 """Claims of one stage after which a document is set aside; those of an unreachable network are far fewer."""
 
-OTHER_CONTENT = "PLATFORM-OTHER-CONTENT"
-"""The rule of the finding that a network has other bytes under the id of a consignment."""
+OTHER_CONTENT = "-OTHER-CONTENT"
+"""How the rule ends of each network's finding that it has other bytes under the id of a consignment."""
 
 ACCOUNT_MEMORY = timedelta(seconds=5)
 """How long a worker believes what it read of an account's policy."""
@@ -163,7 +163,7 @@ class Worker:
         if stage is not Stage.DELIVERED or work.document.inbound or not network:
             return
         pool, now = self._resources.pool, self._resources.clock.now()
-        if isinstance(outcome, Halted) and any(one.rule == OTHER_CONTENT for one in outcome.findings):
+        if isinstance(outcome, Halted) and any(one.rule.endswith(OTHER_CONTENT) for one in outcome.findings):
             log.error("the network has other content under our id", extra={"network": network})
             await networks.conflict(pool, network)
         if isinstance(outcome, Done) or (isinstance(outcome, Halted) and answered_no(outcome.reason)):

@@ -74,6 +74,14 @@ async def test_a_refusal_without_words_has_a_finding(answering: Answering, statu
         ),
         ({"findings": [{"rule": "BR-CO-15", "says": "wrong", "path": "/x"}]}, [("BR-CO-15", "wrong", "/x")]),
         ({"errors": "many", "title": 7}, [("PUSH-422", "The other side answered 422 and gives no reason.", "")]),
+        (
+            {"type": "https://developer.example.com/idempotency", "title": "Idempotency-Key is already used"},
+            [("PUSH-OTHER-CONTENT", "Idempotency-Key is already used", "")],
+        ),
+        (
+            {"title": "Idempotency-Key is already used", "errors": [{"code": "A", "detail": "one"}]},
+            [("PUSH-OTHER-CONTENT", "Idempotency-Key is already used", ""), ("A", "one", "")],
+        ),
         ([1], [("PUSH-422", "The other side answered 422 and gives no reason.", "")]),
     ],
 )

@@ -34,6 +34,7 @@ class Moody:
     hangs: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[str] = field(default_factory=list)
     asked: int = 0
+    given: list[Consignment] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.hangs.set()
@@ -43,6 +44,7 @@ class Moody:
 
     async def send(self, consignment: Consignment) -> Receipt:
         self.asked += 1
+        self.given.append(consignment)
         await self.hangs.wait()
         if self.mood is not None:
             raise self.mood
@@ -107,6 +109,18 @@ async def test_a_network_that_hangs_starves_no_other(pool, clock, moods) -> None
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert len(slow.sent) == len(set(slow.sent)) == 6
+
+
+async def test_a_repetition_tells_when_it_was_first_on_its_way(pool, clock, moods) -> None:
+    slow, _, worker = moods
+    slow.mood = Unreachable("no answer", unknown=True)
+    account = await open_account(pool, original="as_submitted")
+    began = clock.now()
+    await submitted(pool, account, 0, "0225", clock)
+    await worker.drain()
+    clock.advance(timedelta(hours=1))
+    await worker.drain()
+    assert [(one.repeated, one.since) for one in slow.given[:2]] == [(False, None), (True, began)]
 
 
 async def test_a_network_that_is_away_uses_up_no_attempts_and_is_found_again(pool, clock, moods) -> None:
@@ -179,9 +193,10 @@ async def test_one_poisoned_document_is_tried_for_three_days_and_delays_nobody(p
     assert timedelta(days=3) <= clock.now() - began <= timedelta(days=4)
 
 
-async def test_other_bytes_under_our_id_are_an_alarm(pool, clock, moods) -> None:
+@pytest.mark.parametrize("name", ["PLATFORM", "SFTP", "FOLDER", "PUSH"])
+async def test_other_bytes_under_our_id_are_an_alarm(pool, clock, moods, name) -> None:
     slow, _, worker = moods
-    finding = Finding(OTHER_CONTENT, Severity.FATAL, "network", "The platform has other content.")
+    finding = Finding(name + OTHER_CONTENT, Severity.FATAL, "network", "The platform has other content.")
     slow.mood = Refused("the platform has other content under this id", (finding,))
     account = await open_account(pool, original="as_submitted")
     document = await submitted(pool, account, 1, "0225", clock)
