@@ -17,6 +17,7 @@ from lxml import etree
 from schemas.bank.statement import (
     ENTRY_LIMIT,
     Entry,
+    Findings,
     Reading,
     Statement,
     Transaction,
@@ -25,8 +26,7 @@ from schemas.bank.statement import (
     given,
     plain,
 )
-from schemas.finding import Finding
-from schemas.xml import line_of, name_of, parse, path_of
+from schemas.xml import Twins, line_of, name_of, parse, path_of
 
 NAMESPACE = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.(05[234])\.001\.([0-9]{2})")
 NEWEST = 13
@@ -35,6 +35,8 @@ _STATEMENTS = {"052": "Rpt", "053": "Stmt", "054": "Ntfctn"}
 _OPENING = ("OPBD", "PRCD")
 _CLOSING = ("CLBD",)
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{0,5})?")
+_COUNT = re.compile("[0-9]{1,15}")
+"""NbOfNtries: Max15NumericText."""
 _BOOKED = "BOOK"
 
 
@@ -55,7 +57,7 @@ def read(data: bytes) -> Reading:
     if not told:
         work.findings.append(finding("BANK-NONE", row=line_of(root)))
     statements = tuple(work.statement(one) for one in told)
-    return Reading(f"camt.{kind}", statements, tuple(work.findings))
+    return Reading(f"camt.{kind}", statements, work.findings.sorted())
 
 
 class _Reader:
@@ -63,14 +65,17 @@ class _Reader:
 
     def __init__(self, format_: str) -> None:
         self.format = format_
-        self.findings: list[Finding] = []
+        self.findings = Findings()
         self.count = 0
+        self._twins = Twins()
 
     def wrong(
         self, rule: str, at: etree._Element, found: str = "", expected: object = None, *, fatal: bool = True
     ) -> None:
-        one = finding(rule, row=line_of(at), path=path_of(at), found=found or None, expected=expected, fatal=fatal)
-        self.findings.append(one)
+        path = path_of(at, twins=self._twins)
+        self.findings.append(
+            finding(rule, row=line_of(at), path=path, found=found or None, expected=expected, fatal=fatal)
+        )
 
     def statement(self, at: etree._Element) -> Statement:
         account = _under(at, "Acct")
@@ -98,16 +103,18 @@ class _Reader:
         entries, announced = [], 0
         spare = self._day(at, "CreDtTm")
         for one in _all(at, "Ntry"):
+            self.count += 1  # whether it can be read or not
+            if self.count > ENTRY_LIMIT:
+                self.wrong("BANK-ENTRIES", at, expected=ENTRY_LIMIT)
+                break
             status = _text(one, "Sts/Cd") or _text(one, "Sts")
             if status != _BOOKED:
                 announced += 1
                 continue
             entry = self._entry(one, spare, currency)
-            if entry is not None and self.count <= ENTRY_LIMIT:
-                self.count += len(entry.transactions)
+            if entry is not None:
+                self.count += len(entry.transactions) - 1
                 entries.append(entry)
-        if self.count > ENTRY_LIMIT:
-            self.wrong("BANK-ENTRIES", at, expected=ENTRY_LIMIT)
         return entries, announced
 
     def _entry(self, at: etree._Element, spare: date | None, currency: str) -> Entry | None:
@@ -255,8 +262,8 @@ class _Reader:
         if announced or not entries:
             return
         count = _text(at, "TxsSummry/TtlNtries/NbOfNtries")
-        if count.isdigit() and int(count) != len(entries):
-            self.wrong("BANK-COUNT", at, found=str(len(entries)), expected=count, fatal=False)
+        if count and not (_COUNT.fullmatch(count) and int(count) == len(entries)):
+            self.wrong("BANK-COUNT", at, found=str(len(entries)), expected=count[:35], fatal=False)
 
 
 def _all(at: etree._Element | None, name: str) -> Iterator[etree._Element]:

@@ -13,8 +13,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from schemas.bank.statement import ENTRY_LIMIT, Entry, Reading, Statement, Transaction, compact, finding, given, plain
-from schemas.finding import Finding
+from schemas.bank.statement import (
+    ENTRY_LIMIT,
+    Entry,
+    Findings,
+    Reading,
+    Statement,
+    Transaction,
+    compact,
+    finding,
+    given,
+    plain,
+)
 
 LENGTH = 120
 _FIRST = re.compile(r"0[1457][0-9]{5}.{4}[0-9 ]{5}[A-Z ]{3}[0-9 ]")
@@ -69,7 +79,7 @@ def read(text: str) -> Reading:
     work.end(None)
     if not work.done and not work.findings:
         work.findings.append(finding("BANK-NONE", row=1))
-    return Reading("cfonb120", tuple(work.done), tuple(work.findings))
+    return Reading("cfonb120", tuple(work.done), work.findings.sorted())
 
 
 class _Reader:
@@ -77,7 +87,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.done: list[Statement] = []
-        self.findings: list[Finding] = []
+        self.findings = Findings()
         self._open: _Open | None = None
         self._count = 0
         self._skipping = False
@@ -169,7 +179,7 @@ class _Reader:
 
     def _day(self, row: int, text: str) -> date | None:
         try:
-            if not text.isdigit():
+            if not _digits(text):
                 raise ValueError(text)
             year = int(text[4:6])
             return date(year + (1900 if year >= 80 else 2000), int(text[2:4]), int(text[:2]))
@@ -179,7 +189,7 @@ class _Reader:
 
     def _amount(self, row: int, line: str) -> Decimal | None:
         found = _AMOUNT.fullmatch(line[90:104])
-        if found is None or not line[19].isdigit():
+        if found is None or not _digits(line[19]):
             self.findings.append(finding("BANK-AMOUNT", row=row, found=line[90:104]))
             return None
         last, minus = found[2], found[2] in _MINUS
@@ -203,10 +213,15 @@ def _entry(one: _Written) -> Entry:
 def account_of(line: str) -> str:
     """The IBAN of a record's bank (3-7), branch (12-16) and account (22-32); their digits where they make none."""
     bank, branch, number = line[2:7], line[11:16], line[21:32].strip().upper()
-    if not (bank.isdigit() and branch.isdigit() and number.isalnum() and number.isascii()):
+    if not (_digits(bank) and _digits(branch) and number.isalnum() and number.isascii()):
         return compact(bank + branch + number)
     figures = "".join(_LETTERS.get(sign, sign) for sign in number)
     key = 97 - (89 * int(bank) + 15 * int(branch) + 3 * int(figures)) % 97
     basic = f"{bank}{branch}{number.rjust(11, '0')}{key:02d}"
     check = 98 - int("".join(str(int(sign, 36)) for sign in f"{basic}FR00")) % 97
     return f"FR{check:02d}{basic}"
+
+
+def _digits(text: str) -> bool:
+    """Whether it is 0 to 9 throughout: isdigit() alone takes a raised two for a digit, and int() does not."""
+    return text.isascii() and text.isdigit()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 from schemas.bank import camt, cfonb, swift, table
-from schemas.bank.statement import SIZE_LIMIT, Reading, checked, compact, finding
+from schemas.bank.statement import SIZE_LIMIT, Findings, Reading, checked, compact, finding
 from schemas.bank.table import Mapping_
 from schemas.xml import Unreadable
 
@@ -27,8 +28,8 @@ def read(data: bytes, *, account: str = "", currency: str = "", mapping: Mapping
     statements = tuple(
         replace(one, account=one.account or wanted, currency=one.currency or currency) for one in found.statements
     )
-    findings = (*found.findings, *checked(statements, account=wanted))
-    return Reading(found.format, statements, tuple(sorted(findings, key=lambda one: one.line or 0)))
+    findings = Findings(chain(found.findings, checked(statements, account=wanted)))
+    return Reading(found.format, statements, findings.sorted())
 
 
 def _read(data: bytes, mapping: Mapping_ | None) -> Reading:

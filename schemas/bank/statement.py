@@ -10,6 +10,7 @@ A statement whose opening balance and entries do not make its closing balance is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,8 @@ SIZE_LIMIT = 20_000_000
 """Bytes of one file."""
 ENTRY_LIMIT = 200_000
 """Transactions of one file."""
+FINDINGS_LIMIT = 200
+"""Findings of one file that are told, of each severity; a file of millions of faults is told no better by all."""
 TEXT_LIMIT = 2_000
 """Characters kept of one text; a bank's are shorter."""
 
@@ -205,6 +208,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "BANK-RECORD": ("A record cannot be read.", "Un enregistrement est illisible."),
     "BANK-ORDER": ("A record stands where none may.", "Un enregistrement n'est pas à sa place."),
     "BANK-UNENDED": ("A statement has no end.", "Un relevé n'a pas de fin."),
+    "BANK-MORE": (
+        "There is more that is wrong; only the first findings are told.",
+        "D'autres anomalies existent ; seules les premières sont indiquées.",
+    ),
     "BANK-COLUMN": ("A column of the mapping is not in the file.", "Une colonne attendue manque dans le fichier."),
 }
 """What each rule says: English, French."""
@@ -230,6 +237,38 @@ def finding(
         found=None if found is None else str(found)[:200],
         expected=None if expected is None else str(expected),
     )
+
+
+class Findings:
+    """What is wrong, while one file is read: the first FINDINGS_LIMIT of each severity, and whether there is more.
+
+    Warnings never crowd out what is fatal, so a file that is unreadable stays so.
+    """
+
+    def __init__(self, found: Iterable[Finding] = ()) -> None:
+        self._kept: list[Finding] = []
+        self._counts: Counter[Severity] = Counter()
+        self._more = False
+        for one in found:
+            self.append(one)
+
+    def append(self, one: Finding) -> None:
+        """Keep one, if there is place for it."""
+        if one.rule == "BANK-MORE":
+            self._more = True
+        elif self._counts[one.severity] < FINDINGS_LIMIT:
+            self._counts[one.severity] += 1
+            self._kept.append(one)
+        else:
+            self._more = True
+
+    def sorted(self) -> tuple[Finding, ...]:
+        """By their line; that there is more stands last."""
+        more = [finding("BANK-MORE", expected=FINDINGS_LIMIT, fatal=False)] if self._more else []
+        return (*sorted(self._kept, key=lambda one: one.line or 0), *more)
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
 
 
 def says(one: Finding, language: str) -> str:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from schemas.bank.statement import (
     ENTRY_LIMIT,
     Entry,
+    Findings,
     Reading,
     Statement,
     Transaction,
@@ -27,7 +28,6 @@ from schemas.bank.statement import (
     looks_like_iban,
     plain,
 )
-from schemas.finding import Finding
 
 TAG = re.compile(r":([0-9]{2}[A-Z]?):(.*)", re.DOTALL)
 _BALANCE = re.compile(
@@ -104,7 +104,7 @@ def read(text: str) -> Reading:
     format_ = "mt942" if work.done and all(one.format == "mt942" for one in work.done) else "mt940"
     if not work.done:
         work.findings.append(finding("BANK-NONE", row=1))
-    return Reading(format_, tuple(work.done), tuple(work.findings))
+    return Reading(format_, tuple(work.done), work.findings.sorted())
 
 
 def _fields(text: str) -> Iterator[tuple[int, str, str]]:
@@ -133,7 +133,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.done: list[Statement] = []
-        self.findings: list[Finding] = []
+        self.findings = Findings()
         self._open: _Open | None = None
         self._count = 0
 

@@ -14,8 +14,18 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from schemas.bank.statement import ENTRY_LIMIT, Entry, Reading, Statement, Transaction, compact, finding, given, plain
-from schemas.finding import Finding
+from schemas.bank.statement import (
+    ENTRY_LIMIT,
+    Entry,
+    Findings,
+    Reading,
+    Statement,
+    Transaction,
+    compact,
+    finding,
+    given,
+    plain,
+)
 
 ENCODINGS = ("utf-8", "iso-8859-1", "iso-8859-15", "windows-1252", "cp850")
 THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
@@ -106,14 +116,14 @@ def read(data: bytes, mapping: Mapping_) -> Reading:
         Statement("csv", account, currency, tuple(entries), row=entries[0].row)
         for (account, currency), entries in work.found.items()
     )
-    return Reading("csv", statements, tuple(work.findings))
+    return Reading("csv", statements, work.findings.sorted())
 
 
 class _Reader:
     def __init__(self, mapping: Mapping_) -> None:
         self.mapping = mapping
         self.found: dict[tuple[str, str], list[Entry]] = {}
-        self.findings: list[Finding] = []
+        self.findings = Findings()
         self._columns: dict[str, int] = {}
         self._written = _written(mapping.decimal)
 

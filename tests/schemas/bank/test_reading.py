@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.bank.reading import read
-from schemas.bank.statement import TEXTS, Reading, is_iban, says
+from schemas.bank.statement import FINDINGS_LIMIT, TEXTS, Reading, is_iban, says
 from schemas.bank.table import Mapping_
 from tests.conftest import CORPUS
 from tests.schemas.bank.written import IBAN, Move, camt, cfonb, csv, mt940
@@ -210,6 +210,56 @@ def test_a_damaged_file_is_judged_and_never_breaks_the_reader(data: bytes, chanc
 
 NAMESPACE_ONLY = {"camt-parser/052/valid_namespace.xml", "camt-parser/053/valid_namespace.xml"}
 """Labelled valid for their namespace: the document element is empty, so there is no statement in them."""
+
+
+def test_of_many_faults_the_first_are_told_and_that_there_are_more() -> None:
+    moves = [Move(DAY, "1.00", reference=f"R{n}") for n in range(3 * FINDINGS_LIMIT)]
+    broken = camt(moves).replace(b"<Dt>2026-11-18</Dt></BookgDt>", b"<Dt>2026-13-18</Dt></BookgDt>")
+    for data, mapping, rule in (
+        (broken, None, "BANK-DATE"),
+        (csv(moves).replace(b"18/11", b"18/13"), FRENCH, "BANK-DATE"),
+        (cfonb(moves).replace(b"181126", b"181326"), None, "BANK-DATE"),
+    ):
+        found = read(data, mapping=mapping)
+        told = [one for one in found.findings if one.rule == rule]
+        assert len(told) == FINDINGS_LIMIT
+        assert rules(found)[-1] == "BANK-MORE"
+        assert not found.readable
+    (*_, last) = [one for one in read(broken).findings if one.rule == "BANK-DATE"]
+    assert f"Ntry[{FINDINGS_LIMIT}]" in last.path
+
+
+def test_warnings_do_not_hide_what_is_fatal() -> None:
+    moves = [Move(DAY, "1.00", reference=f"R{n}") for n in range(2 * FINDINGS_LIMIT)]
+    data = camt(moves).replace(b'<Ntry><Amt Ccy="EUR">', b'<Ntry><Amt Ccy="USD">')
+    last = data.rindex(b"<BookgDt><Dt>2026-11-18")
+    found = read(data[:last] + data[last:].replace(b"2026-11-18", b"2026-13-18", 1))
+    assert "BANK-DATE" in rules(found)
+    assert not found.readable
+
+
+def test_entries_that_cannot_be_read_count_towards_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("schemas.bank.camt.ENTRY_LIMIT", 3)
+    data = camt([Move(DAY, "1.00")] * 4)
+    for written in (
+        data,
+        data.replace(b"CRDT</CdtDbtInd><Sts>", b"NONE</CdtDbtInd><Sts>"),
+        data.replace(b">BOOK<", b">PDNG<"),
+    ):
+        assert "BANK-ENTRIES" in rules(read(written))
+
+
+@pytest.mark.parametrize("count", ["\u00b2", "9" * 5000, "4"])
+def test_a_count_that_is_none_is_told(count: str) -> None:
+    summary = f"<TxsSummry><TtlNtries><NbOfNtries>{count}</NbOfNtries></TtlNtries></TxsSummry><Ntry>"
+    assert rules(read(camt(MOVES).replace(b"<Ntry>", summary.encode(), 1))) == ["BANK-COUNT"]
+
+
+@pytest.mark.parametrize(("place", "rule"), [(34, "BANK-DATE"), (19, "BANK-AMOUNT"), (2, "BANK-OTHER-ACCOUNT")])
+def test_a_raised_two_is_no_digit(place: int, rule: str) -> None:
+    first, second, *others = cfonb(MOVES).decode().splitlines()
+    data = "\n".join([first, second[:place] + "\u00b2" + second[place + 1 :], *others]).encode()
+    assert rule in rules(read(data))
 
 
 def corpus(label: str) -> list[dict[str, str]]:
