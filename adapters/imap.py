@@ -145,6 +145,8 @@ class Mailbox:
         self._now = now
         self._slow = False
         """The page before was not done in time: the next has one message."""
+        self._long: dict[str, int] = {}
+        """How often a message came as more than an answer may have, though the server told another size."""
 
     @property
     def name(self) -> str:
@@ -199,10 +201,19 @@ class Mailbox:
             place = f"{now_valid}:{last}" if last else cursor or ""
             return Collected(found, place, more=bool(found))
 
-    def _brought(self, box: imaplib.IMAP4, mark: str, uid: int, size: int, at: datetime) -> list[Arrival]:
+    def _brought(self, box: _Box, mark: str, uid: int, size: int, at: datetime) -> list[Arrival]:
         """What one message brings; never nothing while it is there."""
         recipient, domain = self._settings.recipient, self._settings.domain
-        data = _fetch(box, uid, "BODY.PEEK[]" if size <= SIZE_LIMIT else f"BODY.PEEK[]<0.{HEAD_BYTES}>")
+        tried = self._long.get(mark, 0)
+        big = size > SIZE_LIMIT or tried > 0
+        try:
+            what = f"BODY.PEEK[]<0.{HEAD_BYTES}>" if big else "BODY.PEEK[]"
+            data = _fetch(box, uid, what) if tried < 2 else None
+        except imaplib.IMAP4.abort:
+            if box.too_long:
+                log.warning("a message is longer than the mailbox told; next time only its head is fetched")
+                self._long[mark] = tried + 1
+            raise
         if data is None:
             if not _uids(box, uid - 1, uid):
                 return []  # it was taken away meanwhile
@@ -211,10 +222,21 @@ class Mailbox:
             name = f"[cannot be fetched] {uid}.txt"
             return [Arrival(mark, ArrivalKind.INVOICE, at, "text/plain", says, recipient=recipient, name=name)]
         id = f"message#{sha256(data).hexdigest()}"
-        if size > SIZE_LIMIT:
+        if big:
             log.warning("a message has more than %d bytes; a person looks at it", SIZE_LIMIT)
-            name = f"[{size} bytes] {uid}.eml"
-            return [Arrival(f"{id}/{size}", ArrivalKind.INVOICE, at, MEDIA_TYPE, data, recipient=recipient, name=name)]
+            told = str(size) if size > SIZE_LIMIT else f"more than {SIZE_LIMIT}"
+            name = f"[{told} bytes] {uid}.eml"
+            return [
+                Arrival(
+                    f"{id}/{size if size > SIZE_LIMIT else 'long'}",
+                    ArrivalKind.INVOICE,
+                    at,
+                    MEDIA_TYPE,
+                    data,
+                    recipient=recipient,
+                    name=name,
+                )
+            ]
         return message_arrivals(data, id, at, recipient=recipient, domain=domain)
 
     def _move(self, box: imaplib.IMAP4, last: int) -> None:
@@ -242,12 +264,12 @@ class Mailbox:
         return box.uid("EXPUNGE", which)[0] == "OK"
 
     @contextmanager
-    def _opened(self, wire: _Wire) -> Iterator[imaplib.IMAP4]:
+    def _opened(self, wire: _Wire) -> Iterator[_Box]:
         """A connection with the folder selected. Raises Unreachable, IMAP4.error, OSError, ValueError."""
         settings = self._settings
         password = read_secret(settings.password_file)
         context = None if settings.tls == "none" else ssl.create_default_context(cafile=_path(settings.ca_file))
-        box: imaplib.IMAP4 = _SecureBox(settings, wire, context) if settings.tls == "tls" else _Box(settings, wire)
+        box: _Box = _SecureBox(settings, wire, context) if settings.tls == "tls" else _Box(settings, wire)
         try:
             if settings.tls == "starttls":
                 box.starttls(context)
@@ -286,6 +308,9 @@ class _Wire:
 class _Box(imaplib.IMAP4):
     """A connection that can be cut from outside as soon as it is there, and whose answers are bounded."""
 
+    too_long = False
+    """It ended by an answer that was longer than may be."""
+
     def __init__(self, settings: Settings, wire: _Wire) -> None:
         self._wire = wire
         super().__init__(settings.host, settings.port, timeout=settings.seconds)
@@ -298,6 +323,7 @@ class _Box(imaplib.IMAP4):
     def read(self, size: int) -> bytes:
         """So many bytes of an answer. Raises IMAP4.abort."""
         if size > LITERAL_LIMIT:
+            self.too_long = True
             raise self.abort("an answer is too long")
         return super().read(size)
 

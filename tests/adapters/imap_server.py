@@ -30,6 +30,10 @@ class Box:
     next: int = 1
     broken: set[int] = field(default_factory=set)
     """UIDs that are refused when they are fetched."""
+    sizes: dict[int, int] = field(default_factory=dict)
+    """Sizes that are told instead of the true ones, by UID."""
+    whole: bool = False
+    """Who asks for a part of a message gets all of it."""
     slow: dict[int, float] = field(default_factory=dict)
     """Seconds that a message takes, by UID."""
     cut_after: int | None = None
@@ -191,12 +195,13 @@ class _Session:
             data = messages[one]
             if "RFC822.SIZE" in what:
                 date = '"25-Nov-2026 09:30:00 +0100"'
-                self._say(f"* {place} FETCH (UID {one} RFC822.SIZE {len(data)} INTERNALDATE {date})")
+                size = self._box.sizes.get(one, len(data))
+                self._say(f"* {place} FETCH (UID {one} RFC822.SIZE {size} INTERNALDATE {date})")
                 continue
             if one in self._box.broken:
                 return "NO [SERVERBUG] it cannot be read"
             part = re.search(r"<0\.([0-9]+)>", what)
-            shown = data[: int(part[1])] if part else data
+            shown = data[: int(part[1])] if part and not self._box.whole else data
             name = "BODY[]<0>" if part else "BODY[]"
             self._say(f"* {place} FETCH (FLAGS ())")  # what nobody asked for may come in between
             self._say(f"* {place} FETCH (UID {one} {name} {{{len(shown)}}}\r\n".encode() + shown + b")")

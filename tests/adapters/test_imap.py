@@ -147,6 +147,26 @@ async def test_an_answer_that_is_too_long_is_not_read(
     assert len(box.folders["INBOX"]) == 1
 
 
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_message_longer_than_told_blocks_no_other(
+    box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    monkeypatch.setattr(imap, "LITERAL_LIMIT", 100_000)
+    monkeypatch.setattr(imap, "SIZE_LIMIT", 90_000)
+    box.put(big := bytes(message(("big.pdf", "application/pdf", b"%PDF" + bytes(200_000)))))
+    put(box, 1)
+    box.sizes, box.whole = {1: 0}, whole
+    network = Mailbox(settings, now)
+    for _ in range(2 if whole else 1):
+        with pytest.raises(Unreachable):
+            await network.collect(None)
+    found, _ = await brought(network)
+    names = sorted(one.name for one in found)
+    assert names == ["[cannot be fetched] 1.txt" if whole else "[more than 90000 bytes] 1.eml", "f-1.xml"]
+    assert whole or big[: imap.HEAD_BYTES] in [one.data for one in found]
+    assert big in box.everything()
+
+
 async def test_a_page_has_a_size(box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imap, "PAGE_BYTES", 100)
     for number in range(7):
