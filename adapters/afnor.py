@@ -98,7 +98,10 @@ CUT_OFF = timedelta(minutes=3)
 PATIENCE = timedelta(minutes=10)
 """So long is the first one waited for of a flow that is said to be there already."""
 SOUGHT_BACK, SOUGHT_PAGES = timedelta(days=7), 200
-"""How far back, and through how many pages, an earlier attempt is looked for where a search by its id is of no use."""
+"""How far back where that is not known, and through how many pages, an earlier attempt is looked for where a search by
+its id is of no use."""
+SOUGHT_BEFORE = timedelta(hours=1)
+"""How much before the first attempt that begins: clocks differ."""
 DOWNLOADS = 8
 """Contents fetched at the same time."""
 PAGE_BYTES = 256_000_000
@@ -285,7 +288,7 @@ class Afnor:
 
     async def _among_recent(self, consignment: Consignment) -> list[Mapping[str, Any]]:
         """A recent flow that bears our id, or no id but our file's name and bytes. Raises Unreachable."""
-        since = self._now() - SOUGHT_BACK
+        since = consignment.since - SOUGHT_BEFORE if consignment.since else self._now() - SOUGHT_BACK
         question: dict[str, Any] = {"limit": PAGE, "where": {"updatedAfter": stamp(since)}}
         for _ in range(SOUGHT_PAGES):
             answer = await self._call("POST", "/v1/flows/search", question)

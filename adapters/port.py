@@ -58,6 +58,8 @@ class Consignment:
     """A line for people: kind and number of the document, name of the sender."""
     repeated: bool = False
     """An earlier attempt may have arrived: ask before sending again."""
+    since: datetime | None = None
+    """Before this no attempt was made; None: it is not known."""
     profile: str = ""
     """Basic, CIUS or Extended-CTC-FR, in the words of XP Z12-013; empty when it is not said."""
     rule: str = "B2B"

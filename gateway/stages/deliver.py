@@ -11,12 +11,13 @@ no proof that it was.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from adapters.port import Consignment, ElectronicAddress, Receipt, Refused, Route, Unreachable
 from gateway.lifecycle import BY_NETWORK, Done, Halted, Kept, Later, News, Outcome, Role, Stage, wait_before
 from gateway.resources import Resources, Work, digest
 from gateway.statuses import hear
+from gateway.store import documents
 from schemas import profiles
 from schemas.invoice import CREDIT_NOTE_TYPES, Profile
 from signing.chain import instant
@@ -72,6 +73,7 @@ async def _consign(work: Work, resources: Resources) -> Consignment:
     document = work.document
     routed, built = work.facts(Stage.ROUTED), work.facts(Stage.BUILT)
     data = await work.read(Role.ORIGINAL, resources)
+    repeated = work.attempts > 1 or work.lost_sight
     suffix = "pdf" if built["format"] == "facturx" else "xml"
     address = ElectronicAddress(routed["scheme"], document.buyer_address or "")
     if document.about is None:
@@ -90,10 +92,19 @@ async def _consign(work: Work, resources: Resources) -> Consignment:
         sha256=digest(data),
         organization=document.participant,
         subject=f"{subject} de {work.account.name}",
-        repeated=work.attempts > 1 or work.lost_sight,
+        repeated=repeated,
+        since=await _since(work, routed["consignment"], resources) if repeated else None,
         profile=flow_profile(work.facts(Stage.PARSED).get("profile", "")),
         rule=routed.get("rule") or work.facts(Stage.RECEIVED).get("processing_rule", "B2B"),
     )
+
+
+async def _since(work: Work, consignment: str, resources: Resources) -> datetime | None:
+    """Before when no attempt can have been made; what was decided before a database was put back is not known."""
+    if work.lost_sight:
+        return work.document.created_at
+    async with resources.pool.account(work.account.id) as connection:
+        return await documents.decided_at(connection, work.document.id, consignment)
 
 
 def flow_profile(specification: str) -> str:

@@ -378,6 +378,14 @@ async def _last_good(connection: Connection, place: tuple[int, int, int]) -> str
     return _join(*(str(number) for number in (tuple(row) if row else _START)))
 
 
+async def decided_at(connection: Connection, document_id: UUID, consignment: str) -> datetime | None:
+    """When it was decided first how a document goes, under this id; None: it was not."""
+    at: datetime | None = await connection.fetchval(
+        "select min(decided_at) from delivery where document_id = $1 and consignment = $2", document_id, consignment
+    )
+    return at
+
+
 async def delivered(pool: Pool, account_id: UUID, document_id: UUID) -> Sequence[Mapping[str, Any]]:
     """The consignments of a document: network, the network's own id, hash, when."""
     async with pool.account(account_id) as connection:

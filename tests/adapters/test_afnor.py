@@ -413,6 +413,18 @@ async def test_where_a_search_by_our_id_is_of_no_use_the_recent_flows_are_gone_t
     assert ended.unknown, "what cannot be gone through is not taken for what is not there"
 
 
+async def test_an_earlier_attempt_is_looked_for_from_when_there_can_have_been_one(
+    scripted: tuple[Scripted, Afnor],
+) -> None:
+    """A week of a busy platform's flows is more than can be gone through, and a repetition waited for ever."""
+    script, client = scripted
+    sent = replace(consignment(repeated=True), since=datetime(2026, 11, 24, 11, 30, tzinfo=UTC))
+    script.will(SEARCH, {"errorCode": "UNKNOWN_FIELD"}, status=400)
+    script.will(SEARCH, {"results": [flow("ours", NOON, trackingId=sent.id, sha256=sent.sha256)]})
+    assert (await client.send(sent)).already_there
+    assert script.asked[1][2]["where"] == {"updatedAfter": "2026-11-24T10:30:00.000000Z"}
+
+
 async def test_headers_of_a_call(scripted: tuple[Scripted, Afnor]) -> None:
     script, client = scripted
     script.will(SEARCH, {"results": []})
