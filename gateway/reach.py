@@ -28,6 +28,8 @@ CIVIL_TIME = ZoneInfo("Europe/Paris")
 """Days of the directory begin in it."""
 SOON = timedelta(days=3)
 """A line that begins within so long is waited for."""
+OVERDUE = timedelta(days=1)
+"""One that is still told to come so long after its first day is waited for no more: its directory may never move it."""
 LAYER = "directory"
 """Of its findings: no edition of rules judges them, and a verdict that is made again is made without them."""
 UNCHECKED_RULE = "HOUSE-ADDRESS-UNCHECKED"
@@ -215,7 +217,7 @@ def _distance(asked: Asked, line: DirectoryLine) -> tuple[bool, int, str]:
 def soon(reach: Reach, today: date) -> bool:
     """Whether its line begins so soon that a document waits for it."""
     begins = reach.line.begins if reach.verdict is Reachability.UPCOMING and reach.line is not None else None
-    return begins is not None and begins - today <= SOON
+    return begins is not None and -OVERDUE <= begins - today <= SOON
 
 
 def finding(reach: Reach, today: date, path: str = "", *, to_seller: bool = False) -> Finding:

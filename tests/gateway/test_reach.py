@@ -120,6 +120,11 @@ def test_a_line_that_begins_soon_is_waited_for() -> None:
     late = replace(coming, begins=date(2026, 11, 29))
     assert not soon(Reach(Reachability.UPCOMING, asked, late), TODAY)
     assert not soon(Reach(Reachability.UPCOMING, asked, replace(coming, begins=None)), TODAY)
+    today = replace(coming, begins=date(2026, 11, 24))
+    assert soon(Reach(Reachability.UPCOMING, asked, today), TODAY), "directories show changes the next day"
+    stuck = Reach(Reachability.UPCOMING, asked, replace(coming, begins=date(2026, 11, 23)))
+    assert not soon(stuck, TODAY), "its directory never moves it: the document waited for ever"
+    assert finding(stuck, TODAY).severity is Severity.FATAL
 
 
 def test_every_finding_is_explained_in_both_languages() -> None:
