@@ -16,7 +16,14 @@ from gateway.store.accounts import Account
 from gateway.store.documents import Document
 from schemas.interest import Calculation, Claim, Conditions, Paid, interest
 from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
+from schemas.parties import is_business
 from schemas.rulebooks.fr_payment import PaymentLaw, RatesUnreadable, RateUnknown, rates
+
+CONSUMER = (
+    "no interest is calculated: the buyer has no identifier of a business (legal identifier, VAT number), and no law "
+    "of ours applies to a consumer / aucun intérêt n'est calculé : l'acheteur n'a pas d'identifiant d'entreprise, et "
+    "les articles L441-10 et D441-5 du code de commerce ne valent qu'entre professionnels"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +40,16 @@ class Asked:
 async def calculated(document: Document, account: Account, resources: Resources, asked: Asked) -> Calculation:
     """Interest and indemnity of a document up to and with a day.
 
-    Raises Conflict where nothing can be late: a
-    document that was not accepted, a credit note, no due date, nothing due; and where a rate is not published yet.
+    Raises Conflict where nothing can be late: a document that was not accepted, a credit note, no due date, nothing
+    due; where the buyer is a consumer; and where a rate is not published yet.
     """
     if not document.stage.reaches(Stage.VALIDATED) or document.type_code in CREDIT_NOTE_TYPES:
         raise Conflict("no interest runs on this document: it is no accepted invoice")
     if document.due_date is None:
         raise Conflict("no interest can be calculated: the invoice names no due date (BT-9)")
     invoice = await read_invoice(document, account, resources)
+    if invoice is not None and not is_business(invoice.buyer):
+        raise Conflict(CONSUMER)
     async with resources.pool.account(account.id) as connection:
         paid = await documents.payments(connection, document.id)
         agreed = await payment_terms.agreed(connection, [document.buyer] if document.buyer else [])

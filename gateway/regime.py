@@ -18,6 +18,7 @@ from adapters.port import ElectronicAddress
 from gateway.addressee import siren
 from gateway.reach import Level, Reach, Reachability
 from schemas.invoice import Invoice, Party
+from schemas.parties import is_business
 
 B2B, B2BINT, B2C, B2G, OUT_OF_SCOPE, ARCHIVE_ONLY = "B2B", "B2BInt", "B2C", "B2G", "OutOfScope", "ArchiveOnly"
 FRANCE = frozenset({"FR", "GP", "MQ", "RE"})
@@ -63,7 +64,7 @@ def signs(invoice: Invoice) -> dict[str, Any]:
         "seller_country": _country(invoice.seller),
         "buyer_country": _country(invoice.buyer),
         "siren": bool(siren(invoice.buyer)) or any(one.scheme in ("0002", "0009") for one in invoice.buyer.ids),
-        "business": _is_business(invoice.buyer),
+        "business": is_business(invoice.buyer),
         "exempt": bool(invoice.vat_breakdown)
         and all(
             one.category == "O" or one.exemption_code.strip().upper().startswith(_EXEMPT)
@@ -174,9 +175,3 @@ def _upper(text: str) -> str:
 def _country(party: Party) -> str:
     code = party.address.country.strip().upper() if party.address is not None else ""
     return code if len(code) == 2 and code.isascii() and code.isalpha() else ""
-
-
-def _is_business(party: Party) -> bool:
-    """Whether a party has an identifier that a consumer has not."""
-    legal = party.legal_id is not None and bool(party.legal_id.value.strip())
-    return legal or bool(party.vat_id.strip() or party.tax_id.strip())

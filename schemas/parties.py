@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from schemas.terms import Code, Identifier, Profile, Text, term
 
+_FRENCH_BUSINESS = frozenset({"0002", "0009", "0225"})
+"""Schemes of SIREN, SIRET and electronic addresses in the French directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Role:
@@ -281,3 +284,15 @@ def identifier_of(party: Party) -> str:
     """The identifier a party is known by: legal identifier, else VAT number, tax number, other id, name."""
     others = (party.vat_id, party.tax_id, *(one.value for one in party.ids), party.name)
     return next((text for text in (party.legal_id.value if party.legal_id else "", *others) if text), "")
+
+
+def is_business(party: Party) -> bool:
+    """Whether a party has an identifier that a consumer has not: a legal one, a VAT or tax number, a SIREN or SIRET.
+
+    Any other identifier (BT-46), of a party abroad too, tells nothing: it may be the seller's number of a customer or
+    the number of a person. What only the law between businesses gives is then not claimed; who sells to a business
+    abroad names its VAT number or its entry in a register.
+    """
+    schemes = [one.scheme for one in (*party.ids, party.endpoint) if one is not None and one.value.strip()]
+    legal = party.legal_id is not None and bool(party.legal_id.value.strip())
+    return legal or bool(party.vat_id.strip() or party.tax_id.strip()) or not _FRENCH_BUSINESS.isdisjoint(schemes)

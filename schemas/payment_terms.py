@@ -41,6 +41,7 @@ from schemas.invoice import (
     Text,
     term,
 )
+from schemas.parties import is_business
 from schemas.payment_wording import DISCOUNT_NOTE, INDEMNITY_NOTE, LANGUAGES, PENALTY_NOTE, Saying
 from schemas.profiles import named
 from schemas.rulebooks.fr_payment import DEFAULT_DAYS, INDEMNITY, LIMITS, Limit, PaymentLaw, Rates, half_year_of
@@ -165,7 +166,8 @@ def fill(invoice: Invoice, terms: Terms | None, *, numbered: bool = True) -> Fil
     """The invoice with what it lacks and its terms say; what it says itself stays.
 
     Only its reference is made where no terms are set. `numbered`: its number is known. An invoice that its buyer issues
-    answers to the seller's terms and is left as it is; a credit note gets the notes of the law alone.
+    answers to the seller's terms and is left as it is; a credit note gets the notes of the law alone. A consumer is
+    told neither penalties nor indemnity: C. com. L441-10 and D441-5 hold between professionals alone.
     """
     if invoice.type_code in SELF_BILLED_TYPES or any(day.year > LAST_YEAR for day in _days_of(invoice)):
         return Filled(invoice)
@@ -286,7 +288,7 @@ class _Filling:
         if not own and given in (None, due):
             self._set("BT-20", payment_terms=text)
             self._structured(terms, said)
-        if invoice.issue_date and self.invoice.due_date:
+        if invoice.issue_date and self.invoice.due_date and is_business(invoice.buyer):
             last = max((day for _, _, day in said.parts), default=self.invoice.due_date)
             late = beyond_the_law(terms, invoice.issue_date, max(last, self.invoice.due_date))
             self.findings.extend([late] if late else [])
@@ -296,7 +298,8 @@ class _Filling:
         said, words = saying(terms, self.invoice), terms.words or Words()
         own = {INDEMNITY_NOTE: words.indemnity, PENALTY_NOTE: words.penalty, DISCOUNT_NOTE: words.discount}
         there = {note.subject.strip().upper() for note in self.invoice.notes}
-        for subject in _SPOKEN:
+        spoken = _SPOKEN if is_business(self.invoice.buyer) else (DISCOUNT_NOTE,)
+        for subject in spoken:
             if subject in there:
                 continue
             text = own[subject] or _note(said, subject, terms.languages)

@@ -16,7 +16,7 @@ from schemas import json_form
 from schemas.catalogue import FORMATS
 from schemas.finding import Severity, Verdict
 from schemas.formats.facturx.paying import transfer
-from schemas.invoice import Delivery, Invoice, Note
+from schemas.invoice import Delivery, Identifier, Invoice, Note, Party
 from schemas.judge import judge
 from schemas.payment_terms import Agreed, Terms, beyond_the_law, checked, due_date, fill, latest, remarks
 from schemas.remittance import is_reference
@@ -297,3 +297,14 @@ def test_every_french_invoice_is_held_to_the_longest_period_there_is(due: str, t
         assert (len(found), report.verdict) == (int(told), Verdict.VALID)
         assert all((one.severity, one.place, one.layer) == (Severity.WARNING, "/due_date", "house") for one in found)
         assert not [one for one in judge(data).findings if one.rule == "HOUSE-TERMS-PERIOD"]
+
+
+@pytest.mark.parametrize("type_code", ["380", "381"])
+def test_a_consumer_is_told_nothing_of_the_law_between_businesses(type_code: str) -> None:
+    person = Party(name="Camille Martin", ids=(Identifier("C-1042", ""),), address=invoice().buyer.address)
+    filled = fill(bare(buyer=person, type_code=type_code), terms(days=90, words={"penalty": "12 %."}))
+    assert {"PMT", "PMD"}.isdisjoint(filled.terms)
+    assert {note.subject for note in filled.invoice.notes} == {"BAR", "AAB"}
+    assert filled.findings == ()
+    siret = Identifier("98765432400012", "0009")
+    assert {"PMT", "PMD"} <= set(fill(bare(buyer=replace(person, ids=(siret,))), terms()).terms)

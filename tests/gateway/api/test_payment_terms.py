@@ -199,6 +199,19 @@ async def test_interest_that_cannot_be_known_is_refused(api: Api) -> None:
     await problem(await api.client.get(f"{note}/interest", headers=key), 409, "conflict")
 
 
+async def test_no_interest_is_claimed_of_a_consumer(api: Api) -> None:
+    """L441-10 and D441-5 hold between professionals."""
+    key = await api.key(await api.account())
+    await answered(await api.client.put(ADDRESS, json={"days": 30}, headers=key), 200)
+    buyer = {"name": "Camille Martin", "address": {"line1": "1 rue", "city": "Nantes", "country": "FR"}}
+    location, document = await walked(api, key, bare("QV-C", buyer=buyer, notes=[]))
+    assert document["due_date"] == "2026-10-14"
+    assert {"PMT", "PMD"}.isdisjoint((await told(api, key, location))["filled"])
+    refused = await problem(await api.client.get(f"{location}/interest", headers=key), 409, "conflict")
+    assert "consumer" in refused["detail"]
+    assert "professionnels" in refused["detail"]
+
+
 async def test_the_known_rates_are_told(api: Api) -> None:
     key = await api.key(await api.account())
     found = await shown(api, key, "/v1/late-payment-rates", "LateRates")
