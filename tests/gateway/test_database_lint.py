@@ -133,55 +133,61 @@ async def test_nothing_runs_with_its_owners_eyes(connection):
     )
 
 
-@pytest.mark.parametrize("table", APPEND_ONLY)
-@pytest.mark.parametrize("right", ["UPDATE", "DELETE", "TRUNCATE"])
-@pytest.mark.parametrize("role", ["estafette_app", "estafette_worker"])
-async def test_append_only_by_right(connection, table, right, role):
-    assert not await connection.fetchval("select has_table_privilege($1, $2, $3)", role, table, right)
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        "event",
-        "entry",
-        "content",
-        "content_data",
-        "payment",
-        "invoice_number",
-        "leaf",
-        "node",
-        "checkpoint",
-        "hold",
-        "custody",
-        "stamp",
-        "renewal",
-        "renewed",
-        "vouched",
-        "archive_read",
-        "archive_read_ended",
-        "write_off",
-        "reminder",
-        "bank_statement",
-        "bank_entry",
-        "bank_sighting",
-        "bank_line",
-        "bank_match",
-        "bank_match_part",
-        "bank_decision",
-    ],
-)
-async def test_append_only_by_trigger_even_for_the_owner(connection, table):
+async def test_append_only_by_right(connection):
     rows = await connection.fetch(
-        "select tgname, tgtype from pg_trigger where tgrelid = $1::regclass and not tgisinternal", table
+        """
+        select name, given, who from unnest($1::text[]) name, unnest(array['UPDATE', 'DELETE', 'TRUNCATE']) given,
+            unnest(array['estafette_app', 'estafette_worker']) who where has_table_privilege(who, name, given)
+        """,
+        list(APPEND_ONLY),
     )
-    types = 0
-    for row in rows:
-        types |= row["tgtype"]
-    assert types & 8, "delete"
-    assert types & 16, "update"
-    assert types & 32, "truncate"
-    await _refused(connection, f"truncate {table} cascade")
+    assert rows == []
+    assert len(APPEND_ONLY) > 20
+
+
+BY_TRIGGER = (
+    "event",
+    "entry",
+    "content",
+    "content_data",
+    "payment",
+    "invoice_number",
+    "leaf",
+    "node",
+    "checkpoint",
+    "hold",
+    "custody",
+    "stamp",
+    "renewal",
+    "renewed",
+    "vouched",
+    "archive_read",
+    "archive_read_ended",
+    "write_off",
+    "reminder",
+    "bank_statement",
+    "bank_entry",
+    "bank_sighting",
+    "bank_line",
+    "bank_match",
+    "bank_match_part",
+    "bank_decision",
+)
+"""Tables that their owner, too, changes nothing in."""
+
+
+async def test_append_only_by_trigger_even_for_the_owner(connection):
+    for table in BY_TRIGGER:
+        rows = await connection.fetch(
+            "select tgname, tgtype from pg_trigger where tgrelid = $1::regclass and not tgisinternal", table
+        )
+        types = 0
+        for row in rows:
+            types |= row["tgtype"]
+        assert types & 8, (table, "delete")
+        assert types & 16, (table, "update")
+        assert types & 32, (table, "truncate")
+        await _refused(connection, f"truncate {table} cascade")
 
 
 async def _refused(connection, statement: str) -> None:
