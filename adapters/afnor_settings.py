@@ -16,6 +16,7 @@ from typing import Any
 
 from adapters import http
 from adapters.bearer import Login
+from adapters.dropped import is_siren
 from adapters.port import Problem, read_secret
 
 NAME = "afnor"
@@ -116,7 +117,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
     wrong = [f"{name}: is no member of a connection" for name in sorted(given.keys() - _MEMBERS)]
     wrong += [f"{name}: must be a text" for name in _TEXTS if not isinstance(given.get(name, ""), str)]
     sirens = given.get("participants")
-    if not isinstance(sirens, list) or not sirens or not all(isinstance(one, str) and _is_siren(one) for one in sirens):
+    if not isinstance(sirens, list) or not sirens or not all(isinstance(one, str) and is_siren(one) for one in sirens):
         wrong.append('participants: must be a list of SIRENs, for example ["100000108"]')
     return given, wrong
 
@@ -141,7 +142,7 @@ def _complaints(given: Mapping[str, Any], allow: frozenset[str], folder: Path) -
         yield "seconds", "must be a whole number from 1 to 600"
     if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?", str(given.get("calls_per_second", "0")), re.ASCII):
         yield "calls_per_second", "must be a number from 0 (no limit) to 9999"
-    if given.get("recipient") and not _is_siren(given["recipient"]):
+    if given.get("recipient") and not is_siren(given["recipient"]):
         yield "recipient", "must be a SIREN: nine digits"
 
 
@@ -182,7 +183,3 @@ def _allowed(environment: Mapping[str, str]) -> tuple[frozenset[str], list[Probl
         return http.allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")), []
     except ValueError as wrong:
         return frozenset(), [Problem("ESTAFETTE_EGRESS_ALLOW", str(wrong))]
-
-
-def _is_siren(text: str) -> bool:
-    return len(text) == 9 and text.isascii() and text.isdigit()

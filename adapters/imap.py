@@ -35,6 +35,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from adapters.dropped import is_siren
 from adapters.message import MEDIA_TYPE, SIZE_LIMIT
 from adapters.message import arrivals as message_arrivals
 from adapters.port import (
@@ -118,7 +119,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
             (bool(given["CA_FILE"]) and not Path(given["CA_FILE"]).is_file(), "CA_FILE", "is no file"),
             (not _is_word(folder), "FOLDER", "must be printable ASCII"),
             (not _is_word(done) or done == folder, "DONE", "must be printable ASCII, and another folder"),
-            (bool(siren) and not re.fullmatch("[0-9]{9}", siren), "RECIPIENT", "must be a SIREN: nine digits"),
+            (bool(siren) and not is_siren(siren), "RECIPIENT", "must be a SIREN: nine digits"),
         )
         if wrong
     ]
@@ -241,9 +242,9 @@ class Mailbox:
 
     def _move(self, box: imaplib.IMAP4, last: int) -> None:
         """Move what is stored; what cannot be moved stays, and is not brought again."""
-        if not (uids := _uids(box, 0, last)):
-            return
         if not {"MOVE", "UIDPLUS"} & set(box.capabilities):
+            return
+        if not (uids := _uids(box, 0, last)):
             return
         done = _quoted(self._settings.done)
         for start in range(0, len(uids), 200):

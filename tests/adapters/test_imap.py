@@ -108,9 +108,11 @@ async def test_without_both_the_cursor_alone_goes_on(box: Box, settings: Setting
     found, cursor = await taken(settings)
     assert len(found) == 1
     put(box, 2)
+    box.commands.clear()
     found, _ = await taken(settings, cursor)
     assert [one.data for one in found] == [invoice_file(2)]
     assert len(box.folders["INBOX"]) == 2
+    assert box.commands.count("SEARCH") == 2  # one for each page: none for what cannot be moved
 
 
 async def test_a_message_that_cannot_be_fetched_stops_no_other(box: Box, settings: Settings) -> None:
