@@ -63,12 +63,12 @@ class Answer:
     def retry_in(self, now: datetime) -> timedelta | None:
         """What Retry-After says, as seconds or as a date; None when it says nothing readable."""
         said = self.headers.get("retry-after", "").strip()
-        if said.isascii() and said.isdigit():
-            wait = timedelta(seconds=min(int(said), int(RETRY_LIMIT.total_seconds())))
+        if said.isascii() and said.isdigit():  # of many digits the first tell enough; int() refuses thousands
+            wait = timedelta(seconds=min(int(said.lstrip("0")[:9] or "0"), int(RETRY_LIMIT.total_seconds())))
         else:
             try:
                 date = parsedate_to_datetime(said)
-            except ValueError:
+            except (ValueError, OverflowError):
                 return None
             wait = date.replace(tzinfo=date.tzinfo or UTC) - now
         return min(max(wait, timedelta(0)), RETRY_LIMIT)
