@@ -29,6 +29,7 @@ from pathlib import Path
 
 import aiosmtplib
 
+from adapters.message import masked
 from adapters.port import (
     Collected,
     Consignment,
@@ -380,5 +381,5 @@ def _refused(code: int, said: str) -> Exception:
     log.info("the mail server answered %d", code)
     if 400 <= code < 500:
         return Unreachable(f"the mail server answered {code}")
-    finding = Finding(f"SMTP-{code}", Severity.FATAL, "network", _one_line(said)[:2000] or f"answered {code}")
+    finding = Finding(f"SMTP-{code}", Severity.FATAL, "network", masked(_one_line(said))[:2000] or f"answered {code}")
     return Refused(f"the mail server refuses the message ({code})", (finding,))

@@ -374,7 +374,7 @@ def _action(block: Message) -> Finding:
     action, status = _plain(block["Action"]).lower(), _plain(block.get("Status", "")).partition(" ")[0]
     code = status if _CODE.fullmatch(status) else ""
     said = _plain(block.get("Diagnostic-Code", "")).partition(";")[2].strip()
-    says = _ADDRESS.sub("<address>", said)[:TEXT_LIMIT]
+    says = masked(said)[:TEXT_LIMIT]
     if action == "failed":
         return Finding(
             f"DSN-{code or 'FAILED'}", Severity.FATAL, "network", says or "The message could not be delivered.",
@@ -400,6 +400,11 @@ def _disposition(block: Message) -> tuple[Finding, ...]:
 
 def _info(rule: str, says: str, found: str = "") -> Finding:
     return Finding(rule, Severity.INFO, "network", says, found=found or None)
+
+
+def masked(text: str) -> str:
+    """A text of a mail server without the addresses in it: they are somebody's."""
+    return _ADDRESS.sub("<address>", text)
 
 
 def _plain(value: object) -> str:

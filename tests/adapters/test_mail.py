@@ -258,3 +258,23 @@ async def test_a_message_that_is_too_big_for_the_server_is_refused_with_the_reas
     server.close()
     await server.wait_closed()
     assert not kept.kept
+
+
+async def test_what_a_server_says_is_told_without_the_address() -> None:
+    class Talking(Mailbox):
+        async def handle_RCPT(
+            self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        ) -> str:
+            return f"550 5.1.1 <{address}>: no such mailbox"
+
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(Talking()), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(Refused) as caught:
+        await Mail(Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0), now).send(
+            to("jeanne@example.org")
+        )
+    server.close()
+    await server.wait_closed()
+    (finding,) = caught.value.findings
+    assert "no such mailbox" in finding.says
+    assert "jeanne" not in finding.says + caught.value.reason
