@@ -67,7 +67,7 @@ CONNECTIONS = 4
 TOGETHER = 5
 """Files that are fetched at once."""
 SEEN_LIMIT = 10_000
-"""Files that are remembered while they wait."""
+"""Files that are remembered while they wait, and that may stay because they cannot be moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +284,7 @@ class Sftp:
     async def _waiting(self, sftp: asyncssh.SFTPClient) -> list[tuple[int, str, tuple[int, int]]]:
         """The plain files that may be taken: time, name, and size with time; the oldest first."""
         found: list[tuple[int, str, tuple[int, int]]] = []
+        stuck: dict[str, tuple[int, int]] = {}
         async for entry in sftp.scandir(self._settings.incoming):
             name = entry.filename if isinstance(entry.filename, str) else ""
             if not name or "/" in name or "\0" in name or is_draft(name):
@@ -292,13 +293,21 @@ class Sftp:
                 continue
             mark = (entry.attrs.size or 0, entry.attrs.mtime or 0)
             if self._stuck.get(name) == mark:
+                stuck[name] = mark
+                continue
+            if entry.attrs.size is None:
+                log.warning("a file on the SFTP server is not taken: the server does not tell its size")
                 continue
             if mark[0] > FILE_LIMIT:
                 log.warning("a file on the SFTP server is never taken: it has more than %d bytes", FILE_LIMIT)
                 await self._folder(sftp, REFUSED)
                 await self._move(sftp, name, REFUSED, mark)
+                stuck |= {name: mark} if name in self._stuck else {}
             else:
                 found.append((mark[1], name, mark))
+        self._stuck = stuck
+        if len(stuck) > SEEN_LIMIT:
+            raise Unreachable(f"more than {SEEN_LIMIT} files cannot be moved away: somebody must move them")
         there = {name for _, name, _ in found}
         self._seen = {name: seen for name, seen in self._seen.items() if name in there}
         return sorted(found)
@@ -357,8 +366,7 @@ class Sftp:
                 await self._give_back(sftp, target, name)
             return
         log.warning("a file on the SFTP server cannot be moved; it stays")
-        if len(self._stuck) < SEEN_LIMIT:
-            self._stuck[name] = mark
+        self._stuck[name] = mark
 
     async def _give_back(self, sftp: asyncssh.SFTPClient, target: str, name: str) -> None:
         """Undo the move of a file that took another's place in the last moment; it goes over nothing."""

@@ -566,6 +566,12 @@ class Jail(asyncssh.SFTPServer):
             raise asyncssh.SFTPFailure("no space left")
         return super().open(path, pflags, attrs)
 
+    async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        async for entry in super().scandir(path):
+            if self._is("sizeless"):
+                entry.attrs.size = None
+            yield entry
+
     def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> None:
         if self._is("no-folders"):
             raise asyncssh.SFTPPermissionDenied("no folders")

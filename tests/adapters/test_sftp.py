@@ -186,6 +186,31 @@ async def test_what_cannot_be_moved_stays_and_is_fetched_once(server: SftpServer
     assert len((await brought(network, cursor))[0]) == 1
 
 
+async def test_too_many_files_that_cannot_be_moved_are_told(
+    server: SftpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sftp, "SEEN_LIMIT", 2)
+    (server.root / "read-only").touch()
+    for number in range(3):
+        (server.root / "in" / f"{number}.xml").write_bytes(invoice_file(number))
+    network = client(server)
+    page = await network.collect(None)
+    assert len(page.arrivals) == 3
+    for cursor in (page.cursor, None):
+        with pytest.raises(Unreachable) as caught:
+            await network.collect(cursor)
+    assert "cannot be moved" in caught.value.reason
+    (server.root / "in" / "0.xml").unlink()
+    assert (await network.collect(None)).arrivals == ()
+
+
+async def test_a_file_without_a_size_is_told(server: SftpServer, caplog: pytest.LogCaptureFixture) -> None:
+    (server.root / "sizeless").touch()
+    (server.root / "in" / "f.xml").write_bytes(invoice_file(1))
+    assert (await brought(client(server)))[0] == []
+    assert "does not tell its size" in caplog.text
+
+
 async def test_what_is_too_big_stays_where_no_folder_may_be_made(
     server: SftpServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
