@@ -70,7 +70,7 @@ class Step:
     """Days after the due date; negative: before it."""
     tone: Tone
     fee: Decimal = Decimal(0)
-    """What the letter asks for besides, in the invoice's currency; agreed with the customer."""
+    """What the letter asks for besides, in euro, as agreed; nothing of an invoice in another currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,17 @@ class Where:
         today = local.date()
         return today if plan.opens <= local.hour < plan.closes and self.working(today) == today else None
 
+    def opening(self, now: datetime, plan: Plan) -> datetime:
+        """When letters begin to leave next, UTC."""
+        today = now.astimezone(self.zone).date()
+        at = self.at(self.working(today), plan)
+        return at if at > now else self.at(self.working(today + timedelta(days=1)), plan)
+
+
+def home_day(now: datetime) -> date:
+    """The day in France: what a person set until a day ends with the French day."""
+    return now.astimezone(Where().zone).date()
+
 
 def country_of(customer: str) -> str:
     """The country that a customer's identifier tells: of a VAT number its prefix; else France."""
@@ -195,9 +206,9 @@ def country_of(customer: str) -> str:
 
 def decide(owed: Owed, plan: Plan, where: Where, now: datetime) -> Decision:
     """What to do about an invoice now."""
-    stopped = _stopped(owed, now)
-    if stopped is not None:
-        return stopped
+    why = stopped(owed, now)
+    if why is not None:
+        return why
     coming = following(owed.due_date, owed.heard, plan, where, now.astimezone(where.zone).date())
     if coming is None:
         return Decision(Answer.LEAVE, "all is said")
@@ -210,7 +221,7 @@ def decide(owed: Owed, plan: Plan, where: Where, now: datetime) -> Decision:
     return Decision(Answer.SAY, "its day has come", step, today)
 
 
-def _stopped(owed: Owed, now: datetime) -> Decision | None:
+def stopped(owed: Owed, now: datetime) -> Decision | None:
     """Why nothing is said whatever the day; None: the calendar decides."""
     if owed.void:
         return Decision(Answer.LOOK, "refused or rejected")
@@ -267,7 +278,7 @@ def _last(heard: Heard, plan: Plan) -> int:
 
 def schedule(owed: Owed, plan: Plan, where: Where, today: date, until: date) -> tuple[tuple[date, Step], ...]:
     """What would be said from a day to another, if nothing is paid and nobody says anything."""
-    if _stopped(owed, where.at(today, plan)) is not None or not owed.delivered:
+    if stopped(owed, where.at(today, plan)) is not None or not owed.delivered:
         return ()
     return _days(owed.due_date, owed.heard, plan, where, (today, until))
 

@@ -3,8 +3,8 @@
 A look goes over everything that is owed and decides by `dunning`. What is to be said is decided again under the locks
 of its invoices, in the transaction that writes the letter and its events: stored first, then sent. A letter whose way
 out is not known (the line broke after it was handed over, or its sender died) is unsure and is not sent again: a person
-looks. One that waits for a mail server is looked at again before each attempt, and dropped if something was paid or
-disputed meanwhile.
+looks. One that waits for a mail server is looked at again before each attempt, and dropped if what it says is not so
+any more, or too old; what it did not say is said anew. Without a mail server no letter is written that would wait.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any
@@ -23,7 +24,21 @@ from uuid import UUID
 from adapters.port import Enclosure, Refused, Unreachable
 from adapters.port import Letter as Message
 from gateway import lateness, letters
-from gateway.dunning import HOME, USUAL, Answer, Decision, Owed, Plan, Step, Tone, Where, country_of, decide, schedule
+from gateway.dunning import (
+    HOME,
+    USUAL,
+    Answer,
+    Decision,
+    Plan,
+    Step,
+    Tone,
+    Where,
+    country_of,
+    decide,
+    home_day,
+    schedule,
+    stopped,
+)
 from gateway.errors import Busy, Conflict, GatewayError, NotFound
 from gateway.letters import Line, Wish
 from gateway.lifecycle import Role
@@ -42,6 +57,8 @@ ENCLOSED_LIMIT, ENCLOSED_SIZE = 10, 15_000_000
 """Files that go with a letter, and their bytes together, at most."""
 WAITS = (60, 300, 1_800, 7_200, 21_600, 43_200, 86_400)
 """Seconds between attempts while the mail server is away; then the letter is refused."""
+FRESH = timedelta(days=3)
+"""How old a letter may leave; what an older one says is said anew."""
 REFUSED_AT_ONCE = 500
 FRENCH_SPEAKING = frozenset({"FR", "BE", "LU", "CH", "MC"})
 
@@ -150,7 +167,7 @@ async def preview(resources: Resources, account_id: UUID, days: int) -> list[Pla
     now = resources.clock.now()
     async with resources.pool.account(account_id, snapshot=True) as connection:
         of = await known(connection)
-        found = await reminders.candidates(connection, now.date(), now.date() + AHEAD + timedelta(days=days))
+        found = await reminders.candidates(connection, home_day(now), home_day(now) + AHEAD + timedelta(days=days))
     return await asyncio.to_thread(plan_ahead, found, of, now, days)
 
 
@@ -175,9 +192,11 @@ async def look(resources: Resources, account_id: UUID) -> Looked:
         if not (await reminders.switch(connection)).on:
             return done
         of = await known(connection)
-        found = await reminders.candidates(connection, now.date(), now.date() + AHEAD)
+        found = await reminders.candidates(connection, home_day(now), home_day(now) + AHEAD)
     done.invoices = len(found)
     words, cases = await asyncio.to_thread(sort, found, of, now)
+    if resources.messenger is None and any(word.plan.channel == "email" for word in words):
+        log.warning("no mail server is set: reminders by mail are not written", extra={"account": str(account_id)})
     async with resources.pool.account(account_id) as connection:
         cases["refused"] = await reminders.refused(connection, REFUSED_AT_ONCE)
         for kind, ids in cases.items():
@@ -240,6 +259,8 @@ async def _write(resources: Resources, account: Account, group: list[_Word], of:
         async with resources.pool.account(account.id) as connection:
             await reminders.open_case(connection, account.id, ids, "contact", now)
         return 0
+    if channel == "email" and resources.messenger is None:
+        return 0
     costs = {
         word.candidate.owed.document_id: await _costs(resources, account, word.candidate, now)
         for word in group
@@ -247,7 +268,7 @@ async def _write(resources: Resources, account: Account, group: list[_Word], of:
     }
     async with resources.pool.account(account.id) as connection:
         await receivables.lock(connection, ids)
-        anew = {one.owed.document_id: one for one in await reminders.again(connection, now.date(), ids)}
+        anew = {one.owed.document_id: one for one in await reminders.again(connection, home_day(now), ids)}
         for gone in await reminders.refused_lately(connection, ids, to, now):
             anew.pop(gone, None)
         group = [word for word in group if _still(word, anew.get(word.candidate.owed.document_id), of, now)]
@@ -357,8 +378,10 @@ async def send(resources: Resources, account_id: UUID) -> int:
     if resources.messenger is None:
         return 0
     await _set_aside(resources, account_id)
+    async with resources.pool.account(account_id, snapshot=True) as connection:
+        of = await known(connection)
     left = 0
-    while (letter := await _claimed(resources, account_id)) is not None:
+    while (letter := await _claimed(resources, account_id, of)) is not None:
         left += await _sent(resources, account_id, letter)
     return left
 
@@ -376,29 +399,35 @@ async def _unsure(connection: Connection, account_id: UUID, letter_id: UUID, rea
     await reminders.open_case(connection, account_id, ids, "unsure", now)
 
 
-async def _claimed(resources: Resources, account_id: UUID) -> Letter | None:
-    """The next letter that is still to be sent; those that are not any more are dropped."""
+async def _claimed(resources: Resources, account_id: UUID, of: Known) -> Letter | None:
+    """The next letter that is still to be sent; those that are not any more are dropped, or wait for their hour."""
     while True:
         now = resources.clock.now()
         async with resources.pool.account(account_id) as connection:
             letter = await reminders.claim(connection, now)
             if letter is None:
                 return None
-            ids = await reminders.documents_of(connection, letter.id)
-            await receivables.lock(connection, ids)
-            anew = await reminders.again(connection, now.date(), ids)
-            if len(anew) == len(ids) and all(_chased(one.owed) for one in anew):
+            asked = await reminders.asked(connection, letter.id)
+            await receivables.lock(connection, list(asked))
+            anew = await reminders.again(connection, home_day(now), list(asked))
+            on = (await reminders.switch(connection)).on
+            why = _stale(letter, asked, anew, now) if on else "reminders were switched off before it left"
+            if why:
+                await reminders.settle(connection, account_id, letter.id, Became("dropped", why), now)
+                continue
+            where, plan = of.where(anew[0]), of.plan(anew[0])
+            if where.open(now, plan) is not None:
                 return letter
-            why = "paid, disputed or paused before it left"
-            await reminders.settle(connection, account_id, letter.id, Became("dropped", why), now)
+            await reminders.put_off(connection, letter.id, where.opening(now, plan))
 
 
-def _chased(owed: Owed) -> bool:
-    """Whether an invoice may be spoken of at all, whatever the day."""
-    return (
-        owed.balance > 0 and not owed.void and not owed.paused and owed.status != "paid"
-        and owed.said not in ("disputed", "suspended")
-    )  # fmt: skip
+def _stale(letter: Letter, asked: Mapping[UUID, Decimal], anew: Sequence[Candidate], now: datetime) -> str:
+    """Why what a letter says is not to be said any more; empty: it is."""
+    if len(anew) != len(asked) or any(stopped(one.owed, now) is not None for one in anew):
+        return "paid, announced, disputed or paused before it left"
+    if any(one.owed.balance != asked[one.owed.document_id] for one in anew):
+        return "something else is owed before it left"
+    return "it did not leave in time" if letter.made_at < now - FRESH else ""
 
 
 async def _sent(resources: Resources, account_id: UUID, letter: Letter) -> bool:

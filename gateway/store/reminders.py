@@ -1,8 +1,8 @@
 """Reminders in the database: who is to be reminded of what, what was said, letters and cases.
 
-Each invoice hears each step once, by a primary key; one whose letter was dropped or refused was not heard, and is written
-anew. What is written is decided under the locks of its
-invoices (`receivables.lock`), in the transaction that writes it: no payment and no status comes in between.
+Each invoice hears each step once, by a primary key; one whose letter was dropped or refused was not heard, and is
+written anew. What is written is decided under the locks of its invoices (`receivables.lock`), in the transaction that
+writes it: no payment and no status comes in between.
 """
 
 from __future__ import annotations
@@ -297,7 +297,8 @@ async def pause(connection: Connection, account_id: UUID, document_id: UUID, one
         """
         insert into reminder_pause (account_id, document_id, reason, until, by, at) values ($1, $2, $3, $4, $5, $6)
         on conflict (account_id, document_id) do update set reason = excluded.reason, until = excluded.until,
-            by = excluded.by, at = excluded.at where reminder_pause.until <= excluded.at::date
+            by = excluded.by, at = excluded.at
+            where reminder_pause.until <= (excluded.at at time zone 'Europe/Paris')::date
         returning document_id
         """,
         *(account_id, document_id, one.reason, one.until, one.by, one.at),
@@ -334,7 +335,8 @@ async def write(
 ) -> None:
     """Keep a letter, each step it says, and an event of each of its invoices. The caller holds their locks.
 
-    `to`: the address it goes to; empty: it goes to webhooks. Raises the driver's UniqueViolationError when a step was said already.
+    `to`: the address it goes to; empty: it goes to webhooks. Raises the driver's UniqueViolationError when a step was
+    said already.
     """
     kept = Kept(Role.REMINDER, "application/json", text)
     await contents.put(connection, account_id, [kept])
@@ -392,6 +394,21 @@ async def documents_of(connection: Connection, letter_id: UUID) -> list[UUID]:
     """The invoices that a letter speaks of."""
     rows = await connection.fetch("select document_id from reminder where letter_id = $1 order by 1", letter_id)
     return [row["document_id"] for row in rows]
+
+
+async def asked(connection: Connection, letter_id: UUID) -> dict[UUID, Decimal]:
+    """What a letter asks for on each of its invoices."""
+    rows = await connection.fetch("select document_id, balance from reminder where letter_id = $1", letter_id)
+    return {row["document_id"]: row["balance"] for row in rows}
+
+
+async def put_off(connection: Connection, letter_id: UUID, due: datetime) -> None:
+    """Let a letter that was claimed wait for its hour; that was no attempt."""
+    await connection.execute(
+        "update letter set state = 'waiting', attempts = attempts - 1, leased_until = null, due = $2 "
+        "where letter_id = $1 and state = 'sending'",
+        *(letter_id, due),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,7 +305,7 @@ async def test_what_a_dropped_letter_did_not_say_is_said_anew(ground: Ground) ->
 
 
 async def test_a_refused_letter_is_written_anew_to_another_address(ground: Ground) -> None:
-    invoice = await ground.invoice(address=("EM", "refused@example.org"))
+    await ground.invoice(address=("EM", "refused@example.org"))
     await ground.live(DUE, 3)
     assert await ground.states() == ["refused"]  # the same address is not asked again and again
     async with ground.pool.account(ground.account_id) as connection:
@@ -327,6 +327,53 @@ async def test_what_was_heard_is_never_unheard(ground: Ground) -> None:
             await connection.execute(
                 "insert into heard select account_id, document_id, step, letter_id, said_on from reminder"
             )
+
+
+async def test_without_a_mail_server_no_letter_is_written_that_would_wait(ground: Ground) -> None:
+    invoice = await ground.invoice()
+    ground.at(DUE)
+    await reminding.look(replace(ground.resources, messenger=None), ground.account_id)
+    assert await ground.states() == []
+    await ground.live(DUE, 1)
+    assert await ground.heard(invoice) == ["due"]
+
+
+@pytest.mark.parametrize("what", ["off", "part", "announced", "old"])
+async def test_a_letter_that_waits_leaves_only_while_all_it_says_is_so(ground: Ground, what: str) -> None:
+    invoice = await ground.invoice()
+    ground.at(DUE)
+    await reminding.look(ground.resources, ground.account_id)
+    now = ground.clock.now()
+    if what == "off":
+        async with ground.pool.account(ground.account_id) as connection:
+            await reminders.turn(connection, ground.account_id, Switch(False, "operator", now))
+    elif what == "part":
+        await paid(ground.pool, ground.account_id, invoice, "20.00", now)
+    elif what == "announced":
+        await said(ground.pool, ground.account_id, invoice, "payment_sent", now)
+    else:
+        ground.at(DUE + timedelta(days=6))
+    await reminding.send(ground.resources, ground.account_id)
+    assert await ground.states() == ["dropped"]
+    assert ground.box.kept == []
+    if what in ("part", "old"):
+        await ground.turn()
+        assert sorted(await ground.states()) == ["dropped", "sent"]  # of one millisecond, in any order
+        assert ("100,00 EUR" if what == "part" else "120,00 EUR") in ground.letters()[0].get_content()
+
+
+async def test_a_letter_that_waits_leaves_in_the_customers_hours(ground: Ground) -> None:
+    await ground.invoice()
+    ground.at(DUE, 15)
+    await reminding.look(ground.resources, ground.account_id)
+    ground.at(DUE, 22)
+    await reminding.send(ground.resources, ground.account_id)
+    async with ground.pool.account(ground.account_id) as connection:
+        row = await connection.fetchrow("select state, due, attempts from letter")
+    assert tuple(row) == ("waiting", datetime(2026, 12, 2, 8, tzinfo=UTC), 0)  # nine o'clock in Paris
+    ground.at(DUE + timedelta(days=1), 8)
+    await reminding.send(ground.resources, ground.account_id)
+    assert await ground.states() == ["sent"]
 
 
 async def test_a_sender_that_died_leaves_an_unsure_letter(ground: Ground) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from adapters.mail import Correspondence, Settings
 from gateway import reminding
 from tests.gateway.api.conftest import Api, answered, conforms, problem
 from tests.gateway.sold import Sale, paid, sold
@@ -119,7 +121,9 @@ async def test_reminders_over_http(api: Api) -> None:
     on = await api.client.put("/v1/reminders/settings", json={"on": True}, headers=key)
     await answered(on, 200, "ReminderSettings")
     await answered(await api.client.get("/v1/reminders/settings", headers=key), 200, "ReminderSettings")
-    await reminding.look(api.resources, account_id)
+    mail = Settings("127.0.0.1", 1, "factures@example.com", tls="none")  # nothing is sent here
+    messenger = Correspondence(mail, api.resources.clock.now)
+    await reminding.look(replace(api.resources, messenger=messenger), account_id)
     (one,) = (await answered(await api.client.get("/v1/reminders", headers=key), 200))["reminders"]
     conforms(one, "Reminder")
     assert one["letter"]["state"] == "waiting"
