@@ -6,6 +6,7 @@ of the line) comes by itself. What a person refused or undid is never booked aga
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,6 +15,7 @@ from uuid import UUID
 from gateway.compute import beside
 from gateway.errors import Conflict, Malformed, Rejected
 from gateway.matching.deciding import match
+from gateway.matching.telling import told
 from gateway.matching.values import Match, Part, Reason
 from gateway.resources import Resources
 from gateway.store import statements
@@ -58,10 +60,11 @@ async def take(
     reading = await check(resources, data, options)
     if not reading.readable:
         raise Rejected("the file is no bank statement that can be taken", reading.findings)
+    compared = [await asyncio.to_thread(told, one) for one in reading.statements]
     async with resources.pool.account(account_id) as connection:
         await statements.lock(connection, account_id)
         now = resources.clock.now()
-        kept = [await statements.keep(connection, account_id, one, by, now) for one in reading.statements]
+        kept = [await statements.keep(connection, account_id, one, by, now) for one in compared]
     return reading, kept, await settle(resources, account_id)
 
 

@@ -9,7 +9,7 @@ the statement right before or after this one, by number and by balance, is not t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -17,6 +17,8 @@ from uuid import UUID
 
 END_CUT = 12
 """Signs of an end-to-end reference from which on a shorter one may be the longer one, cut off."""
+_END_INDEXED = 40
+"""Signs of an end-to-end reference up to which its beginnings are indexed; ISO 20022 has 35."""
 TEXT_CUT = 8
 """Signs of a text from which on one inside another is the same."""
 
@@ -55,21 +57,85 @@ class New:
 
 def pair(known: Sequence[Seen], entries: Sequence[New]) -> list[UUID | None]:
     """For each entry the one that it is; None: it is new."""
-    groups: dict[tuple[str, date, Decimal], list[Seen]] = defaultdict(list)
+    groups: dict[tuple[str, date, Decimal], _Group] = defaultdict(_Group)
     for one in known:
         if not one.adjoining:
-            groups[one.currency, one.booked_on, one.amount].append(one)
+            groups[one.currency, one.booked_on, one.amount].add(one)
     found: list[UUID | None] = [None] * len(entries)
     for alike in (_by_reference, _by_end, _by_text, _by_part, _by_absence):
+        missed: set[New] = set()  # what none is like, none is like later: a group only shrinks
         for place, entry in enumerate(entries):
-            if found[place] is not None:
+            group = groups.get((entry.currency, entry.booked_on, entry.amount))
+            if found[place] is not None or group is None or entry in missed:
                 continue
-            group = groups.get((entry.currency, entry.booked_on, entry.amount), [])
-            same = next((one for one in group if alike(one, entry)), None)
-            if same is not None:
+            same = group.first(entry, alike)
+            if same is None:
+                missed.add(entry)
+            else:
                 found[place] = same.entry_id
-                group.remove(same)
     return found
+
+
+class _Group:
+    """Known entries of one day and amount that are not paired yet, so indexed that few are compared with a new one."""
+
+    def __init__(self) -> None:
+        self._left: dict[int, Seen] = {}
+        self._count = 0
+        self._references: dict[str, dict[int, None]] = defaultdict(dict)
+        self._ends: dict[str, dict[int, None]] = defaultdict(dict)
+        self._cuts: dict[str, dict[int, None]] = defaultdict(dict)
+        self._texts: dict[str, dict[int, None]] = defaultdict(dict)
+
+    def add(self, one: Seen) -> None:
+        """One more, after the others."""
+        place, self._count = self._count, self._count + 1
+        self._left[place] = one
+        for index in self._of(one):
+            index[place] = None
+
+    def first(self, new: New, alike: Callable[[Seen, New], bool]) -> Seen | None:
+        """Take out the first that is alike."""
+        for place in sorted(min(self._candidates(new, alike), key=lambda one: len(one))):
+            one = self._left[place]
+            if alike(one, new):
+                del self._left[place]
+                for index in self._of(one):
+                    del index[place]
+                return one
+        return None
+
+    def _of(self, one: Seen) -> Iterator[dict[int, None]]:
+        """Where it is indexed; what has no reference or no end-to-end reference under an empty one."""
+        yield from (self._references[each] for each in one.references or {""})
+        yield from (self._ends[each] for each in one.ends or {""})
+        yield from (self._cuts[each] for each in {end[:k] for end in one.ends for k in _cuts(end) if k < len(end)})
+        yield from (self._texts[each] for each in one.texts)
+
+    def _candidates(self, new: New, alike: Callable[[Seen, New], bool]) -> Iterator[Collection[int]]:
+        """Sets of which each holds all that can be alike."""
+        if alike is _by_reference:
+            yield self._references.get(new.reference, {}) if new.reference else ()
+            return
+        yield self._left
+        if new.reference:
+            yield {*self._references.get(new.reference, ()), *self._references.get("", ())}
+        if new.end_to_end or alike is _by_end:
+            same = {place for end in self._ended(new.end_to_end) for place in end}
+            yield same if alike is _by_end else {*same, *self._ends.get("", ())}
+        if alike is _by_text:
+            yield self._texts.get(new.text, {}) if new.text else ()
+
+    def _ended(self, end: str) -> Iterator[Collection[int]]:
+        """By the same end-to-end reference, or one of which either is the other's beginning."""
+        if end:
+            yield self._ends.get(end, ())
+            yield self._cuts.get(end[:_END_INDEXED], ())
+            yield from (self._ends.get(end[:k], ()) for k in range(END_CUT, len(end)))
+
+
+def _cuts(end: str) -> range:
+    return range(END_CUT, min(len(end), _END_INDEXED) + 1)
 
 
 def consecutive(one: str, other: str) -> bool:

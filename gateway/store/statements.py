@@ -7,25 +7,24 @@ again (`gateway.matching.pairing`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from gateway.errors import Conflict, NotFound
-from gateway.matching.naming import bare
 from gateway.matching.pairing import New, Seen, consecutive, pair
 from gateway.matching.reversing import still_standing
+from gateway.matching.telling import Told
 from gateway.matching.values import Booked, Known, Line, Match, Owed, Part, Reason
 from gateway.store import payments
 from gateway.store.identifiers import new_id
 from gateway.store.payments import Reported
 from gateway.store.pool import Connection
-from schemas.bank.statement import Entry, Statement, Transaction
-from signing.chain import canonical
+from schemas.bank.statement import Entry, Statement
 
 PAGE_LIMIT = 200
 """The most rows of one page."""
@@ -119,37 +118,17 @@ async def lock(connection: Connection, account_id: UUID) -> None:
 # --- importing --------------------------------------------------------------------------------------------------------
 
 
-def digest(statement: Statement) -> bytes:
-    """SHA-256 of what a statement says, wherever in a file it stands."""
-    said = {
-        "of": [statement.format, statement.account, statement.currency, statement.number],
-        "span": [str(statement.starts_on), str(statement.ends_on), str(statement.opening), str(statement.closing)],
-        "entries": [
-            [str(one.booked_on), str(one.value_on), str(one.amount), one.currency, one.reference, str(one.reversal)]
-            + [_said(part) for part in one.transactions]
-            for one in statement.entries
-        ],
-    }
-    return sha256(canonical(said)).digest()
-
-
-def _said(one: Transaction) -> list[Any]:
-    texts = [one.end_to_end, one.text, one.party, one.party_account, str(one.charges)]
-    return [str(one.amount), *texts, list(one.structured)]
-
-
-async def keep(connection: Connection, account_id: UUID, statement: Statement, by: str, now: datetime) -> Imported:
+async def keep(connection: Connection, account_id: UUID, told: Told, by: str, now: datetime) -> Imported:
     """Import one statement: what it adds, and nothing twice. In the caller's transaction, under `lock`."""
-    printed = digest(statement)
+    statement, printed, news = told.statement, told.digest, told.news
     row = await connection.fetchrow(
         "select statement_id, entries, known from bank_statement where digest = $1", printed
     )
     if row is not None:
         return Imported(row["statement_id"], True, row["entries"], row["entries"], 0)
     statement_id = new_id(now)
-    news = [_new(one, statement) for one in statement.entries]
     known = await _seen(connection, statement, news)
-    paired = pair(known, news)
+    paired = await asyncio.to_thread(pair, known, news)
     count = sum(one is not None for one in paired)
     await connection.execute(
         """
@@ -181,16 +160,6 @@ async def keep(connection: Connection, account_id: UUID, statement: Statement, b
     for entry_id, entry in detailed:
         lines += await _split(connection, account_id, statement_id, entry_id, entry, now)
     return Imported(statement_id, False, len(news), count, lines)
-
-
-def _new(one: Entry, statement: Statement) -> New:
-    """An entry by what tells it apart."""
-    ends = [part.end_to_end for part in one.transactions if part.end_to_end]
-    text = "".join(bare(" ".join((*part.structured, part.text))) for part in one.transactions)
-    party = bare(one.transactions[0].party) if len(one.transactions) == 1 else ""
-    end = bare(ends[0]) if len(ends) == len(one.transactions) == 1 else ""
-    currency, reference = one.currency or statement.currency, bare(one.reference)
-    return New(currency, one.booked_on, one.amount, reference, end, text, party, statement.format)
 
 
 async def _seen(connection: Connection, statement: Statement, news: Sequence[New]) -> list[Seen]:

@@ -18,6 +18,7 @@ from gateway import banking
 from gateway.banking import Options
 from gateway.clock import SettableClock
 from gateway.errors import Conflict, Malformed, NotFound, Rejected
+from gateway.matching.telling import digest
 from gateway.matching.values import Part
 from gateway.resources import Resources
 from gateway.store import bank_audit, documents, statements
@@ -399,8 +400,8 @@ async def test_an_account_sees_and_decides_its_own(resources: Resources, account
 def test_a_digest_tells_what_is_said_and_not_where() -> None:
     (one,) = read(camt([Move(DAY, "10.00", "A")])).statements
     moved = Statement(**{name: getattr(one, name) for name in Statement.__slots__} | {"row": 99})
-    assert statements.digest(one) == statements.digest(moved)
-    assert statements.digest(one) != statements.digest(replace(one, closing=Decimal(1)))
+    assert digest(one) == digest(moved)
+    assert digest(one) != digest(replace(one, closing=Decimal(1)))
 
 
 @pytest.mark.parametrize(
