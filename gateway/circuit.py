@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+ASKED_LIMIT = timedelta(hours=1)
+"""A network is left alone for so long at most on its own word: one answer keeps the documents of all companies."""
 FAILURES = 5
 """So many documents in a row that it did not take, and a network rests."""
 RESTS = (5, 15, 30, 60, 120, 300, 600)
@@ -24,9 +26,9 @@ class Circuit:
 
     name: str
     failures: int = 0
-    """Documents in a row that it did not take."""
-    last: UUID | None = None
-    """The last of them."""
+    """Documents in a row that it did not take, each once."""
+    tried: tuple[UUID, ...] = ()
+    """The first of them, as many as open the circuit."""
     since: datetime | None = None
     """When the first of them failed; None: it works."""
     rest_until: datetime | None = None
@@ -47,12 +49,14 @@ class Circuit:
 
 def failed(circuit: Circuit, document: UUID, now: datetime, reason: str, asked: timedelta | None) -> Circuit:
     """The circuit after a document was not taken; `asked`: how long the network asks to be left alone."""
-    failures = circuit.failures + (document != circuit.last)
+    failures, tried = circuit.failures, circuit.tried
+    if document not in tried:
+        failures, tried = failures + 1, (*tried, document)[:FAILURES]
     resting = circuit.rest_until is not None and now < circuit.rest_until
     until, rests = circuit.rest_until, circuit.rests
     if failures >= FAILURES and not resting:
         until, rests = now + timedelta(seconds=RESTS[min(rests, len(RESTS) - 1)]), rests + 1
     if asked is not None:
-        until = max(until or now, now + asked)
+        until = max(until or now, now + min(asked, ASKED_LIMIT))
     since = circuit.since or now
-    return replace(circuit, failures=failures, last=document, since=since, rest_until=until, rests=rests, reason=reason)
+    return replace(circuit, failures=failures, tried=tried, since=since, rest_until=until, rests=rests, reason=reason)

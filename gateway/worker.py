@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -41,6 +41,17 @@ OTHER_CONTENT = "-OTHER-CONTENT"
 
 ACCOUNT_MEMORY = timedelta(seconds=5)
 """How long a worker believes what it read of an account's policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """How a stage went."""
+
+    outcome: Outcome
+    ended: bool
+    """By itself: what waits for the document was heard."""
+    ours: bool
+    """It failed by an error of our own."""
 
 
 class Worker:
@@ -127,18 +138,19 @@ class Worker:
                     return
                 steps = []
                 work = await self._again(work, stage)
-            outcome, ended = await self._outcome(stage, work)
+            ran = await self._outcome(stage, work)
+            outcome = ran.outcome
             hears = stage.reaches(Stage.DELIVERED if work.document.inbound else Stage.ACKNOWLEDGED)
-            took = work.arrivals if ended and hears else ()
+            took = work.arrivals if ran.ended and hears else ()
             steps.append(Step(stage, outcome, resources.clock.now(), took))
             following = stage.next
             if isinstance(outcome, Later | Halted) or following is None:
                 await commit(resources.pool, claim, steps, go_on=False)
-                await self._noted(stage, work, outcome)
+                await self._noted(stage, work, ran)
                 return
             if station.commit_after:
                 await commit(resources.pool, claim, steps, go_on=True)
-                await self._noted(stage, work, outcome)
+                await self._noted(stage, work, ran)
                 self._moves(claim, "")
                 steps = []
                 work = await self._again(work, following)
@@ -157,10 +169,10 @@ class Worker:
         taken = sum(claim.network == queue for claim in self._held.values())
         return self._places.get(queue, self._concurrency) - taken
 
-    async def _noted(self, stage: Stage, work: Work, outcome: Outcome) -> None:
-        """Remember, for all processes, how the network took a document."""
-        network = work.facts(Stage.ROUTED).get("network", "")
-        if stage is not Stage.DELIVERED or work.document.inbound or not network:
+    async def _noted(self, stage: Stage, work: Work, ran: _Ran) -> None:
+        """Remember, for all processes, how the network took a document; of an error of ours it knows nothing."""
+        network, outcome = work.facts(Stage.ROUTED).get("network", ""), ran.outcome
+        if stage is not Stage.DELIVERED or work.document.inbound or not network or ran.ours:
             return
         pool, now = self._resources.pool, self._resources.clock.now()
         if isinstance(outcome, Halted) and any(one.rule.endswith(OTHER_CONTENT) for one in outcome.findings):
@@ -185,18 +197,18 @@ class Worker:
         work = await load(self._resources, before.account, before.document.id, 1)
         return work if stage is Stage.ARCHIVED else replace(work, known=before.known)
 
-    async def _outcome(self, stage: Stage, work: Work) -> tuple[Outcome, bool]:
-        """Run one stage, and tell whether it ended by itself; what it does not foresee becomes an attempt, no loss."""
-        started, ended = time.perf_counter(), True
+    async def _outcome(self, stage: Stage, work: Work) -> _Ran:
+        """Run one stage; what it does not foresee becomes an attempt, no loss."""
+        started, ended, ours = time.perf_counter(), True, False
         try:
             outcome = await LINE[stage].run(work, self._resources)
         except Busy:
             raise
         except Corrupt as corrupt:
-            outcome = Halted(corrupt.detail)
+            outcome, ours = Halted(corrupt.detail), True
         except Exception as unforeseen:
             log.exception("stage failed", extra={"document": str(work.document.id), "stage": str(stage)})
-            outcome, ended = _unforeseen(work, type(unforeseen).__name__), False
+            outcome, ended, ours = _unforeseen(work, type(unforeseen).__name__), False, True
         log.info(
             "stage",
             extra={
@@ -206,7 +218,7 @@ class Worker:
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             },
         )
-        return outcome, ended
+        return _Ran(outcome, ended, ours)
 
     async def _claim(self) -> list[Claim]:
         """Take what is due, as far as there are places."""

@@ -55,7 +55,7 @@ async def took(pool: Pool, name: str, now: datetime) -> None:
             return
         await connection.execute(
             """
-            update network set failures = 0, last = null, since = null, rest_until = null, rests = 0, reason = ''
+            update network set failures = 0, tried = '{}', since = null, rest_until = null, rests = 0, reason = ''
             where name = $1
             """,
             name,
@@ -89,10 +89,10 @@ async def did_not_take(
         after = failed(before, document, now, reason[:REASON_LIMIT], asked)
         await connection.execute(
             """
-            update network set failures = $2, last = $3, since = $4, rest_until = $5, rests = $6, reason = $7
+            update network set failures = $2, tried = $3, since = $4, rest_until = $5, rests = $6, reason = $7
             where name = $1
             """,
-            *(name, after.failures, after.last, after.since, after.rest_until, after.rests, after.reason),
+            *(name, after.failures, list(after.tried), after.since, after.rest_until, after.rests, after.reason),
         )
     if after.rest_until != before.rest_until and after.rest_until is not None:
         seconds = (after.rest_until - now).total_seconds()
@@ -112,4 +112,5 @@ async def conflict(pool: Pool, name: str) -> None:
 
 
 def _circuit(row: Mapping[str, Any]) -> Circuit:
-    return Circuit(**{name: row[name] for name in Circuit.__slots__})
+    values = {name: row[name] for name in Circuit.__slots__}
+    return Circuit(**values | {"tried": tuple(row["tried"])})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from gateway.circuit import FAILURES, RESTS, Circuit, failed
+from gateway.circuit import ASKED_LIMIT, FAILURES, RESTS, Circuit, failed
 from gateway.lifecycle import WAITS, Done, Later, News, Stage
 from gateway.stages import deliver
 from gateway.store import networks, tasks
@@ -28,6 +28,13 @@ def test_other_documents_open_the_circuit_and_one_alone_never_does() -> None:
     assert circuit.room(NOON + RESTS[0] * SECOND, 4) == 1, "half open: one tries"
 
 
+def test_two_poisoned_documents_in_turn_never_open_it() -> None:
+    circuit, pair = Circuit("afnor"), (uuid4(), uuid4())
+    for number in range(50):
+        circuit = failed(circuit, pair[number % 2], NOON, "no answer", None)
+    assert (circuit.failures, circuit.rest_until) == (2, None)
+
+
 def test_rests_grow_with_each_try_and_not_with_what_was_under_way() -> None:
     circuit = Circuit("afnor")
     for number in range(FAILURES + 10):
@@ -42,9 +49,11 @@ def test_rests_grow_with_each_try_and_not_with_what_was_under_way() -> None:
     assert waits == [*RESTS[1:], *[RESTS[-1]] * (11 - len(RESTS))]
 
 
-def test_what_a_network_asks_for_is_given_at_once_and_in_full() -> None:
-    circuit = failed(Circuit("afnor"), uuid4(), NOON, "429", timedelta(hours=2))
-    assert circuit.rest_until == NOON + timedelta(hours=2)
+def test_what_a_network_asks_for_is_given_at_once_and_up_to_an_hour() -> None:
+    circuit = failed(Circuit("afnor"), uuid4(), NOON, "429", timedelta(hours=20))
+    assert circuit.rest_until == NOON + ASKED_LIMIT, "one document's answer keeps those of all"
+    circuit = failed(Circuit("afnor"), uuid4(), NOON, "429", timedelta(minutes=40))
+    assert circuit.rest_until == NOON + timedelta(minutes=40)
     sooner = failed(circuit, uuid4(), NOON, "429", SECOND)
     assert sooner.rest_until == circuit.rest_until, "what was under way shortens nothing"
 

@@ -11,8 +11,9 @@ import pytest
 
 from adapters.port import Collected, Consignment, ElectronicAddress, Networks, Receipt, Refused, Route, Unreachable
 from gateway.chores import collect
-from gateway.circuit import Circuit
+from gateway.circuit import FAILURES, Circuit
 from gateway.commands import demo_invoices
+from gateway.errors import Corrupt
 from gateway.lifecycle import Kept, Role
 from gateway.publish import publish
 from gateway.resources import Resources
@@ -144,7 +145,7 @@ async def test_a_network_that_is_away_uses_up_no_attempts_and_is_found_again(poo
 
 async def test_a_network_is_left_alone_as_long_as_it_asks(pool, clock, moods) -> None:
     slow, quick, worker = moods
-    slow.mood = Unreachable("429", timedelta(hours=3))
+    slow.mood = Unreachable("429", timedelta(minutes=55))
     account = await open_account(pool, original="as_submitted")
     for number in range(3):
         await submitted(pool, account, number, "0225", clock)
@@ -153,7 +154,7 @@ async def test_a_network_is_left_alone_as_long_as_it_asks(pool, clock, moods) ->
     asked = slow.asked
     assert asked <= 2
     assert len(quick.sent) == 1
-    for _ in range(10):
+    for _ in range(3):
         clock.advance(timedelta(minutes=17))
         await worker.drain()
     assert slow.asked == asked
@@ -206,6 +207,18 @@ async def test_other_bytes_under_our_id_are_an_alarm(pool, clock, moods, name) -
     assert halted == "refused by the network: the platform has other content under this id"
     circuits = {one.name: one for one in await networks.circuits(pool)}
     assert circuits["slow"] == replace(Circuit("slow"), conflicts=1)
+
+
+@pytest.mark.parametrize("error", [ValueError("a mistake of ours"), Corrupt("its bytes are not those of its hash")])
+async def test_an_error_of_our_own_is_no_failure_of_the_network(pool, clock, moods, error) -> None:
+    slow, _, worker = moods
+    slow.mood = error
+    account = await open_account(pool, original="as_submitted")
+    for number in range(FAILURES + 1):
+        await submitted(pool, account, number, "0225", clock)
+    await worker.drain()
+    assert slow.asked == FAILURES + 1
+    assert [one for one in await networks.circuits(pool) if one.failures] == []
 
 
 async def test_collecting_is_put_off_as_long_as_the_network_asks(pool, clock, moods) -> None:
