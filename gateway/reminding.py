@@ -31,7 +31,6 @@ from gateway.dunning import (
     Decision,
     Plan,
     Step,
-    Tone,
     Where,
     country_of,
     decide,
@@ -55,6 +54,9 @@ AHEAD = timedelta(days=31)
 """How long before its due date an invoice may be spoken of, at most."""
 ENCLOSED_LIMIT, ENCLOSED_SIZE = 10, 15_000_000
 """Files that go with a letter, and their bytes together, at most."""
+_ENDINGS = {"application/pdf": "pdf", "application/xml": "xml", "text/xml": "xml", "application/json": "json"}
+FEES = "EUR"
+"""The currency in which the fees of plans are agreed."""
 WAITS = (60, 300, 1_800, 7_200, 21_600, 43_200, 86_400)
 """Seconds between attempts while the mail server is away; then the letter is refused."""
 FRESH = timedelta(days=3)
@@ -148,11 +150,9 @@ class _Word:
         return self.decision.step
 
     @property
-    def phase(self) -> str:
-        """What goes into one letter: what is not late, what is, and formal notices."""
-        if self.step.tone is Tone.FORMAL:
-            return "formal"
-        return "late" if self.step.day > 0 else "ahead"
+    def fee(self) -> Decimal:
+        """What its letter asks for besides: agreed in euro, so nothing of an invoice in another currency."""
+        return self.step.fee if self.candidate.owed.currency == FEES else Decimal(0)
 
 
 async def known(connection: Connection) -> Known:
@@ -232,13 +232,13 @@ def sort(found: Sequence[Candidate], of: Known, now: datetime) -> tuple[list[_Wo
 
 
 def gather(words: Sequence[_Word], of: Known) -> list[list[_Word]]:
-    """What goes into one letter: of one customer, currency and phase, where its plan gathers. Pure."""
+    """What goes into one letter: of one seller, customer, currency and tone, where its plan gathers. Pure."""
     groups: dict[tuple[Any, ...], list[_Word]] = {}
     for word in words:
         owed = word.candidate.owed
         alone = None if word.plan.together else owed.document_id
-        recipient = of.recipient(word.candidate)
-        key = (owed.customer, owed.currency, word.plan.channel, word.phase, recipient, alone)
+        one, tone = word.candidate, word.step.tone
+        key = (one.seller, one.sender, owed.customer, owed.currency, word.plan.channel, tone, of.recipient(one), alone)
         groups.setdefault(key, []).append(word)
     return [group for group in groups.values() if _enough(group)]
 
@@ -277,7 +277,7 @@ async def _write(resources: Resources, account: Account, group: list[_Word], of:
         enclosed = await _enclosed(connection, [word.candidate.owed.document_id for word in group])
         letter, text = _letter(account, group, of, now, (recipient, costs, enclosed))
         said = [
-            Saying(word.candidate.owed.document_id, word.step, _day(word), word.candidate.owed.balance)
+            Saying(word.candidate.owed.document_id, word.step, _day(word), word.candidate.owed.balance, word.fee)
             for word in group
         ]
         await reminders.write(connection, account.id, letter, text, said, to=to)
@@ -329,7 +329,7 @@ async def _enclosed(connection: Connection, document_ids: Sequence[UUID]) -> lis
         if kept is None or size + kept.size > ENCLOSED_SIZE:
             continue
         size += kept.size
-        ending = "pdf" if kept.media_type == "application/pdf" else "xml"
+        ending = _ENDINGS.get(kept.media_type, "bin")
         name = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in document.number or "invoice")[:60]
         one = {"sha256": kept.sha256, "name": f"{name}.{ending}", "media_type": kept.media_type}
         found.append({"document": str(document_id), **one})
@@ -342,10 +342,9 @@ def _letter(
 ) -> tuple[Letter, bytes]:  # fmt: skip
     """A letter and its content."""
     recipient, costs, enclosed = more
-    sternest = max((word.step.tone for word in group), key=list(Tone).index)
-    first = group[0].candidate
+    first, tone = group[0].candidate, group[0].step.tone
     on, language = _day(group[0]), of.language(first)
-    wish = Wish(account.name, first.name, sternest, language, first.owed.currency, on)
+    wish = Wish(first.sender or account.name, first.name, tone, language, first.owed.currency, on)
     lines = [_line(word, costs) for word in sorted(group, key=lambda word: word.candidate.owed.due_date)]
     members = {
         "to": recipient,
@@ -357,7 +356,7 @@ def _letter(
     text = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
     channel = group[0].plan.channel
     letter = Letter(
-        new_id(now), first.owed.customer, channel, str(sternest), language, first.owed.currency,
+        new_id(now), first.owed.customer, channel, str(tone), language, first.owed.currency,
         sha256(text).hexdigest(), now, "handed" if channel == "webhook" else "waiting", 0, None, None, None,
     )  # fmt: skip
     return letter, text
@@ -366,7 +365,7 @@ def _letter(
 def _line(word: _Word, costs: dict[UUID, _Costs | None]) -> Line:
     one = word.candidate
     found = costs.get(one.owed.document_id)
-    line = Line(one.number, one.issue_date, one.owed.due_date, one.due, one.owed.balance, fee=word.step.fee)
+    line = Line(one.number, one.issue_date, one.owed.due_date, one.due, one.owed.balance, fee=word.fee)
     return replace(line, interest=found[0], indemnity=found[1]) if found else line
 
 

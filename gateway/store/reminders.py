@@ -49,6 +49,10 @@ class Candidate:
     """The directory says that the buyer is a public body."""
     netted: bool = False
     """A credit note or a write-off has taken something off it."""
+    seller: str = ""
+    """The identifier of the participant that is owed."""
+    sender: str = ""
+    """Its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +122,22 @@ class Saying:
     on: date
     """Where the customer is."""
     balance: Decimal
+    fee: Decimal
+    """What its letter asks for besides."""
 
 
-_CANDIDATES = """
+_CANDIDATES = r"""
     select r.document_id, r.customer, r.currency, r.due_date, r.balance, r.void, r.said, r.said_at, r.number,
         case when d.status = 'paid' and back.taken then null else d.status end as status, r.issue_date, r.due,
         d.stage in ('acknowledged', 'settled') as delivered,
         case when d.buyer_scheme = 'EM' then d.buyer_address end as address, coalesce(i.buyer_name, '') as name,
-        coalesce(u.public, false) as public, r.credited <> 0 or r.written_off <> 0 as netted, heard.steps, heard.days,
+        coalesce(u.public, false) as public, r.credited <> 0 or r.written_off <> 0 as netted,
+        coalesce(o.siren, r.seller) as seller, coalesce(o.name, '') as sender, heard.steps, heard.days,
         p.document_id is not null or c.paused is not null and (c.paused_until is null or c.paused_until > $2) as paused
     from receivable r join document d using (account_id, document_id)
         left join archive_index i using (account_id, document_id)
+        left join participant o on o.account_id = r.account_id and o.siren = substring(
+            upper(regexp_replace(r.seller, '\s', '', 'g')) from '^(?:FR[0-9A-Z]{2})?([0-9]{9})(?:[0-9]{5})?$')
         left join reminder_pause p on p.account_id = r.account_id and p.document_id = r.document_id
             and (p.until is null or p.until > $2)
         left join reminder_customer c on c.account_id = r.account_id and c.customer = r.customer
@@ -161,7 +170,7 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
         row["document_id"], row["customer"], row["currency"], row["due_date"], row["balance"], row["void"],
         row["delivered"], row["status"], row["said"], row["said_at"], heard, row["paused"],
     )  # fmt: skip
-    names = ("number", "issue_date", "due", "name", "address", "public", "netted")
+    names = ("number", "issue_date", "due", "name", "address", "public", "netted", "seller", "sender")
     return Candidate(owed, *(row[name] for name in names))
 
 
@@ -351,7 +360,7 @@ async def write(
         await connection.execute(
             "insert into reminder (account_id, document_id, step, letter_id, said_on, balance, fee) "
             "values ($1, $2, $3, $4, $5, $6, $7)",
-            *(account_id, document_id, step.name, letter.id, on, one.balance, step.fee),
+            *(account_id, document_id, step.name, letter.id, on, one.balance, one.fee),
         )
         facts = {
             "letter": str(letter.id), "step": step.name, "tone": str(step.tone), "channel": letter.channel,

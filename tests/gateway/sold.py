@@ -36,12 +36,13 @@ class Sale:
     buyer_name: str = "Librairie du Port"
     address: tuple[str, str] | None = None
     """Scheme and value of the buyer's electronic address."""
+    seller: str = "100000108"
 
 
 def found(sale: Sale) -> Done:
     """What parse finds."""
     columns = {
-        "number": sale.number, "type_code": sale.type_code, "issue_date": sale.issued, "seller": "100000108",
+        "number": sale.number, "type_code": sale.type_code, "issue_date": sale.issued, "seller": sale.seller,
         "buyer": sale.buyer, "currency": sale.currency, "total": Decimal(sale.amount),
         "amount_due": Decimal(sale.amount), "due_date": sale.due,
         "buyer_scheme": sale.address[0] if sale.address else None,

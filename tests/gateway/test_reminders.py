@@ -22,10 +22,10 @@ from gateway import reminding
 from gateway.audit import audit_account
 from gateway.clock import SettableClock
 from gateway.compute import Compute
-from gateway.dunning import USUAL, Step, Tone
+from gateway.dunning import USUAL, Step, Tone, home_day
 from gateway.errors import Conflict, NotFound
 from gateway.resources import Resources
-from gateway.store import payments, receivables, reminders
+from gateway.store import accounts, payments, receivables, reminders
 from gateway.store.identifiers import new_id
 from gateway.store.payments import Reported
 from gateway.store.pool import Pool
@@ -147,6 +147,53 @@ async def test_invoices_of_one_customer_go_into_one_letter(ground: Ground) -> No
     assert "F-3" not in both
     assert "150,00 EUR" in both
     assert [await ground.heard(one) for one in (first, second, other)] == [["due"]] * 3
+
+
+async def test_each_seller_and_each_tone_has_a_letter_of_its_own(ground: Ground) -> None:
+    now = ground.clock.now()
+    await accounts.add_participant(ground.pool, ground.account_id, siren="100000116", name="Scierie", now=now)
+    await ground.invoice("F-1")
+    await ground.invoice("F-2", seller="FR 32 100000116")
+    ground.at(DUE)
+    await ground.turn()
+    told = {one["Subject"]: one.get_content() for one in ground.letters()}
+    assert set(told) == {"Atelier : échéance ce jour, F-1", "Scierie : échéance ce jour, F-2"}
+    assert all("Total à payer : 120,00 EUR" in one for one in told.values())
+    assert "Scierie" in told["Scierie : échéance ce jour, F-2"]
+    await ground.live(date(2026, 12, 4), 1)
+    await ground.invoice("F-3", due=date(2026, 12, 8))
+    await ground.invoice("F-4", due=date(2026, 12, 7))
+    ground.at(date(2026, 12, 11))  # the second of F-1, the first of those that never heard anything
+    await ground.turn()
+    last = [one["Subject"] for one in ground.letters()[4:]]
+    assert sorted(last) == [
+        "Atelier : deuxième rappel, F-1", "Atelier : rappel, F-4, F-3", "Scierie : deuxième rappel, F-2",
+    ]  # fmt: skip
+
+
+async def test_a_fee_is_in_euro(ground: Ground) -> None:
+    plan = replace(USUAL["small"], steps=(Step("fee", 0, Tone.FRIENDLY, Decimal("15.00")),))
+    async with ground.pool.account(ground.account_id) as connection:
+        await reminders.keep_plan(connection, ground.account_id, plan, "operator", ground.clock.now())
+    await ground.invoice("F-1")
+    await ground.invoice("F-2", currency="USD")
+    await ground.live(DUE, 1)
+    euro, dollar = sorted((one.get_content() for one in ground.letters()), key=lambda text: "USD" in text)
+    assert "Total à payer : 135,00 EUR" in euro
+    assert "Total à payer : 120,00 USD" in dollar
+    async with ground.pool.account(ground.account_id) as connection:
+        fees = await connection.fetch("select fee from reminder order by fee")
+    assert [row["fee"] for row in fees] == [0, 15]
+
+
+async def test_a_pause_ends_with_the_french_day(ground: Ground) -> None:
+    invoice = await ground.invoice()
+    late = datetime(2026, 11, 30, 23, 30, tzinfo=UTC)  # the first of December in Paris
+    async with ground.pool.account(ground.account_id) as connection:
+        await reminders.pause(connection, ground.account_id, invoice, Pause("a call", "operator", late, DUE))
+        (one,) = await reminders.again(connection, home_day(late), [invoice])
+        assert not one.owed.paused
+        await reminders.pause(connection, ground.account_id, invoice, Pause("again", "operator", late))
 
 
 async def test_ten_workers_say_it_once(ground: Ground) -> None:
