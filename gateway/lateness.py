@@ -8,12 +8,13 @@ from datetime import date
 from decimal import Decimal
 
 from gateway.answers import read_invoice
-from gateway.errors import Conflict
+from gateway.errors import Conflict, NotFound
 from gateway.lifecycle import Stage
 from gateway.resources import Resources
-from gateway.store import documents, payment_terms
+from gateway.store import documents, payment_terms, receivables
 from gateway.store.accounts import Account
 from gateway.store.documents import Document
+from gateway.store.pool import Connection
 from schemas.interest import Calculation, Claim, Conditions, Paid, interest
 from schemas.invoice import CREDIT_NOTE_TYPES, Invoice
 from schemas.parties import is_business
@@ -23,6 +24,12 @@ CONSUMER = (
     "no interest is calculated: the buyer has no identifier of a business (legal identifier, VAT number), and no law "
     "of ours applies to a consumer / aucun intérêt n'est calculé : l'acheteur n'a pas d'identifiant d'entreprise, et "
     "les articles L441-10 et D441-5 du code de commerce ne valent qu'entre professionnels"
+)
+
+NETTED = (
+    "no interest is calculated: a credit note or a write-off has taken something off this document, and would have to "
+    "be counted day by day / aucun intérêt n'est calculé : un avoir ou un abandon en a déduit une somme, qu'il "
+    "faudrait compter jour par jour"
 )
 
 
@@ -41,7 +48,8 @@ async def calculated(document: Document, account: Account, resources: Resources,
     """Interest and indemnity of a document up to and with a day.
 
     Raises Conflict where nothing can be late: a document that was not accepted, a credit note, no due date, nothing
-    due; where the buyer is a consumer; and where a rate is not published yet.
+    due; where the buyer is a consumer; where something else than a payment has taken something off; and where a rate is
+    not published yet.
     """
     if not document.stage.reaches(Stage.VALIDATED) or document.type_code in CREDIT_NOTE_TYPES:
         raise Conflict("no interest runs on this document: it is no accepted invoice")
@@ -51,6 +59,8 @@ async def calculated(document: Document, account: Account, resources: Resources,
     if invoice is not None and not is_business(invoice.buyer):
         raise Conflict(CONSUMER)
     async with resources.pool.account(account.id) as connection:
+        if await _netted(connection, document):
+            raise Conflict(NETTED)
         paid = await documents.payments(connection, document.id)
         agreed = await payment_terms.agreed(connection, [document.buyer] if document.buyer else [])
     terms = agreed.of(document.buyer or "")
@@ -63,6 +73,15 @@ async def calculated(document: Document, account: Account, resources: Resources,
         return interest(claims(document, invoice), came, asked.until, conditions)
     except (RateUnknown, RatesUnreadable, ValueError) as unable:
         raise Conflict(f"no interest can be calculated: {unable}") from unable
+
+
+async def _netted(connection: Connection, document: Document) -> bool:
+    """Whether a credit note or a write-off has taken something off; of what the account itself owes nobody keeps it."""
+    try:
+        owed = await receivables.get(connection, document.id)
+    except NotFound:
+        return False
+    return bool(owed.credited or owed.written_off)
 
 
 def claims(document: Document, invoice: Invoice | None) -> list[Claim]:

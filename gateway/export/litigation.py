@@ -48,7 +48,6 @@ manifest.json     SHA-256 de chaque fichier / of every file
 """
 _REMINDERS = ("document", "number", "step", "said_on", "balance", "currency", "fee", "letter", "channel", "tone",
               "state", "sent_at", "message_id", "reason")  # fmt: skip
-NETTED = "a credit note or a write-off has taken something off it, and would have to be counted day by day"
 
 
 @dataclass(slots=True)
@@ -138,9 +137,7 @@ async def _document(
             yield f"originals/{name_of(one.number, one.document_id, kept.media_type)}", data, kept.media_type
         except GatewayError as gone:
             given.left_out.append((str(one.document_id), "original", gone.detail))
-    if one.balance > 0 and (one.credited or one.written_off):
-        given.left_out.append((str(one.document_id), "calculation", NETTED))
-    elif one.balance > 0:
+    if one.balance > 0:
         try:
             found = await lateness.calculated(document, account, resources, lateness.Asked(on))
             members = json.dumps(found.as_json(one.currency), indent=2).encode()

@@ -212,6 +212,18 @@ async def test_no_interest_is_claimed_of_a_consumer(api: Api) -> None:
     assert "professionnels" in refused["detail"]
 
 
+async def test_interest_is_refused_where_something_was_given_up(api: Api) -> None:
+    key = await api.key(await api.account())
+    location, _ = await walked(api, key, sample("json/invoice-simple.json"))
+    given_up = {"amount": "10.00", "currency": "EUR", "reason": "goodwill"}
+    await answered(await api.client.post(f"{location}/write-offs", json=given_up, headers=key), 201)
+    refused = await problem(await api.client.get(f"{location}/interest", headers=key), 409, "conflict")
+    assert "write-off" in refused["detail"]
+    taken_back = {**given_up, "amount": "-10.00"}
+    await answered(await api.client.post(f"{location}/write-offs", json=taken_back, headers=key), 201)
+    assert (await shown(api, key, f"{location}/interest", "Interest"))["rows"]
+
+
 async def test_the_known_rates_are_told(api: Api) -> None:
     key = await api.key(await api.account())
     found = await shown(api, key, "/v1/late-payment-rates", "LateRates")
