@@ -18,9 +18,21 @@ CUSTOMER_LIMIT = 200
 
 
 async def agreed(connection: Connection, customers: Collection[str]) -> Agreed:
-    """The account's terms, and those of the named customers that have their own."""
+    """The account's terms, and those of the named customers that have their own, each under the name asked for.
+
+    A customer is looked up as it is named, and else as receivables and reminders know it: a French company by SIREN,
+    whether an invoice names it by VAT number or SIRET.
+    """
     rows = await connection.fetch(
-        "select customer, terms from payment_terms where customer = any($1)", [EVERYBODY, *customers]
+        """
+        select named.customer, own.terms from unnest($2::text[]) as named (customer)
+            cross join lateral (select t.terms from payment_terms t
+                where t.customer in (named.customer, customer_of(named.customer, null, null)) and t.customer <> $1
+                order by t.customer = named.customer desc limit 1) own
+        union all select customer, terms from payment_terms where customer = $1
+        """,
+        EVERYBODY,
+        list(customers),
     )
     found = {row["customer"]: _terms(row["terms"]) for row in rows}
     account = found.pop(EVERYBODY, None)

@@ -224,6 +224,27 @@ async def test_interest_is_refused_where_something_was_given_up(api: Api) -> Non
     assert (await shown(api, key, f"{location}/interest", "Interest"))["rows"]
 
 
+async def test_terms_of_a_company_hold_whatever_it_is_named_by(api: Api) -> None:
+    """They are set for the SIREN, as /v1/customers shows it; an invoice may name it by VAT number or SIRET."""
+    key = await api.key(await api.account())
+    await answered(await api.client.put(ADDRESS, json={"days": 30}, headers=key), 200)
+    await answered(await api.client.put(OWN, json={"days": 10}, headers=key), 200)
+    buyer = {name: value for name, value in json.loads(sample("json/invoice-simple.json"))["buyer"].items()
+             if name not in ("ids", "legal_id")}  # fmt: skip
+    by_siret = {
+        **{name: value for name, value in buyer.items() if name != "vat_id"},
+        "ids": [{"value": f"{BUYER}00013", "scheme": "0009"}],
+    }
+    for number, named in (("QV-V", buyer), ("QV-S", by_siret)):
+        location, document = await walked(api, key, bare(number, buyer=named))
+        assert document["due_date"] == "2026-09-24", document["halted"]
+        assert (await told(api, key, location))["of"] == "customer"
+    vat = f"/v1/customers/{buyer['vat_id']}/payment-terms"
+    await answered(await api.client.put(vat, json={"days": 20}, headers=key), 200)
+    assert (await walked(api, key, bare("QV-W", buyer=buyer)))[1]["due_date"] == "2026-10-04"
+    assert (await walked(api, key, bare("QV-X", buyer=by_siret)))[1]["due_date"] == "2026-09-24"
+
+
 async def test_the_known_rates_are_told(api: Api) -> None:
     key = await api.key(await api.account())
     found = await shown(api, key, "/v1/late-payment-rates", "LateRates")
