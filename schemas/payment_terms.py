@@ -218,7 +218,7 @@ def beyond_any_law(invoice: Invoice) -> tuple[Finding, ...]:
     countries = [party.address.country if party.address else "" for party in (invoice.seller, invoice.buyer)]
     if issued is None or due is None or issued.year > LAST_YEAR or countries != ["FR", "FR"]:
         return ()
-    if invoice.type_code in CREDIT_NOTE_TYPES:
+    if invoice.type_code in CREDIT_NOTE_TYPES or not is_business(invoice.buyer):
         return ()
     late = beyond_the_law(Terms(end_of_month=AFTER), issued, due)
     return (replace(late, path="", place="/due_date"),) if late else ()
