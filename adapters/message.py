@@ -29,6 +29,8 @@ from schemas.finding import Finding, Severity
 
 SIZE_LIMIT = 50_000_000
 """Bytes of one message."""
+LINES_LIMIT = 1_500_000
+"""Lines of one message: the library holds each on its own for a while."""
 PARTS_LIMIT = 200
 """Parts of one message that are looked at."""
 DEPTH_LIMIT = 20
@@ -139,6 +141,8 @@ def open_message(data: bytes, domain: str = "") -> Opened:
     """Look into a message. Raises NotTaken."""
     if len(data) > SIZE_LIMIT:
         raise NotTaken(f"more than {SIZE_LIMIT} bytes")
+    if max(data.count(b"\n"), data.count(b"\r")) > LINES_LIMIT:
+        raise NotTaken(f"more than {LINES_LIMIT} lines")
     try:
         message = _read(data)
         parts = list(_parts(message))
@@ -178,6 +182,20 @@ class _Bounded(email.policy.Compat32):
 _POLICY = _Bounded()
 
 
+class _Part(Message):
+    """A message, or a part that knows how deep it stands: every level is asked about every line inside."""
+
+    depth = 0
+
+    def attach(self, payload: Message) -> None:  # type: ignore[override]
+        """A part comes into this one. Raises NotTaken."""
+        if isinstance(payload, _Part):
+            payload.depth = self.depth + 1
+            if payload.depth > DEPTH_LIMIT:
+                raise NotTaken("more parts than are looked at")
+        super().attach(payload)
+
+
 def _read(data: bytes) -> Message:
     """A message and its parts, counted as they are found. Raises NotTaken, ValueError."""
     made = 0
@@ -187,24 +205,20 @@ def _read(data: bytes) -> Message:
         made += 1
         if made > PARTS_LIMIT + 1:  # the parser makes one to see whether it can
             raise NotTaken("more parts than are looked at")
-        return Message(policy=policy)
+        return _Part(policy=policy)
 
     return email.message_from_bytes(data, part, policy=_POLICY)
 
 
 def _parts(message: Message) -> Iterator[Message]:
-    """The message and all its parts, in order. Raises NotTaken."""
-    waiting: list[tuple[Message, int]] = [(message, 0)]
-    seen = 0
+    """The message and all its parts, in order."""
+    waiting = [message]
     while waiting:
-        part, depth = waiting.pop()
-        seen += 1
-        if seen > PARTS_LIMIT or depth > DEPTH_LIMIT:
-            raise NotTaken("more parts than are looked at")
+        part = waiting.pop()
         yield part
         inside = part.get_payload()
         if isinstance(inside, list):
-            waiting += [(one, depth + 1) for one in reversed(inside) if isinstance(one, Message)]
+            waiting += [one for one in reversed(inside) if isinstance(one, Message)]
 
 
 def _attachment(part: Message) -> Attachment | None:

@@ -332,3 +332,20 @@ def test_parts_are_counted_while_they_are_read(data: bytes) -> None:
     tracemalloc.stop()
     assert most < 30 * len(data)
     assert (arrival.data, arrival.name) == (data, "[more parts than are looked at] message.eml")
+
+
+def test_depth_is_counted_while_it_is_read() -> None:
+    levels = (f"Content-Type: multipart/mixed; boundary={n}\r\n\r\n--{n}\r\n".encode() for n in range(190))
+    data = b"".join(levels) + b"\r\nx" * 300_000
+    began = time.process_time()
+    (arrival,) = arrivals(data, "m", AT)
+    assert time.process_time() - began < 1
+    assert (arrival.data, arrival.name) == (data, "[more parts than are looked at] message.eml")
+
+
+def test_lines_are_counted_before_they_are_read() -> None:
+    data = b"Subject: a\n\n" + b"\n" * 1_500_001
+    began = time.process_time()
+    (arrival,) = arrivals(data, "m", AT)
+    assert time.process_time() - began < 0.5
+    assert (arrival.data, arrival.name) == (data, "[more than 1500000 lines] message.eml")
