@@ -140,6 +140,10 @@ class _Place:
     """Of the poll under way, those before."""
     width: int = 0
     """Pages of the last wide poll."""
+    odd: bool = False
+    """A page of the poll under way was not in the order of updates."""
+    anew: bool = False
+    """The poll under way began again for that."""
     mark: str = ""
     """Changes with each page that brought something, so that a cursor given back proves that page was stored."""
 
@@ -233,6 +237,8 @@ class Afnor:
             deep=place.deep,
             pages=place.pages + 1,
             width=place.width,
+            odd=place.odd or updates != sorted(updates),
+            anew=place.anew,
             mark=uuid4().hex[:12] if arrivals else place.mark,
         )
         following, more = _onward(seen, full=len(found) >= PAGE, last=max(updates, default=None))
@@ -372,9 +378,9 @@ class Afnor:
 
         brought = await asyncio.gather(*(_one(flow) for flow in wanted))
         left = [
-            at
+            instant(flow.get("updatedAt")) or self._now()
             for flow, arrival in zip(wanted, brought, strict=True)
-            if arrival is None and (at := instant(flow.get("updatedAt"))) is not None
+            if arrival is None
         ]
         return sorted((a for a in brought if a is not None), key=lambda a: (a.at, a.network_id)), left
 
@@ -394,8 +400,8 @@ class Afnor:
         while len(self._failed) > KNOWN_LIMIT:
             del self._failed[next(iter(self._failed))]
         invoice = invoice_of(flow) is not None
-        since = first if invoice else updated
-        if since is not None and self._now() - since < GIVE_UP_AFTER:
+        since = first if invoice else updated or first
+        if self._now() - since < GIVE_UP_AFTER:
             return None
         at, kind = updated or self._now(), ArrivalKind.INVOICE if invoice else ArrivalKind.STATUS
         return Arrival(id + _BARE, kind, at, "application/json", dumped(flow), name=name_of(flow))
@@ -501,8 +507,11 @@ def _begun(place: _Place, now: datetime) -> _Place:
 def _again(place: _Place) -> _Place:
     """The poll under way without the bookmark, which the platform no longer knows: on from the latest flow seen.
 
-    Not from its beginning: a long poll that loses its bookmark now and then would never come to its end.
+    Not from its beginning: a long poll that loses its bookmark now and then would never come to its end. Where the
+    pages are not in the order of updates, earlier flows may be on those to come: then from its beginning, once.
     """
+    if place.odd and not place.anew:
+        return replace(place, page=None, anew=True)
     after = max(at for at in (place.after, place.high - TIES if place.high else None, _EPOCH) if at)
     return replace(place, page=None, after=after)
 
@@ -581,5 +590,7 @@ def _read_cursor(text: str | None) -> _Place:
         deep=instant(values.get("deep")),
         pages=_count(values.get("pages")),
         width=_count(values.get("width")),
+        odd=values.get("odd") is True,
+        anew=values.get("anew") is True,
         mark=str(values.get("mark") or ""),
     )

@@ -142,8 +142,9 @@ class AfnorDirectory:
 
     @property
     def name(self) -> str:
-        """The host."""
-        return URL(self._settings.url).host or "afnor"
+        """Host and path: one host may have several directories, of which each remembers its own."""
+        url = URL(self._settings.url)
+        return f"{url.host or 'afnor'}{url.path.rstrip('/')}"
 
     async def line(self, address: str) -> DirectoryLine | None:
         """GET /v1/directory-line/code:{addressing-identifier}."""

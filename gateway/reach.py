@@ -114,7 +114,7 @@ class Told:
     """Who told it, and when."""
 
     source: str
-    """Host of the directory."""
+    """Name of the directory: its host and path."""
     at: datetime
     """When it was asked; of several answers, the oldest."""
     stale: bool = False

@@ -671,6 +671,33 @@ async def test_a_bookmark_that_is_no_longer_known(scripted: tuple[Scripted, Afno
     assert [body.get("cursor") for _, _, body in script.asked if body] == [None, "x", None]
 
 
+async def test_a_bookmark_lost_among_pages_in_no_order_begins_the_poll_again_once(
+    scripted: tuple[Scripted, Afnor],
+) -> None:
+    """Going on from the latest flow seen passed over the earlier ones, which were on the pages to come."""
+    script, client = scripted
+    script.will(SEARCH, {"results": [flow("late", NOON), flow("early", "2026-11-24T09:00:00Z")], "nextCursor": "x"})
+    script.will("GET /v1/flows/late", b"<a/>")
+    script.will("GET /v1/flows/early", b"<a/>")
+    page = await client.collect(None)
+    for again in ("1970-01-01T00:00:00.000000Z", "2026-11-24T11:59:58.000000Z"):
+        script.will(SEARCH, {"errorCode": "X"}, status=400)
+        page = await client.collect(page.cursor)
+        script.will(SEARCH, {"results": [flow("late", NOON)], "nextCursor": "y"})
+        page = await client.collect(page.cursor)
+        assert script.asked[-1][2]["where"] == {"updatedAfter": again}
+
+
+async def test_a_flow_without_a_time_that_cannot_be_had_is_asked_for_again(scripted: tuple[Scripted, Afnor]) -> None:
+    script, client = scripted
+    timeless = {name: value for name, value in flow("a", NOON).items() if name != "updatedAt"}
+    script.will(SEARCH, {"results": [timeless]})
+    script.will("GET /v1/flows/a", {"errorCode": "X"}, status=500)
+    page = await client.collect(None)
+    assert not page.arrivals
+    assert json.loads(page.cursor)["left"] == "2026-11-24T13:00:00.000000Z"
+
+
 async def test_a_platform_that_pages_by_date(scripted: tuple[Scripted, Afnor]) -> None:
     """1.2.0: full pages without a bookmark; ties at the border are not lost."""
     script, client = scripted

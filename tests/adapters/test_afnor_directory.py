@@ -55,6 +55,11 @@ def test_the_companies_bear_valid_numbers() -> None:
     assert siret_number.is_valid(f"812046373{companies.main_facility('812046373')}")
 
 
+async def test_two_directories_of_one_host_have_names_of_their_own(platform: Running) -> None:
+    names = [AfnorDirectory(settings_of(platform, url=f"https://pa.example/{one}/"), now).name for one in ("a", "b")]
+    assert names == ["pa.example/a", "pa.example/b"]
+
+
 async def test_an_active_line(directory: AfnorDirectory) -> None:
     line = await directory.line("812046373_81204637300017")
     assert line is not None
@@ -325,7 +330,7 @@ def test_the_settings_tell_all_that_is_wrong(tmp_path: Path) -> None:
     }
     made, problems = catalogue.directory(environment, now)
     assert made is not None
-    assert (made.name, problems) == ("directory.example.org", ())
+    assert (made.name, problems) == ("directory.example.org/afnor-directory", ())
     says = "must be a whole number from 1 to 120"
     wrong = environment | {"ESTAFETTE_AFNOR_DIRECTORY_SECONDS": "0"}
     assert catalogue.directory(wrong, now)[1] == (Problem("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", says),)

@@ -155,7 +155,7 @@ async def test_while_it_is_away_an_old_yes_serves_and_says_that_it_is_old(ground
         "level": "company",
         "line": "enabled",
         "platform": "WK",
-        "source": "127.0.0.1",
+        "source": "127.0.0.1/afnor-directory",
         "asked_at": "2026-11-24T12:00:00.000000Z",
         "stale": True,
     }

@@ -107,7 +107,7 @@ def _a_customer_file(platform: Running, reachable: Path, capsys: pytest.CaptureF
     assert (first["in_force_to"] < second["in_force_from"]) or first["in_force_to"] == second["in_force_from"]
     assert third["address_platform"] == "Chorus Pro (entité publique)"
     assert last["nearest_active"] == "100000413_10000041300011_ACHATS 100000413_10000041300011_TRAVAUX"
-    assert all(row["told_by"] == "127.0.0.1" for row in rows if row["address_verdict"] != "no_address")
+    assert all(row["told_by"] == "127.0.0.1/afnor-directory" for row in rows if row["address_verdict"] != "no_address")
 
     whole = out.read_bytes()
     assert main(["address", "check", str(file), "-o", str(out)]) == 2  # it writes over nothing

@@ -67,7 +67,7 @@ async def test_one_address(directed: Api) -> None:
     assert (told["line"]["level"], told["line"]["standing"]) == ("facility", "disabled")
     assert [line["address"] for line in told["nearest"]] == [OPEN]
     assert told["company"] == {"siren": "100000397", "name": "Maison Fermée", "public": False, "closed": False}
-    assert told["told"] == {"source": "127.0.0.1", "at": "2026-11-24T12:00:00.000000Z", "stale": False}
+    assert told["told"] == {"source": "127.0.0.1/afnor-directory", "at": "2026-11-24T12:00:00.000000Z", "stale": False}
     assert told["finding"]["rule"] == "HOUSE-ADDRESS-INACTIVE"
     assert told["says"]["fr"].startswith("non joignable : sa ligne n'est pas active")
     async with directed.client.get("/v1/addresses/812046373?scheme=0225", headers=key) as answer:
