@@ -14,9 +14,9 @@ from adapters.port import Networks
 from gateway.clock import SettableClock
 from gateway.compute import Compute
 from gateway.errors import Conflict, KeyReused, NotFound
-from gateway.lifecycle import Stage
+from gateway.lifecycle import Said, Stage
 from gateway.resources import Resources
-from gateway.store import documents, receivables
+from gateway.store import documents, receivables, retention
 from gateway.store.identifiers import new_id
 from gateway.store.pool import Pool
 from gateway.store.receivables import Wanted, WriteOff
@@ -50,6 +50,36 @@ async def test_a_credit_note_is_netted_with_the_invoice_it_names(pool: Pool) -> 
     await paid(pool, account.id, invoice, "60.00", NOON)
     await paid(pool, account.id, invoice, "50.00", NOON)
     assert await balance(pool, account.id, invoice) == -10
+
+
+@pytest.mark.parametrize("first", ["invoice", "credit"])
+async def test_what_a_purge_erases_leaves_the_other_side_as_it_was(pool: Pool, first: str) -> None:
+    account = await open_account(pool)
+    ids = {"invoice": await sold(pool, account.id, Sale("F-1", "60.00"), NOON)}
+    other = await sold(pool, account.id, Sale("F-2", "50.00"), NOON)
+    names = [("F-1", None), ("F-2", None)]
+    ids["credit"] = await sold(pool, account.id, Sale("A-1", "80.00", "381", names=names), NOON)
+    left = ids["credit" if first == "invoice" else "invoice"]
+    assert (await balance(pool, account.id, left), await balance(pool, account.id, other)) == (0, 30)
+    await purged(pool, account.id, ids[first])
+    for amount in ("5.00", "-5.00"):  # each makes its row anew
+        await paid(pool, account.id, left, amount, NOON)
+    assert (await balance(pool, account.id, left), await balance(pool, account.id, other)) == (0, 30)
+    await purged(pool, account.id, left)
+    await paid(pool, account.id, other, "30.00", NOON)
+    assert await balance(pool, account.id, other) == 0
+    async with pool.account(account.id) as connection:
+        assert await receivables.differing(connection) == []
+        assert await connection.fetchval("select count(*) from credit") == 1  # of the invoice that is still there
+
+
+async def purged(pool: Pool, account_id: UUID, document_id: UUID) -> None:
+    """Purge a document whose day has come."""
+    async with pool.account(account_id) as connection:
+        await connection.execute("delete from task where document_id = $1", document_id)
+    told = Said(NOON, Stage.RECEIVED, "announced", {"purge_on": TODAY.isoformat()}, ())
+    await retention.announce(pool, account_id, document_id, TODAY, told)
+    await retention.purge(pool, account_id, document_id, {"by": "operator"}, NOON)
 
 
 async def test_the_line_ends_where_a_credit_note_and_a_write_off_leave_nothing(

@@ -43,15 +43,16 @@ create table credit_named (
 );
 create index credit_named_number on credit_named (account_id, number);
 
--- What a credit takes off an invoice that it names: of the same seller, customer and currency.
+-- What a credit takes off an invoice that it names: of the same seller, customer and currency. It stays when one of the
+-- two is purged: what the other was netted with does not come back.
 create table credit (
     account_id   uuid not null,
     credit_id    uuid not null,
     document_id  uuid not null,                 -- the invoice
     amount       numeric not null check (amount > 0),
     primary key (account_id, credit_id, document_id),
-    foreign key (account_id, credit_id) references receivable,
-    foreign key (account_id, document_id) references receivable
+    foreign key (account_id, credit_id) references document,
+    foreign key (account_id, document_id) references document
 );
 create index credit_document on credit (account_id, document_id);
 
@@ -128,16 +129,19 @@ end $$;
 
 -- What one credit takes off the invoices it names, in its order, from each what it asks for at most; what is left stays
 -- the customer's. What was given back in money is not taken off any more; a credit that is void takes nothing off.
+-- What it took off an invoice that is purged since stays taken.
 create function credit_spread(of_account uuid, of_credit uuid) returns void language plpgsql as $$
 declare
     mine receivable; rest numeric; named credit_named; found_id uuid; found_due numeric; taken numeric;
 begin
-    delete from credit where account_id = of_account and credit_id = of_credit;
     select * into mine from receivable where account_id = of_account and document_id = of_credit;
+    delete from credit c where c.account_id = of_account and c.credit_id = of_credit and (mine.void or exists (
+        select from receivable r where r.account_id = of_account and r.document_id = c.document_id));
     if mine.void then
         return;
     end if;
-    rest := mine.paid - mine.due;
+    rest := mine.paid - mine.due
+        - coalesce((select sum(amount) from credit where account_id = of_account and credit_id = of_credit), 0);
     for named in select * from credit_named where account_id = of_account and credit_id = of_credit order by place loop
         exit when rest <= 0;
         select r.document_id, r.due into found_id, found_due from receivable r
@@ -212,10 +216,12 @@ end $$;
 create function receivable_of_document() returns trigger language plpgsql as $$
 begin
     if new.purged_at is not null then
-        delete from credit where account_id = new.account_id
-            and (credit_id = new.document_id or document_id = new.document_id);
         delete from credit_named where account_id = new.account_id and credit_id = new.document_id;
         delete from receivable where account_id = new.account_id and document_id = new.document_id;
+        delete from credit c where c.account_id = new.account_id  -- of which both sides are gone
+            and (c.credit_id = new.document_id or c.document_id = new.document_id)
+            and not exists (select from receivable r where r.account_id = c.account_id
+                and r.document_id in (c.credit_id, c.document_id));
     else
         perform receivable_renew(new.account_id, new.document_id, true);
     end if;
