@@ -313,7 +313,7 @@ async def _costs(resources: Resources, account: Account, one: Candidate, now: da
     async with resources.pool.account(account.id) as connection:
         document = await documents.get(connection, document_id)
     try:
-        found = await lateness.calculated(document, account, resources, lateness.Asked(now.date()))
+        found = await lateness.calculated(document, account, resources, lateness.Asked(home_day(now)))
     except Conflict as unable:
         log.info("a reminder tells no interest: %s", unable.detail, extra={"document": str(document_id)})
         return None

@@ -15,6 +15,7 @@ from gateway.api import bodies, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.documents import find
 from gateway.api.keys import RESOURCES
+from gateway.dunning import home_day
 from gateway.errors import Malformed, NotFound, UnknownFormat
 from gateway.lateness import Asked
 from gateway.resources import Resources
@@ -86,7 +87,7 @@ async def interest(request: web.Request) -> web.Response:
     """What late payment of a document costs up to a day, as a calculation."""
     queries.only(request, ("until", "rate"))
     resources, account = request.app[RESOURCES], request[CALLER].account
-    until = queries.optional(request, "until", day, says="a date, YYYY-MM-DD") or resources.clock.now().date()
+    until = queries.optional(request, "until", day, says="a date, YYYY-MM-DD") or home_day(resources.clock.now())
     rate = queries.optional(request, "rate", rate_of, says="percent a year with at most two decimals, or legal")
     document = await find(resources, account, queries.document_id(request))
     asked = Asked(until, None if rate == LEGAL else rate, rate == LEGAL)
@@ -132,7 +133,7 @@ async def remarked(terms: Terms, resources: Resources) -> Sequence[Finding]:
         known = await asyncio.to_thread(rates, resources.rules)
     except RatesUnreadable:
         known = await asyncio.to_thread(rates)
-    return remarks(terms, known, resources.clock.now().date())
+    return remarks(terms, known, home_day(resources.clock.now()))
 
 
 def day(text: str) -> date:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import aclosing
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.documents import find
 from gateway.api.fields import Fields
 from gateway.api.keys import EXPORTING, RESOURCES
-from gateway.dunning import Where
+from gateway.dunning import home_day
 from gateway.errors import Busy, Malformed, NotFound
 from gateway.export import cash
 from gateway.export.litigation import Given, as_zip
@@ -31,11 +31,6 @@ from signing.chain import instant
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,2})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _REFERENCE = re.compile(r"[A-Za-z0-9._/-]{0,60}")
-
-
-def today(now: datetime) -> date:
-    """The day on which something is late or not: where the account is."""
-    return now.astimezone(Where().zone).date()
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -86,7 +81,7 @@ async def read(request: web.Request) -> web.Response:
     async with resources.pool.account(request[CALLER].account.id) as connection:
         one = await receivables.get(connection, document_id)
         given_up = await receivables.write_offs(connection, document_id)
-    members = {**shape(one, today(resources.clock.now())), "write_offs": [_write_off(each) for each in given_up]}
+    members = {**shape(one, home_day(resources.clock.now())), "write_offs": [_write_off(each) for each in given_up]}
     return shapes.answer(members)
 
 
@@ -110,7 +105,7 @@ async def write_off(request: web.Request) -> web.Response:
     async with resources.pool.account(caller.account.id) as connection:
         _, replayed = await receivables.write_off(connection, caller.account.id, document_id, one)
     async with resources.pool.account(caller.account.id) as connection:
-        members = shape(await receivables.get(connection, document_id), today(now))
+        members = shape(await receivables.get(connection, document_id), home_day(now))
     headers = {"Location": f"{shapes.location(document_id)}/receivable"}
     return shapes.answer(members, status=201, headers=headers | ({"Idempotent-Replayed": "true"} if replayed else {}))
 
@@ -122,7 +117,7 @@ async def customers(request: web.Request) -> web.Response:
     limit = queries.number(request, "limit", 50, 1, receivables.PAGE_LIMIT)
     after = cursors.read(request.query.get("cursor"), lambda customer, currency: (customer, currency))
     async with resources.pool.account(request[CALLER].account.id) as connection:
-        found, place = await receivables.customers(connection, today(resources.clock.now()), after, limit)
+        found, place = await receivables.customers(connection, home_day(resources.clock.now()), after, limit)
     members = [_customer(one) for one in found]
     return shapes.answer({"customers": members, "cursor": cursors.write(*place) if place else None})
 
@@ -155,7 +150,7 @@ async def litigation(request: web.Request) -> web.StreamResponse:
         "Content-Type": "application/zip", "Content-Disposition": 'attachment; filename="litigation.zip"',
         "Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff",
     })  # fmt: skip
-    async with turns, aclosing(as_zip(resources, caller.account.id, customer, today(now), given)) as parts:
+    async with turns, aclosing(as_zip(resources, caller.account.id, customer, home_day(now), given)) as parts:
         if request.method == "HEAD":
             return response
         query = {"customer": customer, "file": "litigation"}
@@ -173,7 +168,7 @@ async def litigation(request: web.Request) -> web.StreamResponse:
 
 async def _standings(request: web.Request) -> tuple[tuple[Standing, ...], date]:
     resources = request.app[RESOURCES]
-    day = today(resources.clock.now())
+    day = home_day(resources.clock.now())
     async with resources.pool.account(request[CALLER].account.id, snapshot=True) as connection:
         return await receivables.standings(connection, day), day
 
@@ -251,7 +246,7 @@ def _wanted(request: web.Request) -> Wanted:
     customer = request.query.get("customer")
     if customer is not None and not customer:
         raise Malformed("the parameter customer names one")
-    return Wanted(today(request.app[RESOURCES].clock.now()), state, customer, currency)
+    return Wanted(home_day(request.app[RESOURCES].clock.now()), state, customer, currency)
 
 
 def _one_of(*known: str) -> Callable[[Any], str]:

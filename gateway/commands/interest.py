@@ -13,6 +13,7 @@ from gateway import lateness
 from gateway.api.payment_terms import LEGAL, day, rate_of
 from gateway.commands import terminal
 from gateway.commands.answer import find
+from gateway.dunning import home_day
 from gateway.lateness import Asked
 from gateway.main import open_gateway
 from gateway.settings import Settings
@@ -59,7 +60,7 @@ async def _made(options: argparse.Namespace, settings: Settings) -> tuple[Calcul
     """The calculation and its currency. Raises NotFound, Conflict."""
     async with open_gateway(settings, os.environ, attach=True) as gateway:
         account, document = await find(options.document, gateway.resources)
-        until: date = options.until or gateway.resources.clock.now().date()
+        until: date = options.until or home_day(gateway.resources.clock.now())
         asked = Asked(until, None if options.rate == LEGAL else options.rate, options.rate == LEGAL)
         made = await lateness.calculated(document, account, gateway.resources, asked)
     return made, document.currency or "EUR"

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from gateway.api.receivables import amount, shape, standing, today
+from gateway.api.receivables import amount, shape, standing
 from gateway.commands import inside, terminal
+from gateway.dunning import home_day
 from gateway.export import cash
 from gateway.export.litigation import Given, as_zip
 from gateway.export.table import Look
@@ -77,7 +78,7 @@ async def work(options: argparse.Namespace, gateway: Gateway) -> int:
 
 
 async def _standings(options: argparse.Namespace, gateway: Gateway) -> tuple[Standing, ...]:
-    day = today(gateway.resources.clock.now())
+    day = home_day(gateway.resources.clock.now())
     async with gateway.resources.pool.account(options.account, snapshot=True) as connection:
         return await receivables.standings(connection, day)
 
@@ -104,7 +105,7 @@ async def _balance(options: argparse.Namespace, gateway: Gateway) -> int:
 
 
 def _wanted(options: argparse.Namespace, gateway: Gateway) -> Wanted:
-    return Wanted(today(gateway.resources.clock.now()), options.state, options.customer, options.currency)
+    return Wanted(home_day(gateway.resources.clock.now()), options.state, options.customer, options.currency)
 
 
 async def _listed(options: argparse.Namespace, gateway: Gateway) -> int:
@@ -130,7 +131,7 @@ async def _csv(options: argparse.Namespace, gateway: Gateway) -> int:
 
 
 async def _plot(options: argparse.Namespace, gateway: Gateway) -> int:
-    drawn = cash.plot(await _standings(options, gateway), today(gateway.resources.clock.now()))
+    drawn = cash.plot(await _standings(options, gateway), home_day(gateway.resources.clock.now()))
     await asyncio.to_thread(options.file.write_text, drawn, encoding="utf-8")
     print(options.file)
     return 0
@@ -160,7 +161,7 @@ async def _litigation(options: argparse.Namespace, gateway: Gateway) -> int:
     resources, given = gateway.resources, Given()
     now = resources.clock.now()
     with options.file.open("xb") as out:
-        async for part in as_zip(resources, options.account, options.customer, today(now), given):
+        async for part in as_zip(resources, options.account, options.customer, home_day(now), given):
             out.write(part)
     query = {"customer": options.customer, "file": "litigation"}
     who = f"operator:{getpass.getuser()}"

@@ -15,6 +15,7 @@ from gateway.clock import SystemClock
 from gateway.commands import terminal
 from gateway.commands.files import Unusable
 from gateway.commands.terminal import Told
+from gateway.dunning import home_day
 from gateway.errors import Malformed
 from gateway.main import database
 from gateway.settings import Settings
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             print(terminal.printable(f"{name or '(all others)':<22} {_told(terms)}"))
     if wish is None:
         return 0
-    told = remarks(wish, rates(str(settings.rules) if settings.rules else None), SystemClock().now().date())
+    told = remarks(wish, rates(str(settings.rules) if settings.rules else None), home_day(SystemClock().now()))
     for one in told:
         print(terminal.printable(f"  {one.rule}: {one.says} {one.found} / {one.expected}"), file=sys.stderr)
     return 1 if told else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -182,7 +183,9 @@ async def test_interest_is_calculated_on_what_was_unpaid(api: Api, clock: Settab
     made = await shown(api, key, f"{address}?until=2026-11-13&rate=10", "Interest")
     assert [(row["days"], row["rate"]) for row in made["rows"]] == [(10, "10"), (20, "10")]
     assert (await shown(api, key, f"{address}?until=2026-10-14", "Interest"))["total"] == due
-    assert (await shown(api, key, address, "Interest"))["until"] == clock.now().date().isoformat()
+    assert (await shown(api, key, address, "Interest"))["until"] == "2026-11-24"
+    clock.advance(timedelta(hours=11, minutes=30))  # it is the next day in Paris, and not yet in UTC
+    assert (await shown(api, key, address, "Interest"))["until"] == "2026-11-25"
     await answered(await api.client.put(OWN, json={"law": "public"}, headers=key), 200)
     public = await shown(api, key, f"{address}?until=2026-11-13", "Interest")
     assert {(row["rate"], row["basis"]) for row in public["rows"]} == {("10.40", "public")}
