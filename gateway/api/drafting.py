@@ -21,7 +21,7 @@ from schemas.invoicing import NUMBERLESS, Dispatch, DispatchLine, Setting, diffe
 from schemas.judge import judge
 from schemas.order import Order
 from schemas.parties import identifier_of
-from schemas.payment_terms import Agreed
+from schemas.payment_terms import LAYER, Agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,8 @@ def answer(question: Question) -> Answer:
         if report.verdict is Verdict.INVALID:
             told.extend(report.findings)
         elif report.verdict is Verdict.VALID:
-            remarks.extend(report.findings)
+            known = {remark.rule for remark in remarks if remark.layer == LAYER}
+            remarks.extend(one for one in report.findings if one.layer != LAYER or one.rule not in known)
     number = drafted.invoice.number
     return Answer(
         invoice,
