@@ -11,15 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import combinations
 from uuid import UUID
 
 from gateway.matching.naming import Index, Named, same_name, words
 from gateway.matching.reversing import taken_back
+from gateway.matching.summing import sums
 from gateway.matching.values import Known, Line, Match, Owed, Part, Reason
 
-SUBSET = 4
-"""Invoices that a sum without any reference is looked for in, at most."""
 CANDIDATES = 24
 """Open invoices of one customer among which sums are looked for."""
 SHOWN = 10
@@ -284,9 +282,9 @@ class _Work:
         same = [place for place in places if self._owed[place].balance == line.amount]
         if same:
             return self._same_amount(line, payer, places, same, doubts)
-        sums = self._subsets(places, line.amount, limit=3)
-        if sums:
-            return self._a_sum(line, payer, places, sums, doubts)
+        several = self._subsets(places, line.amount, limit=3)
+        if several:
+            return self._a_sum(line, payer, places, several, doubts)
         return self._a_little_less(line, payer, places)
 
     def _same_amount(
@@ -311,17 +309,17 @@ class _Work:
         return self._made(line, (part,), [*reasons, *doubts], certain=not doubts, alternatives=also)
 
     def _a_sum(
-        self, line: Line, payer: _Payer, places: list[int], sums: list[tuple[int, ...]], doubts: list[Reason]
+        self, line: Line, payer: _Payer, places: list[int], several: list[tuple[int, ...]], doubts: list[Reason]
     ) -> Match:
-        chosen = sums[0]
+        chosen = several[0]
         every = len(chosen) == len(places)
         reasons = [payer.reason, self._sum_reason(chosen)]
         if every:
             reasons.append(Reason("all_open"))
-        if len(sums) > 1:
-            doubts = [*doubts, Reason("ambiguous", str(len(sums) - 1))]
+        if len(several) > 1:
+            doubts = [*doubts, Reason("ambiguous", str(len(several) - 1))]
         parts = tuple(Part(self._owed[place].document_id, self._owed[place].balance) for place in chosen)
-        also = [self._owed[place].document_id for one in sums[1:] for place in one]
+        also = [self._owed[place].document_id for one in several[1:] for place in one]
         sure = every and payer.learned and not doubts
         return self._made(line, parts, [*reasons, *doubts], certain=sure, alternatives=also)
 
@@ -385,20 +383,17 @@ class _Work:
         return sorted(found, key=lambda place: (self._owed[place].due_on, self._owed[place].number))
 
     def _subsets(self, places: list[int], amount: Decimal, *, limit: int) -> list[tuple[int, ...]]:
-        """Sets of invoices that make the amount, at most `limit`: all of them, or 1 to SUBSET of the earliest."""
+        """Sets of invoices that make the amount, at most `limit`: all of them, or few of the earliest."""
         if not places:
             return []
-        found: list[tuple[int, ...]] = []
         balances = {place: self._owed[place].balance for place in places}
-        if sum(balances.values(), Decimal(0)) == amount:
-            found.append(tuple(places))
-        few = places[:CANDIDATES]
-        for size in range(1, min(SUBSET, len(few)) + 1):
-            for chosen in combinations(few, size):
-                if sum((balances[place] for place in chosen), Decimal(0)) == amount and chosen not in found:
-                    found.append(chosen)
-                    if len(found) >= limit:
-                        return found
+        found = [tuple(places)] if sum(balances.values(), Decimal(0)) == amount else []
+        few = {place: balances[place] for place in places[:CANDIDATES]}
+        for chosen in sums(few, amount):
+            if chosen not in found:
+                found.append(chosen)
+                if len(found) >= limit:
+                    break
         return found
 
     def _spread(self, amount: Decimal, places: list[int]) -> tuple[Part, ...]:

@@ -96,7 +96,8 @@ class _Group:
 
     def first(self, new: New, alike: Callable[[Seen, New], bool]) -> Seen | None:
         """Take out the first that is alike."""
-        for place in sorted(min(self._candidates(new, alike), key=lambda one: len(one))):
+        few: Collection[int] = min(self._candidates(new, alike), key=_size)
+        for place in sorted(few):
             one = self._left[place]
             if alike(one, new):
                 del self._left[place]
@@ -132,6 +133,10 @@ class _Group:
             yield self._ends.get(end, ())
             yield self._cuts.get(end[:_END_INDEXED], ())
             yield from (self._ends.get(end[:k], ()) for k in range(END_CUT, len(end)))
+
+
+def _size(places: Collection[int]) -> int:
+    return len(places)
 
 
 def _cuts(end: str) -> range:
