@@ -94,22 +94,6 @@ class Shown:
     alternatives: tuple[UUID, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What is asked for, paid and owed on a document, from the seller's side: of a credit note it is negative."""
-
-    due: Decimal
-    paid: Decimal
-    balance: Decimal
-    currency: str
-
-    def bears(self, amount: Decimal) -> bool:
-        """Whether a part fits: no more than is owed, or, where it takes back, no more than was paid."""
-        sign = -1 if self.due < 0 else 1
-        asked, owed, paid = sign * amount, sign * self.balance, sign * self.paid
-        return owed >= asked if asked > 0 else paid >= -asked
-
-
 async def lock(connection: Connection, account_id: UUID) -> None:
     """One after the other, until the end of the transaction."""
     await connection.execute("select pg_advisory_xact_lock(hashtextextended('bank ' || $1::text, 0))", str(account_id))
@@ -272,13 +256,27 @@ def _line(row: Any) -> Line:
 
 
 async def open_lines(connection: Connection) -> list[Line]:
-    """Lines that are not booked, the newest LINES_AT_ONCE."""
+    """Lines that are not booked, the newest LINES_AT_ONCE; of those that go out what may take a payment back, and what
+    is proposed.
+    """
     rows = await connection.fetch(
-        f"select {_LINE} {_LINE_FROM} where l.split_at is null and l.amount <> 0 and {_STATE} <> 'booked' "
-        "order by l.line_id desc limit $1",
+        f"select {_LINE} {_LINE_FROM} where l.split_at is null and l.amount <> 0 and {_STATE} <> 'booked' "  # noqa: S608
+        "and (l.amount > 0 or exists (select from bank_match n where n.line_id = l.line_id) or exists (select from "
+        "bank_line o join bank_match n using (account_id, line_id) where o.account_id = l.account_id "
+        "and o.amount = -l.amount)) order by l.line_id desc limit $1",
         LINES_AT_ONCE,
     )
     return [_line(row) for row in rows]
+
+
+async def still_open(connection: Connection, lines: Sequence[UUID]) -> set[UUID]:
+    """Those that are neither booked nor split."""
+    rows = await connection.fetch(
+        f"select l.line_id from bank_line l where l.line_id = any($1::uuid[]) and l.split_at is null "  # noqa: S608
+        f"and {_STATE} <> 'booked'",
+        list(lines),
+    )
+    return {row["line_id"] for row in rows}
 
 
 async def owed(connection: Connection, today: date) -> list[Owed]:
@@ -485,12 +483,10 @@ async def _returned(connection: Connection, line_id: UUID) -> bool:
     return mirrored and all(one.line.id != line_id for one in await _payments_standing(connection))
 
 
-async def balance(connection: Connection, document_id: UUID) -> Balance | None:
-    """What is owed on a document now; None: nothing can be."""
-    row = await connection.fetchrow(
-        "select due, paid, balance, currency from receivable where document_id = $1 and not void", document_id
-    )
-    return None if row is None else Balance(**row)
+async def parts(connection: Connection, match_id: UUID) -> list[Part]:
+    """What a match is said to pay."""
+    rows = await connection.fetch("select document_id, amount from bank_match_part where match_id = $1", match_id)
+    return [Part(row["document_id"], row["amount"]) for row in rows]
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------

@@ -17,11 +17,12 @@ from adapters.port import Networks
 from gateway import banking
 from gateway.banking import Options
 from gateway.clock import SettableClock
+from gateway.compute import Compute, Interrupted
 from gateway.errors import Conflict, Malformed, NotFound, Rejected
 from gateway.matching.telling import digest
 from gateway.matching.values import Part
 from gateway.resources import Resources
-from gateway.store import bank_audit, documents, statements
+from gateway.store import bank_audit, bank_balances, documents, statements
 from gateway.store.accounts import Account
 from gateway.store.pool import Pool
 from schemas.bank.reading import read
@@ -343,9 +344,7 @@ async def test_what_is_given_back_on_a_credit_note_pays_it(resources: Resources,
 
     async def balance() -> Decimal:
         async with resources.pool.account(account.id) as connection:
-            found = await statements.balance(connection, credit)
-        assert found is not None
-        return found.balance
+            return (await bank_balances.balances(connection, [credit]))[credit].balance
 
     assert await balance() == -50
     await imported(resources, account, camt([Move(DAY, "-50.00", "AVOIR A2026-0007", "R1")]))
@@ -358,6 +357,50 @@ async def test_what_is_given_back_on_a_credit_note_pays_it(resources: Resources,
     await banking.undo(resources, account.id, match_id, "operator:test")
     assert await balance() == -50
     assert [one async for one in bank_audit.complaints(resources.pool, account.id)] == []
+
+
+async def test_a_payment_reported_while_it_is_matched_is_not_booked_beside(
+    resources: Resources, account: Account, pool: Pool
+) -> None:
+    """Matching holds no lock of the database, and what it found is held against what is owed by then."""
+    await imported(resources, account, camt([Move(DAY, "120.00", "F2026-0042", "R1")]))
+    document = await sold(pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
+    async with pool.account(account.id) as connection:
+        await statements.lock(connection, account.id)
+        run = asyncio.create_task(banking.settle(resources, account.id))
+        async with pool.owner() as watching, asyncio.timeout(20):
+            while not await watching.fetchval(
+                "select exists (select from pg_locks where locktype = 'advisory' and not granted and database = "
+                "(select oid from pg_database where datname = current_database()))"
+            ):
+                await asyncio.sleep(0.02)
+        await paid(pool, account.id, document, "120.00", NOON)
+    assert await run == banking.Run(0, 1)
+    assert await payments(resources, account, document) == [Decimal(120)]
+
+
+async def test_a_decision_stands_when_matching_after_it_fails(resources: Resources, account: Account) -> None:
+    await sold(resources.pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
+    await imported(resources, account, camt([Move(DAY, "120.00", "", "R1", party="")]))
+    (one,) = await shown(resources, account, "proposed")
+    assert one.match_id is not None
+    late = Compute(1, 0.01)
+    try:
+        slow = replace(resources, compute=late)
+        with pytest.raises(Interrupted):
+            await banking.settle(slow, account.id)
+        await banking.refuse(slow, account.id, one.match_id, "operator:test")
+    finally:
+        late.close()
+    assert [line.state for line in await shown(resources, account)] == ["unmatched"]
+
+
+async def test_expenses_are_not_matched_again_with_every_run(resources: Resources, account: Account) -> None:
+    await sold(resources.pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
+    spent = [Move(DAY, f"-{n}.00", "ELECTRICITE", f"D{n}") for n in (30, 120)]
+    await imported(resources, account, camt([Move(DAY, "120.00", "F2026-0042", "R1"), *spent]))
+    async with resources.pool.account(account.id) as connection:
+        assert [one.amount for one in await statements.open_lines(connection)] == [Decimal(-120)]
 
 
 async def test_what_a_person_chooses_must_fit(resources: Resources, account: Account, pool: Pool) -> None:

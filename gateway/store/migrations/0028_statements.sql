@@ -75,6 +75,7 @@ create table bank_line (
     foreign key (account_id, entry_id) references bank_entry,
     foreign key (account_id, statement_id) references bank_statement
 );
+create index bank_line_amount on bank_line (account_id, amount);
 
 -- What a line is taken to pay, and why.
 create table bank_match (
