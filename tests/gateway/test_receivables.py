@@ -52,6 +52,27 @@ async def test_a_credit_note_is_netted_with_the_invoice_it_names(pool: Pool) -> 
     assert await balance(pool, account.id, invoice) == -10
 
 
+@pytest.mark.parametrize(
+    ("buyer", "customer"),
+    [
+        ("732 829 320", "732829320"),
+        ("73282932000074", "732829320"),
+        ("fr44732829320", "732829320"),
+        ("35600000000048", "356000000"),
+        ("35600000049837", "356000000"),  # of La Poste, which checks otherwise
+        ("73282932000075", "73282932000075"),
+        ("40123450000010", "40123450000010"),
+        ("FR44732829321", "FR44732829321"),
+        ("DE136695976", "DE136695976"),
+    ],
+)
+async def test_a_french_company_is_one_customer_and_other_digits_are_not_one(
+    pool: Pool, buyer: str, customer: str
+) -> None:
+    async with pool.owner() as connection:
+        assert await connection.fetchval("select customer_of($1, null, $2)", buyer, new_id(NOON)) == customer
+
+
 @pytest.mark.parametrize("first", ["invoice", "credit"])
 async def test_what_a_purge_erases_leaves_the_other_side_as_it_was(pool: Pool, first: str) -> None:
     account = await open_account(pool)

@@ -87,31 +87,51 @@ create function is_self_billed(type_code text) returns boolean language sql immu
     select type_code in ('261', '389', '471', '473', '500', '501', '502')
 $$;
 
--- Whose debt it is: a French company is one customer by SIREN, SIRET or VAT number.
-create function customer_of(buyer text, address text, document_id uuid) returns text language sql immutable as $$
-    select coalesce(
-        substring(upper(regexp_replace(buyer, '\s', '', 'g')) from '^(?:FR[0-9A-Z]{2})?([0-9]{9})(?:[0-9]{5})?$'),
-        nullif(upper(regexp_replace(buyer, '\s', '', 'g')), ''), nullif(address, ''), 'document:' || document_id)
+-- Whether the last digit checks the others (Luhn).
+create function luhn(digits text) returns boolean language sql immutable parallel safe as $$
+    select sum(case when (length(digits) - place) % 2 = 0 then digit else 2 * digit - case when digit > 4 then 9 else 0 end end)
+        % 10 = 0
+    from (select place, substr(digits, place, 1)::integer as digit from generate_series(1, length(digits)) as place) as each
 $$;
 
--- The row of one document as the document, its payments and its write-offs say now; false: it is no receivable.
-create function receivable_said(of_account uuid, of_document uuid) returns boolean language plpgsql as $$
-begin
-    insert into receivable (account_id, document_id, customer, seller, number, issue_date, due_date, due_assumed,
-                            currency, void, due, credited, paid, written_off, last_paid_on)
-    select d.account_id, d.document_id, customer_of(d.buyer, d.buyer_address, d.document_id), coalesce(d.seller, ''),
-           coalesce(d.number, ''), d.issue_date, coalesce(d.due_date, d.issue_date + 30), d.due_date is null, d.currency,
-           d.halted is not null, sign.of * d.amount_due, 0, sign.of * coalesce(paid.sum, 0), coalesce(off.sum, 0),
-           paid.last
-    from document d
-        cross join lateral (select case when is_credit_note(d.type_code) then -1 else 1 end as of) sign
+-- Whose debt it is: a French company is one customer by SIREN, SIRET or VAT number. Digits that do not check are of another
+-- country (of SIRETs, those of La Poste need not).
+create function customer_of(buyer text, address text, document_id uuid) returns text language sql immutable as $$
+    select coalesce(
+        case when said ~ '^[0-9]{9}$' then said
+            when said ~ '^FR[0-9A-Z]{2}[0-9]{9}$' and luhn(right(said, 9)) then right(said, 9)
+            when said ~ '^[0-9]{14}$' and luhn(left(said, 9)) and (luhn(said) or left(said, 9) = '356000000')
+                then left(said, 9) end,
+        nullif(said, ''), nullif(address, ''), 'document:' || document_id)
+    from (select upper(regexp_replace(buyer, '\s', '', 'g')) as said) as plain
+$$;
+
+-- What the document, its payments and its write-offs say now; no row: it is no receivable.
+create function receivable_of(d document) returns table (
+    customer text, seller text, number text, due_date date, due numeric, paid numeric, written_off numeric, last_paid_on date
+) language sql stable as $$
+    select customer_of(d.buyer, d.buyer_address, d.document_id), coalesce(d.seller, ''), coalesce(d.number, ''),
+           coalesce(d.due_date, d.issue_date + 30), sign.of * d.amount_due, sign.of * coalesce(paid.sum, 0),
+           coalesce(off.sum, 0), paid.last
+    from (select case when is_credit_note(d.type_code) then -1 else 1 end as of) sign
         cross join lateral (select sum(p.amount) as sum, max(p.paid_on) as last from payment p
             where p.account_id = d.account_id and p.document_id = d.document_id and p.currency = d.currency) paid
         cross join lateral (select sum(w.amount) as sum from write_off w
             where w.account_id = d.account_id and w.document_id = d.document_id) off
-    where d.account_id = of_account and d.document_id = of_document and d.about is null and d.purged_at is null
-      and d.stage not in ('received', 'parsed') and d.amount_due is not null and d.currency is not null
-      and d.issue_date is not null and (d.direction = 'inbound') = is_self_billed(d.type_code)
+    where d.about is null and d.purged_at is null and d.stage not in ('received', 'parsed')
+      and d.amount_due is not null and d.currency is not null and d.issue_date is not null
+      and (d.direction = 'inbound') = is_self_billed(d.type_code)
+$$;
+
+-- The row of one document as it is now; false: it is no receivable.
+create function receivable_said(of_account uuid, of_document uuid) returns boolean language plpgsql as $$
+begin
+    insert into receivable (account_id, document_id, customer, seller, number, issue_date, due_date, due_assumed,
+                            currency, void, due, credited, paid, written_off, last_paid_on)
+    select d.account_id, d.document_id, r.customer, r.seller, r.number, d.issue_date, r.due_date, d.due_date is null,
+           d.currency, d.halted is not null, r.due, 0, r.paid, r.written_off, r.last_paid_on
+    from document d cross join lateral receivable_of(d) r
+    where d.account_id = of_account and d.document_id = of_document
     on conflict (account_id, document_id) do update set void = excluded.void, due = excluded.due, paid = excluded.paid,
         written_off = excluded.written_off, last_paid_on = excluded.last_paid_on, due_date = excluded.due_date,
         due_assumed = excluded.due_assumed;
@@ -245,12 +265,29 @@ create constraint trigger payment_receivable after insert on payment deferrable 
 create constraint trigger write_off_receivable after insert on write_off deferrable initially deferred for each row
     execute function receivable_of_money();
 
--- What was there before. The owner, too, sees no account's rows while row-level security is forced.
+-- What was there before, at once: nobody reads or writes documents meanwhile. The owner, too, sees no account's rows while
+-- row-level security is forced.
 alter table document no force row level security;
 alter table archive_index no force row level security;
 alter table payment no force row level security;
-select receivable_renew(account_id, document_id, false) from document
-    where about is null and stage not in ('received', 'parsed') order by account_id, document_id;
+insert into receivable (account_id, document_id, customer, seller, number, issue_date, due_date, due_assumed, currency, void,
+                        due, credited, paid, written_off, last_paid_on)
+select d.account_id, d.document_id, r.customer, r.seller, r.number, d.issue_date, r.due_date, d.due_date is null,
+       d.currency, d.halted is not null, r.due, 0, r.paid, r.written_off, r.last_paid_on
+from document d cross join lateral receivable_of(d) r;
+insert into credit_named (account_id, credit_id, place, number, issue_date)
+select r.account_id, r.document_id, named.place, named.said->>'number', (named.said->>'issue_date')::date
+from receivable r join archive_index i using (account_id, document_id)
+    cross join lateral jsonb_array_elements(i.refers_to->'preceding') with ordinality as named (said, place)
+where r.due < 0;
+analyze receivable, credit_named;
+select count(credit_spread(account_id, document_id)) from receivable where due < 0;
+update receivable r set credited = moved.amount from (
+    select account_id, id, sum(amount) as amount from (
+        select account_id, document_id as id, amount from credit
+        union all select account_id, credit_id, -amount from credit) as sides
+    group by account_id, id) as moved
+where r.account_id = moved.account_id and r.document_id = moved.id;
 alter table document force row level security;
 alter table archive_index force row level security;
 alter table payment force row level security;
