@@ -45,7 +45,7 @@ async def told(api: Api, key: dict[str, str], location: str) -> dict[str, Any]:
 
 async def test_terms_are_set_read_and_taken_back_by_each_account_alone(api: Api) -> None:
     key, other = await api.key(await api.account()), await api.key(await api.account(number=1))
-    nothing = {"account": None, "customers": [], "after": None}
+    nothing: dict[str, Any] = {"account": None, "customers": [], "after": None}
     assert await shown(api, key, ADDRESS, "PaymentTermsList") == nothing
     wish = {"days": 45, "end_of_month": "before", "late_rate": "12.00", "discount": {"percentage": 2, "days": 8}}
     set_ = await answered(await api.client.put(ADDRESS, json=wish, headers=key), 200, "PaymentTermsSet")
