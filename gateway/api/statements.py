@@ -249,5 +249,6 @@ def line(one: Shown, language: str) -> dict[str, Any]:
         "reference": it.reference,
         "reversal": it.reversal,
         "state": one.state,
+        "unassigned": f"{one.unassigned:f}",
         "match": match,
     }

@@ -115,6 +115,9 @@ def _show_lines(options: argparse.Namespace, lines: list[Shown]) -> None:
         )
         for document, number, amount in one.parts:
             print(printable(f"    {one.match_id}  {amount:f} → {number or document} ({document})"))
+        if one.state == "booked" and one.unassigned:
+            left = Told("{} are booked on no document", "{} ne sont imputés sur aucun document")
+            print(printable("    " + left.into(language).replace("{}", f"{one.unassigned:f} {one.line.currency}")))
         if one.reasons:
             print(printable("    " + "; ".join(told(reason, language) for reason in one.reasons)))
 

@@ -93,6 +93,12 @@ class Shown:
     reasons: tuple[Reason, ...]
     alternatives: tuple[UUID, ...]
 
+    @property
+    def unassigned(self) -> Decimal:
+        """What of the line is booked on no document."""
+        booked = self.parts if self.state == "booked" else ()
+        return self.line.amount - sum((amount for _, _, amount in booked), Decimal(0))
+
 
 async def lock(connection: Connection, account_id: UUID) -> None:
     """One after the other, until the end of the transaction."""
@@ -453,8 +459,8 @@ async def decide(
     reference = (row["reference"] or row["end_to_end"])[:140]
     for part in parts:
         key = f"bank:{row['line_id']}:{row['times']}:{part['document_id']}" + (":undone" if sign < 0 else "")
-        paid_on = row["booked_on"] if sign > 0 else now.date()
-        reported = Reported(new_id(now), sign * part["amount"], row["currency"], paid_on, reference, key)
+        # A booking that was wrong never was: its reversal bears its day, so that the period it was in is made good.
+        reported = Reported(new_id(now), sign * part["amount"], row["currency"], row["booked_on"], reference, key)
         await payments.record(connection, account_id, part["document_id"], reported, now)
 
 

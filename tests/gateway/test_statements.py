@@ -403,6 +403,26 @@ async def test_expenses_are_not_matched_again_with_every_run(resources: Resource
         assert [one.amount for one in await statements.open_lines(connection)] == [Decimal(-120)]
 
 
+async def test_what_never_was_is_taken_back_on_its_own_day(resources: Resources, account: Account) -> None:
+    document = await sold(resources.pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
+    await imported(resources, account, camt([Move(DAY, "120.00", "F2026-0042", "R1")]))
+    (one,) = await shown(resources, account, "booked")
+    assert one.match_id is not None
+    await banking.undo(resources, account.id, one.match_id, "operator:test")
+    async with resources.pool.account(account.id) as connection:
+        assert [each.paid_on for each in await documents.payments(connection, document)] == [DAY, DAY]
+
+
+async def test_the_rest_of_a_line_is_shown(resources: Resources, account: Account) -> None:
+    document = await sold(resources.pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
+    await imported(resources, account, camt([Move(DAY, "200.00", "", "R1", party="")]))
+    (one,) = await shown(resources, account, "unmatched")
+    assert one.unassigned == 200
+    await banking.assign(resources, account.id, one.line.id, "operator:test", [Part(document, Decimal(120))])
+    (one,) = await shown(resources, account, "booked")
+    assert one.unassigned == 80
+
+
 async def test_what_a_person_chooses_must_fit(resources: Resources, account: Account, pool: Pool) -> None:
     document = await sold(pool, account.id, Sale("F2026-0042"), NOON, delivered=True)
     dollars = await sold(pool, account.id, Sale("F2026-0043", currency="USD"), NOON, delivered=True)
