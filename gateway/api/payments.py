@@ -14,7 +14,7 @@ from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.documents import find
 from gateway.api.fields import Fields, text
 from gateway.api.keys import RESOURCES, RING
-from gateway.errors import Conflict, Rejected
+from gateway.errors import Conflict, Malformed, Rejected
 from gateway.lifecycle import Stage
 from gateway.store import documents, payments
 from gateway.store.documents import Document
@@ -22,6 +22,8 @@ from gateway.store.identifiers import new_id
 from gateway.store.payments import Reported
 from schemas.finding import Finding, Severity
 
+OWN_KEYS = ("bank:", "notice:")
+"""How the keys begin under which the gateway keeps what banks and payment providers tell: nobody else takes them."""
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,2})?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -32,6 +34,8 @@ async def record(request: web.Request) -> web.Response:
     queries.only(request, ())
     resources, account = request.app[RESOURCES], request[CALLER].account
     key = idempotency_key(request)
+    if key is not None and key.startswith(OWN_KEYS):
+        raise Malformed(f"an Idempotency-Key of a payment does not begin with {' or '.join(OWN_KEYS)}")
     document = await find(resources, account, queries.document_id(request))
     now = resources.clock.now()
     reported = _reported(await bodies.read_json(request), key, new_id(now))

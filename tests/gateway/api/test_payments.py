@@ -38,6 +38,15 @@ async def test_a_payment_is_kept_once(api: Api) -> None:
     assert shown["payments"] == listed["payments"]
 
 
+@pytest.mark.parametrize("own", ["bank:1:0:2", "notice:stripe:1"])
+async def test_the_keys_of_banks_and_providers_are_nobody_elses(api: Api, own: str) -> None:
+    """Else a payment could stand in the place of one that a statement tells of later."""
+    key = await api.key(await api.account())
+    location = await walked(api, key)
+    headers = {**key, "Idempotency-Key": own}
+    await problem(await api.client.post(f"{location}/payments", json=PAYMENT, headers=headers), 400, "malformed")
+
+
 async def test_a_payment_is_in_the_currency_of_its_document(api: Api) -> None:
     key = await api.key(await api.account())
     location = await walked(api, key)
