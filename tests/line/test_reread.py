@@ -66,6 +66,8 @@ CHANGED = {
     "delete from archive_term where term like 'b%'": "the archive's index does not find it by each of its words",
     "delete from archive_index": "it is missing in the archive's index",
 }
+OWED = "what is owed on it is not what its payments, credits and write-offs make"
+"""What the books say besides, where the amount due was changed."""
 
 
 @pytest.mark.parametrize("syntax", ["json", "ubl-invoice"])
@@ -83,7 +85,8 @@ async def test_whatever_is_shown_is_what_the_bytes_say_or_is_named(line: Line, s
         await as_superuser(line, statement)
         _, complaints = await read(line)
         complaints += (await audit_account(line.pool, line.account.id)).complaints
-        assert complaints == (f"document {document.id}: {says}",), statement
+        said = (says, OWED) if "amount_due" in statement else (says,)
+        assert complaints == tuple(f"document {document.id}: {each}" for each in said), statement
         table = next(name for name in tables if f" {name}" in statement)
         async with line.pool.owner() as connection, connection.transaction():
             await connection.execute("set local session_replication_role = replica")
