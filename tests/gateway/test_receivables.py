@@ -81,11 +81,11 @@ async def test_what_a_purge_erases_leaves_the_other_side_as_it_was(pool: Pool, f
     names = [("F-1", None), ("F-2", None)]
     ids["credit"] = await sold(pool, account.id, Sale("A-1", "80.00", "381", names=names), NOON)
     left = ids["credit" if first == "invoice" else "invoice"]
-    assert (await balance(pool, account.id, left), await balance(pool, account.id, other)) == (0, 30)
+    assert (await balance(pool, account.id, left), await balance(pool, account.id, other)) == (Decimal(0), Decimal(30))
     await purged(pool, account.id, ids[first])
     for amount in ("5.00", "-5.00"):  # each makes its row anew
         await paid(pool, account.id, left, amount, NOON)
-    assert (await balance(pool, account.id, left), await balance(pool, account.id, other)) == (0, 30)
+    assert (await balance(pool, account.id, left), await balance(pool, account.id, other)) == (Decimal(0), Decimal(30))
     await purged(pool, account.id, left)
     await paid(pool, account.id, other, "30.00", NOON)
     assert await balance(pool, account.id, other) == 0
