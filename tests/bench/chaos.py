@@ -298,6 +298,10 @@ async def _kill(workers: Sequence[Program], tally: Tally, kills: int, chance: ra
         await worker.start()
 
 
+AUDIT = 3600.0
+"""Seconds for the audit: it reads every document again."""
+
+
 async def _settle(tally: Tally, watch: asyncio.Task[int]) -> None:
     left = await watch
     print(f"\n{left} left", file=sys.stderr)
@@ -320,7 +324,9 @@ async def _count(stage: Stage, database: asyncpg.Connection[Any], tally: Tally, 
     known = {tally.digests[place] for place in tally.acknowledged.values()}
     complaints["uncalled"] = [f"uncalled: {digest}" for digest in tracks if digest not in known]
     complaints["twice"] = [f"twice: {digest} {ids}" for digest, ids in tracks.items() if len(ids) > 1]
-    audits = [json.loads(line) for line in (await stage.once("audit", "--format", "json")).splitlines()]
+    print({name: len(found) for name, found in complaints.items()}, "and now the audit", flush=True)
+    audited = await stage.once("audit", "--format", "json", seconds=AUDIT)
+    audits = [json.loads(line) for line in audited.splitlines()]
     poisoned = next((shown[id] for id, place in tally.acknowledged.items() if place == tally.poisoned), {})
     return Result(
         seed=tally.seed,

@@ -82,13 +82,13 @@ class Stage:
     platform_url: str
     programs: list[Program] = field(default_factory=list)
 
-    async def once(self, *arguments: str) -> str:
-        """Run a command of `estafette` to its end and give what it printed."""
+    async def once(self, *arguments: str, seconds: float = 120) -> str:
+        """Run a command of `estafette` to its end, for at most some seconds, and give what it printed."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway", *arguments, stdout=pipe, stderr=pipe, env=dict(self.environment)
         )
-        said, complaint = await asyncio.wait_for(process.communicate(), 120)
+        said, complaint = await asyncio.wait_for(process.communicate(), seconds)
         if process.returncode:
             raise AssertionError(
                 f"{arguments}: exit {process.returncode}\n{said.decode()}\n{complaint.decode()[-3000:]}"
