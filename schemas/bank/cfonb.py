@@ -25,6 +25,7 @@ from schemas.bank.statement import (
     given,
     plain,
 )
+from schemas.remittance import remainder
 
 LENGTH = 120
 _FIRST = re.compile(r"0[1457][0-9]{5}.{4}[0-9 ]{5}[A-Z ]{3}[0-9 ]")
@@ -218,8 +219,7 @@ def account_of(line: str) -> str:
     figures = "".join(_LETTERS.get(sign, sign) for sign in number)
     key = 97 - (89 * int(bank) + 15 * int(branch) + 3 * int(figures)) % 97
     basic = f"{bank}{branch}{number.rjust(11, '0')}{key:02d}"
-    check = 98 - int("".join(str(int(sign, 36)) for sign in f"{basic}FR00")) % 97
-    return f"FR{check:02d}{basic}"
+    return f"FR{98 - remainder(f'FR00{basic}'):02d}{basic}"
 
 
 def _digits(text: str) -> bool:
