@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from lxml import etree
 
@@ -72,12 +72,14 @@ class _Reader:
     def wrong(
         self, rule: str, at: etree._Element, found: str = "", expected: object = None, *, fatal: bool = True
     ) -> None:
+        """Keep a finding of a rule at an element, with its line and path."""
         path = path_of(at, twins=self._twins)
         self.findings.append(
             finding(rule, row=line_of(at), path=path, found=found or None, expected=expected, fatal=fatal)
         )
 
     def statement(self, at: etree._Element) -> Statement:
+        """One Stmt, Rpt or Ntfctn; what of it cannot be read is kept as a finding, and left out."""
         account = _under(at, "Acct")
         balances = {_text(one, "Tp/CdOrPrtry/Cd") or _text(one, "Tp/Cd"): one for one in _all(at, "Bal")}
         opening, ccy_opening = self._balance(balances, _OPENING)
@@ -231,12 +233,7 @@ class _Reader:
 
     def _amount(self, at: etree._Element | None) -> Decimal | None:
         text = "" if at is None else (at.text or "").strip()
-        if not _NUMBER.fullmatch(text):
-            return None
-        try:
-            return Decimal(text)
-        except InvalidOperation:
-            return None
+        return Decimal(text) if _NUMBER.fullmatch(text) else None
 
     def _day(self, at: etree._Element, *paths: str) -> date | None:
         """The first of the dates that is there."""
