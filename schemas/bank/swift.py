@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -266,10 +266,7 @@ class _Reader:
         if one.shared or not one.entries:
             return
         last = one.entries[-1]
-        one.entries[-1] = Entry(
-            last.booked_on, last.amount, (_remitted(last.transactions[0], value),), last.value_on, last.reference,
-            last.reversal, last.row,
-        )  # fmt: skip
+        one.entries[-1] = replace(last, transactions=(_remitted(last.transactions[0], value),))
 
 
 def _remitted(one: Transaction, value: str) -> Transaction:
@@ -282,10 +279,12 @@ def _remitted(one: Transaction, value: str) -> Transaction:
     text = plain("\n".join(part for part in (one.text, value) if part))
     name = re.search(r"/NAAM: ([^\n/]+)", value)
     account = re.search(r"REK: ([A-Z]{2}[0-9]{2}[A-Z0-9]+)", value)
-    return Transaction(
-        one.amount, one.end_to_end, one.structured, text, one.party or (name[1].strip() if name else ""),
-        one.party_account or (account[1] if account else ""), one.charges,
-    )  # fmt: skip
+    return replace(
+        one,
+        text=text,
+        party=one.party or (name[1].strip() if name else ""),
+        party_account=one.party_account or (account[1] if account else ""),
+    )
 
 
 def _german(one: Transaction, value: str) -> Transaction:
@@ -300,10 +299,8 @@ def _german(one: Transaction, value: str) -> Transaction:
     text = named.get("SVWZ", "") or keys[0]
     name = " ".join(part.strip() for part in (fields.get("32", ""), fields.get("33", "")) if part.strip())
     account = compact(named.get("IBAN", "") or fields.get("38", "") or fields.get("31", ""))
-    return Transaction(
-        one.amount, given(named.get("EREF", "")) or one.end_to_end, one.structured, plain(text), plain(name),
-        account, one.charges,
-    )  # fmt: skip
+    end_to_end = given(named.get("EREF", "")) or one.end_to_end
+    return replace(one, end_to_end=end_to_end, text=plain(text), party=plain(name), party_account=account)
 
 
 def _named(one: Transaction, value: str) -> Transaction:
@@ -312,10 +309,13 @@ def _named(one: Transaction, value: str) -> Transaction:
     for key, text in zip(parts[1::2], parts[2::2], strict=True):
         named.setdefault(key, text.strip(" /"))
     text = named.get("REMI", "") or named.get("USTD", "")
-    return Transaction(
-        one.amount, given(named.get("EREF", "")) or one.end_to_end, one.structured, plain(text),
-        plain(named.get("NAME", "")) or one.party, compact(named.get("IBAN", "")) or one.party_account, one.charges,
-    )  # fmt: skip
+    return replace(
+        one,
+        end_to_end=given(named.get("EREF", "")) or one.end_to_end,
+        text=plain(text),
+        party=plain(named.get("NAME", "")) or one.party,
+        party_account=compact(named.get("IBAN", "")) or one.party_account,
+    )
 
 
 def _amount(text: str) -> Decimal:
