@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -257,12 +257,8 @@ class _Filling:
     """One invoice in progress."""
 
     invoice: Invoice
-    filled: list[str]
-    findings: list[Finding]
-
-    def __init__(self, invoice: Invoice) -> None:
-        self.invoice = invoice
-        self.filled, self.findings = [], []
+    filled: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     def period(self, terms: Terms) -> None:
         """BT-9 and BT-20, and instalments and discount as values where the profile holds them."""
@@ -470,10 +466,9 @@ def _wrong_numbers(terms: Terms) -> Iterator[Finding]:
         elif value is not None and not (value == value.to_integral_value() and least <= value <= most):
             yield _fault(path, "This is no number there can be.", found=format(value, "f")[:40], expected=expected)
     for path, value in rates:
-        least_rate = Decimal(0)
         if value is None and path in demanded:
             yield _fault(path, "This member is missing.", expected="a number")
-        elif value is not None and not (least_rate <= value <= 1000 and _decimals(value) <= 2):
+        elif value is not None and not (0 <= value <= 1000 and _decimals(value) <= 2):
             expected = "0 to 1000, with at most two decimals"
             yield _fault(path, "This is no number there can be.", found=format(value, "f")[:40], expected=expected)
     if terms.instalments:
