@@ -88,10 +88,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     if not url:
         return None
     found: list[Problem] = []
-    try:
-        allow = http.allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError:
-        allow = frozenset()  # told with the platform's settings
+    allow = http.allowed(environment)
     if complaint := http.complaint(url, allow):
         found.append(Problem("ESTAFETTE_AFNOR_DIRECTORY_URL", complaint))
     own = [f"ESTAFETTE_AFNOR_DIRECTORY_{name}" for name in _LOGIN]

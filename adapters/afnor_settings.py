@@ -72,7 +72,12 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     }
     if not any(given[name] for name in _NEEDED) or _only_of_the_directory(given, environment):
         return None
-    allow, found = _allowed(environment)
+    found: list[Problem] = []
+    try:
+        allow = http.allow_list(environment.get(http.ALLOW_NAME, ""))
+    except ValueError as wrong:
+        allow = frozenset()
+        found.append(Problem(http.ALLOW_NAME, str(wrong)))
     given = {name: value for name, value in given.items() if value}
     said = [(f"ESTAFETTE_AFNOR_{name.upper()}", says) for name, says in _complaints(given, allow, Path())]
     found += [Problem(setting, says) for setting, says in said]
@@ -85,7 +90,7 @@ def connections(environment: Mapping[str, str], problems: list[Problem]) -> tupl
     folder = environment.get(FOLDER, "").strip()
     if not folder:
         return ()
-    allow, _ = _allowed(environment)  # what is wrong with it is told once, by `from_environment` or here
+    allow = http.allowed(environment)
     made, found = [], list[Problem]()
     try:
         files = sorted(Path(folder).glob("*.toml"))
@@ -176,10 +181,3 @@ def _shared(made: list[Settings]) -> Iterator[str]:
 def _only_of_the_directory(given: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
     """Whether the credentials are for the directory alone, and flows go by connections."""
     return not given["url"] and all(environment.get(name) for name in ("ESTAFETTE_AFNOR_DIRECTORY_URL", FOLDER))
-
-
-def _allowed(environment: Mapping[str, str]) -> tuple[frozenset[str], list[Problem]]:
-    try:
-        return http.allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")), []
-    except ValueError as wrong:
-        return frozenset(), [Problem("ESTAFETTE_EGRESS_ALLOW", str(wrong))]

@@ -28,7 +28,7 @@ from adapters import (
     witness,
 )
 from adapters.directory import Directory
-from adapters.http import allow_list
+from adapters.http import ALLOW_NAME, allow_list, allowed
 from adapters.port import (
     Courier,
     Custodian,
@@ -46,7 +46,10 @@ Now = Callable[[], datetime]
 
 
 def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Problem, ...]]:
-    """The configured networks, and every complaint about their settings. `now` tells the time as aware UTC."""
+    """The configured networks, and every complaint about their settings. `now` tells the time as aware UTC.
+
+    What is wrong with ESTAFETTE_EGRESS_ALLOW is told here, whatever is configured: all others who read it rely on that.
+    """
     problems: list[Problem] = []
     networks: list[Network] = []
     if (platform := afnor_settings.from_environment(environment, problems)) is not None:
@@ -68,6 +71,11 @@ def build(environment: Mapping[str, str], now: Now) -> tuple[Networks, tuple[Pro
 
         if (there := sftp.from_environment(environment, problems)) is not None:
             networks.append(sftp.Sftp(there, now))
+    try:
+        allow_list(environment.get(ALLOW_NAME, ""))
+    except ValueError as wrong:
+        if (complaint := Problem(ALLOW_NAME, str(wrong))) not in problems:
+            problems.append(complaint)
     only = {one.name: one.participants for one in connections}
     return Networks(tuple(networks), only), tuple(problems)
 
@@ -102,18 +110,12 @@ def sealing_key(environment: Mapping[str, str]) -> tuple[SigningKey | None, tupl
 
 def revocations(environment: Mapping[str, str]) -> RevocationSource:
     """Who asks for revocations."""
-    try:
-        return revocation.Revocations(allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")))
-    except ValueError:
-        return revocation.Revocations()  # told by who else reads it
+    return revocation.Revocations(allowed(environment))
 
 
 def courier(environment: Mapping[str, str], now: Now) -> Courier:
     """Who posts to the webhooks of accounts."""
-    try:
-        return webhook.Post(now, allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", "")))
-    except ValueError:
-        return webhook.Post(now)  # told by who else reads it
+    return webhook.Post(now, allowed(environment))
 
 
 def messenger(environment: Mapping[str, str], now: Now) -> Messenger | None:
@@ -151,10 +153,7 @@ def providers(environment: Mapping[str, str]) -> tuple[Mapping[str, PaymentProvi
         return {}, (Problem(PAY_NAME, f"{path.name} cannot be read as JSON"),)
     if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
         return {}, (Problem(PAY_NAME, f"{path.name} is a list of objects with participant and provider"),)
-    try:
-        allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError:
-        allow = frozenset()  # told by who else reads it
+    allow = allowed(environment)
     problems: list[Problem] = []
     found: dict[str, PaymentProvider] = {}
     for at, one in enumerate(entries, start=1):

@@ -38,6 +38,7 @@ CONNECT_SECONDS = 10.0
 RETRY_LIMIT = timedelta(days=1)
 """A Retry-After beyond this is cut to this."""
 CHUNK = 65_536
+ALLOW_NAME = "ESTAFETTE_EGRESS_ALLOW"
 
 _WRAPPED = tuple(ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
 """IPv6 networks that carry IPv4 addresses: NAT64, also of a network's own (RFC 8215), and IPv4-compatible."""
@@ -328,3 +329,11 @@ def allow_list(text: str) -> frozenset[str]:
         if not host or not port.isdigit() or "/" in pair:
             raise ValueError(f"{pair!r} is no host:port")
     return pairs
+
+
+def allowed(environment: Mapping[str, str]) -> frozenset[str]:
+    """What ESTAFETTE_EGRESS_ALLOW names; nothing where it cannot be read, which the catalogue tells once for all."""
+    try:
+        return allow_list(environment.get(ALLOW_NAME, ""))
+    except ValueError:
+        return frozenset()

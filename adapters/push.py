@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from adapters.http import Answer, Client, Request, allow_list, complaint
+from adapters.http import Answer, Client, Request, allowed, complaint
 from adapters.port import (
     Collected,
     Consignment,
@@ -84,10 +84,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     if not any(given.values()):
         return None
     found = [Problem(f"ESTAFETTE_PUSH_{name}", "is needed for the push") for name in names if not given[name]]
-    try:
-        allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError:
-        allow = frozenset()  # told by who else reads it
+    allow = allowed(environment)
     if given["URL"] and (wrong := complaint(given["URL"], allow)):
         found.append(Problem("ESTAFETTE_PUSH_URL", wrong))
     if given["SECRET_FILE"]:

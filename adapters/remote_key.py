@@ -18,7 +18,7 @@ from typing import Any
 from asn1crypto import x509
 from yarl import URL
 
-from adapters.http import Client, Request, allow_list, complaint
+from adapters.http import Client, Request, allowed, complaint
 from adapters.port import Problem, Unreachable, read_secret
 from signing.keys import Algorithm, algorithm_of, fits, from_pair, ordered
 
@@ -131,10 +131,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     if not url:
         return None
     found = [Problem(name, f"is needed with {URL_NAME}") for name in (_CREDENTIAL, _TOKEN) if not environment.get(name)]
-    try:
-        allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError:
-        return None  # told by who else reads it
+    allow = allowed(environment)
     if said := complaint(url, allow):
         found.append(Problem(URL_NAME, said))
     files = {name: Path(environment[name]) for name in (_TOKEN, _PIN) if environment.get(name)}

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from adapters.http import Answer, Client, Request, allow_list, complaint
+from adapters.http import Answer, Client, Request, allowed, complaint
 from adapters.port import Custody, Note, Problem, Refused, Unreachable, read_secret
 from schemas.finding import Finding, Severity
 
@@ -54,10 +54,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     given = {name: environment.get(f"ESTAFETTE_S3_{name}", "").strip() for name in names}
     if not any(given.values()):
         return None
-    try:
-        allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError:
-        return None  # told by who else reads it
+    allow = allowed(environment)
     mode, days = given["MODE"] or "COMPLIANCE", given["DAYS"] or "3653"
     found = [
         Problem(f"ESTAFETTE_S3_{name}", says)

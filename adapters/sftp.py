@@ -37,7 +37,7 @@ from uuid import uuid4
 import asyncssh
 
 from adapters.dropped import FILE_LIMIT, PAGE_BYTES, PAGE_FILES, arrivals, ended, is_draft, is_siren, place_of, told
-from adapters.http import allow_list, is_public
+from adapters.http import allowed, is_public
 from adapters.port import (
     Arrival,
     Collected,
@@ -124,15 +124,11 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     problems.extend(found)
     if found:
         return None
-    try:
-        allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError:
-        allow = frozenset()  # told by who else reads it
     key_file, password_file = (Path(given[name]) if given[name] else None for name in ("KEY_FILE", "PASSWORD_FILE"))
     incoming, outgoing = (given[name].rstrip("/") or given[name] for name in ("IN", "OUT"))
     return Settings(
         given["HOST"], int(port), given["USER"], Path(given["KNOWN_HOSTS_FILE"]), key_file, password_file,
-        incoming, outgoing, schemes, recipient, allow,
+        incoming, outgoing, schemes, recipient, allowed(environment),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from adapters.http import Client, Request, allow_list, complaint
+from adapters.http import Client, Request, allowed, complaint
 from adapters.port import Problem, Unreachable
 
 _NAME = "ESTAFETTE_TIMESTAMP_URLS"
@@ -36,10 +36,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     urls = tuple(environment.get(_NAME, "").replace(",", " ").split())
     if not urls:
         return None
-    try:
-        allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError:
-        return None  # told by who else reads it
+    allow = allowed(environment)
     wrong = [f"{url}: {said}" for url in urls if (said := complaint(url, allow, plain=True))]
     problems.extend(Problem(_NAME, one) for one in wrong)
     return None if wrong else Settings(urls, allow)

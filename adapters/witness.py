@@ -16,7 +16,7 @@ from pathlib import Path
 
 from yarl import URL
 
-from adapters.http import Answer, Client, Request, allow_list, complaint
+from adapters.http import Answer, Client, Request, allowed, complaint
 from adapters.port import Custody, Note, Problem, Refused, Unreachable
 from schemas.finding import Finding, Severity
 from signing.checkpoint import NotProved, UnusableKey, Witness, cosigned, witness
@@ -47,10 +47,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     named = environment.get(_KEYS, "").strip()
     if not urls and not named:
         return None
-    try:
-        allow = allow_list(environment.get("ESTAFETTE_EGRESS_ALLOW", ""))
-    except ValueError:
-        return None  # told by who else reads it
+    allow = allowed(environment)
     found = [Problem(_URLS, f"{url}: {said}") for url in urls if (said := complaint(url, allow))]
     if not urls:
         found.append(Problem(_URLS, "is needed beside ESTAFETTE_WITNESS_KEYS"))

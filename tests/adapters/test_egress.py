@@ -14,8 +14,8 @@ from itertools import cycle
 import pytest
 from aiohttp.abc import ResolveResult
 
-from adapters import http, webhook
-from adapters.port import Unreachable
+from adapters import catalogue, http, webhook
+from adapters.port import Problem, Unreachable
 from tests.adapters.conftest import now
 
 INSIDE = (
@@ -239,3 +239,19 @@ async def _told(client: http.Client, url: str) -> http.Answer | Unreachable:
         return await client.send(http.Request("POST", url, {}, b"{}", delivers=True, seconds=SECONDS, limit=LIMIT))
     except Unreachable as away:
         return away
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"ESTAFETTE_TIMESTAMP_URLS": "https://stamp.example/"},
+        {"ESTAFETTE_MAIL_HOST": "mail.example", "ESTAFETTE_MAIL_FROM": "factures@example.com"},
+        {"ESTAFETTE_AFNOR_URL": "https://platform.example/", "ESTAFETTE_AFNOR_CLIENT_ID": "us"},
+    ],
+)
+def test_an_allow_list_that_cannot_be_read_is_told_once_whatever_is_configured(given: dict[str, str]) -> None:
+    problems = catalogue.build(given | {"ESTAFETTE_EGRESS_ALLOW": "no-port"}, now)[1]
+    told = [problem for problem in problems if problem.setting == "ESTAFETTE_EGRESS_ALLOW"]
+    assert told == [Problem("ESTAFETTE_EGRESS_ALLOW", "'no-port' is no host:port")]
+    assert http.allowed({"ESTAFETTE_EGRESS_ALLOW": "no-port"}) == frozenset()
