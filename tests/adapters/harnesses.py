@@ -8,7 +8,8 @@ import hmac
 import itertools
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,7 +23,6 @@ import asyncssh
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from adapters.afnor import Afnor
 from adapters.dropped import place_of
 from adapters.folder import Folder
 from adapters.folder import Settings as FolderSettings
@@ -76,59 +76,93 @@ def written(path: Path, text: str, mode: int = 0o600) -> Path:
     return path
 
 
+class _Listening(ABC):
+    """A network whose server listens on a port, so that nobody may listen there, or somebody who says nothing."""
+
+    mute_port: int
+    impatient: ClassVar[Mapping[str, object]] = {"seconds": 0.3}
+    """Settings by which it soon leaves a server that says nothing."""
+
+    @abstractmethod
+    def _at(self, port: int, **changes: object) -> Network:
+        """The same network at another port of loopback, with other settings."""
+
+    def without_server(self) -> Network:
+        return self._at(closed_port())
+
+    def with_mute_server(self) -> Network:
+        return self._at(self.mute_port, **self.impatient)
+
+
+class _Fated(ABC):
+    """A server that meets each consignment with the fate its recipient stands for."""
+
+    @abstractmethod
+    def _for(self, fate: str) -> Consignment:
+        """One for the recipient of that fate."""
+
+    def good(self) -> Consignment:
+        return self._for("good")
+
+    def silent(self) -> Consignment:
+        return self._for("silent")
+
+    def refused(self) -> Consignment:
+        return self._for("refused")
+
+    def busy(self) -> Consignment:
+        return self._for("busy")
+
+
 @dataclass
-class PlatformHarness:
-    """The AFNOR client and the simulated platform."""
+class _OnPlatform(_Listening):
+    """The simulated platform and a client of it."""
 
     running: Running
     mute_port: int
     network: Network = field(init=False)
+    company: ClassVar[str] = ""
+    """SIREN of whom the client is; empty: the platform's first."""
+
+    def __post_init__(self) -> None:
+        self.network = self.twin()
+
+    def twin(self) -> Network:
+        return self.running.client(self.company)
+
+    def _at(self, port: int, **changes: object) -> Network:
+        base = f"http://127.0.0.1:{port}"
+        place = {"url": base, "token_url": f"{base}/token", "allow": frozenset({f"127.0.0.1:{port}"})}
+        return self.running.client(self.company, **place | changes)
+
+    def without_secret(self) -> tuple[Network, str]:
+        secret = self.running.settings.secret_file.read_text(encoding="utf-8")
+        path = written(self.running.folder.parent / "open-to-all", secret, 0o644)
+        return self.running.client(self.company, secret_file=path), secret
+
+
+@dataclass
+class PlatformHarness(_OnPlatform, _Fated):
+    """The AFNOR client and the simulated platform."""
+
     served: ClassVar[ElectronicAddress] = ElectronicAddress("0225", "100000207")
     foreign: ClassVar[ElectronicAddress] = ElectronicAddress("EM", "buyer@example.org")
     recognises: ClassVar[bool] = True
+    buyers: ClassVar[Mapping[str, str]] = {
+        "good": "100000207",
+        "silent": "100000249",
+        "refused": "100000322",
+        "busy": "100000256",
+    }
 
-    def __post_init__(self) -> None:
-        self.network = self.running.client()
-
-    def _for(self, buyer: str) -> Consignment:
-        return consignment(buyer, f"F-{next(numbers)}")
-
-    def good(self) -> Consignment:
-        return self._for("100000207")
-
-    def silent(self) -> Consignment:
-        return self._for("100000249")
-
-    def refused(self) -> Consignment:
-        return self._for("100000322")
-
-    def busy(self) -> Consignment:
-        return self._for("100000256")
+    def _for(self, fate: str) -> Consignment:
+        return consignment(self.buyers[fate], f"F-{next(numbers)}")
 
     async def received(self, consignment: Consignment) -> Sequence[str]:
         return [str(d["trackingId"]) for d in await self.running.deliveries() if d["sha256"] == consignment.sha256]
 
     async def odd(self) -> Sequence[str]:
         return ()
-
-    def twin(self) -> Network:
-        return self.running.client()
-
-    def _at(self, port: int, **changes: object) -> Network:
-        base = f"http://127.0.0.1:{port}"
-        place = {"url": base, "token_url": f"{base}/token", "allow": frozenset({f"127.0.0.1:{port}"})}
-        return Afnor(replace(self.running.settings, **place | changes), now)  # type: ignore[arg-type]
-
-    def without_server(self) -> Network:
-        return self._at(closed_port())
-
-    def with_mute_server(self) -> Network:
-        return self._at(self.mute_port, seconds=0.3)
-
-    def without_secret(self) -> tuple[Network, str]:
-        secret = self.running.settings.secret_file.read_text(encoding="utf-8")
-        path = written(self.running.folder.parent / "open-to-all", secret, 0o644)
-        return Afnor(replace(self.running.settings, secret_file=path), now), secret
 
 
 class Mailbox:
@@ -157,7 +191,7 @@ class Mailbox:
 
 
 @dataclass
-class MailHarness:
+class MailHarness(_Listening, _Fated):
     """The mail client and a mail server."""
 
     port: int
@@ -170,7 +204,7 @@ class MailHarness:
     recognises: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        self.network = self._at(self.port)
+        self.network = self.twin()
 
     def _at(self, port: int, **changes: object) -> Mail:
         settings = Settings("127.0.0.1", port, "factures@example.com", tls="none", seconds=5.0)
@@ -179,18 +213,6 @@ class MailHarness:
     def _for(self, fate: str) -> Consignment:
         route = Route("mail", ElectronicAddress("EM", f"{fate}@example.org"), "a test")
         return replace(consignment(number=f"M-{next(numbers)}"), route=route)
-
-    def good(self) -> Consignment:
-        return self._for("good")
-
-    def silent(self) -> Consignment:
-        return self._for("silent")
-
-    def refused(self) -> Consignment:
-        return self._for("refused")
-
-    def busy(self) -> Consignment:
-        return self._for("busy")
 
     async def received(self, consignment: Consignment) -> Sequence[str]:
         messages = [message_from_bytes(data) for data in self.box.kept]
@@ -207,12 +229,6 @@ class MailHarness:
 
     def twin(self) -> Network:
         return self._at(self.port)
-
-    def without_server(self) -> Network:
-        return self._at(closed_port())
-
-    def with_mute_server(self) -> Network:
-        return self._at(self.mute_port, seconds=0.3)
 
     def without_secret(self) -> tuple[Network, str]:
         path = written(self.folder / "open-to-all", "a-secret-word", 0o644)
@@ -257,7 +273,7 @@ class Receiver:
 
 
 @dataclass
-class PushHarness:
+class PushHarness(_Listening, _Fated):
     """The push and a system that takes it."""
 
     settings: PushSettings
@@ -269,24 +285,12 @@ class PushHarness:
     recognises: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self.network = Push(self.settings, now)
+        self.network = self.twin()
 
     def _for(self, fate: str) -> Consignment:
         return replace(
             consignment(number=f"P-{next(numbers)}"), route=Route("push", ElectronicAddress("0088", fate), "a test")
         )
-
-    def good(self) -> Consignment:
-        return self._for("good")
-
-    def silent(self) -> Consignment:
-        return self._for("silent")
-
-    def refused(self) -> Consignment:
-        return self._for("refused")
-
-    def busy(self) -> Consignment:
-        return self._for("busy")
 
     async def received(self, consignment: Consignment) -> Sequence[str]:
         return [key for key, body in self.receiver.kept.items() if body == consignment.data]
@@ -300,12 +304,6 @@ class PushHarness:
     def _at(self, port: int, **changes: object) -> Network:
         place = {"url": f"http://127.0.0.1:{port}/in", "allow": frozenset({f"127.0.0.1:{port}"})}
         return Push(replace(self.settings, **place | changes), now)  # type: ignore[arg-type]
-
-    def without_server(self) -> Network:
-        return self._at(closed_port())
-
-    def with_mute_server(self) -> Network:
-        return self._at(self.mute_port, seconds=0.3)
 
     def without_secret(self) -> tuple[Network, str]:
         secret = self.settings.secret_file.read_text(encoding="utf-8")
@@ -441,19 +439,16 @@ class FolderSource:
 
 
 @dataclass
-class PlatformSource:
+class PlatformSource(_OnPlatform):
     """The simulated platform, where another company sends to ours."""
 
-    running: Running
-    mute_port: int
-    network: Network = field(init=False)
     leaves: ClassVar[bool] = False
     takes_anything: ClassVar[bool] = False
     many: ClassVar[int] = 25
     company: ClassVar[str] = "100000207"
 
     def __post_init__(self) -> None:
-        self.network = self.twin()
+        super().__post_init__()
         self._seller = self.running.client()
 
     def file(self, number: int) -> bytes:
@@ -468,28 +463,9 @@ class PlatformSource:
     async def kept(self) -> Sequence[bytes]:
         return [path.read_bytes() for path in (self.running.folder / "content").iterdir()]
 
-    def twin(self) -> Network:
-        return self.running.client(self.company)
-
-    def _at(self, port: int, **changes: object) -> Network:
-        base = f"http://127.0.0.1:{port}"
-        place = {"url": base, "token_url": f"{base}/token", "allow": frozenset({f"127.0.0.1:{port}"})}
-        return self.running.client(self.company, **place | changes)
-
-    def without_server(self) -> Network:
-        return self._at(closed_port())
-
-    def with_mute_server(self) -> Network:
-        return self._at(self.mute_port, seconds=0.3)
-
-    def without_secret(self) -> tuple[Network, str]:
-        secret = self.running.settings.secret_file.read_text(encoding="utf-8")
-        path = written(self.running.folder.parent / "open-to-all", secret, 0o644)
-        return self.running.client(self.company, secret_file=path), secret
-
 
 @dataclass
-class MailboxSource:
+class MailboxSource(_Listening):
     """A mailbox, read by the network that sends by e-mail too."""
 
     settings: ImapSettings
@@ -520,14 +496,11 @@ class MailboxSource:
         smtp = Settings("127.0.0.1", 25, "factures@example.com", tls="none")
         return Mail(smtp, now, ImapMailbox(settings, now))
 
+    def _at(self, port: int, **changes: object) -> Network:
+        return self._of(port=port, **changes)
+
     def twin(self) -> Network:
         return self._of()
-
-    def without_server(self) -> Network:
-        return self._of(port=closed_port())
-
-    def with_mute_server(self) -> Network:
-        return self._of(port=self.mute_port, seconds=0.3)
 
     def without_secret(self) -> tuple[Network, str]:
         path = written(self.settings.password_file.with_name("open-to-all"), self.box.password, 0o644)
@@ -624,18 +597,42 @@ async def sftp_server(folder: Path) -> AsyncIterator[SftpServer]:
 
 
 @dataclass
-class SftpHarness:
-    """The SFTP client and a server."""
+class _OnSftp(_Listening):
+    """An SFTP server and a client of it."""
 
     server: SftpServer
     mute_port: int
     network: Network = field(init=False)
-    served: ClassVar[ElectronicAddress] = ElectronicAddress("0225", "100000207")
-    foreign: ClassVar[ElectronicAddress] = ElectronicAddress("EM", "buyer@example.org")
-    recognises: ClassVar[bool] = True
+    impatient: ClassVar[Mapping[str, object]] = {"seconds": 0.3, "patience": 0.5}
 
     def __post_init__(self) -> None:
         self.network = self.twin()
+
+    def _now(self) -> datetime:
+        return now()
+
+    def _of(self, **changes: object) -> Network:
+        return Sftp(replace(self.server.settings, **changes), self._now)  # type: ignore[arg-type]
+
+    def _at(self, port: int, **changes: object) -> Network:
+        return self._of(port=port, allow=frozenset({f"127.0.0.1:{port}"}), **changes)
+
+    def twin(self) -> Network:
+        return self._of()
+
+    def without_secret(self) -> tuple[Network, str]:
+        assert self.server.settings.key_file is not None
+        secret = self.server.settings.key_file.read_text(encoding="utf-8")
+        return self._of(key_file=written(self.server.root.parent / "open-to-all", secret, 0o644)), secret
+
+
+@dataclass
+class SftpHarness(_OnSftp):
+    """The SFTP client and a server."""
+
+    served: ClassVar[ElectronicAddress] = ElectronicAddress("0225", "100000207")
+    foreign: ClassVar[ElectronicAddress] = ElectronicAddress("EM", "buyer@example.org")
+    recognises: ClassVar[bool] = True
 
     @property
     def _out(self) -> Path:
@@ -668,41 +665,18 @@ class SftpHarness:
         odd = [path.name for path in self._out.iterdir() if path.name.startswith(".")]
         return odd + [path.name for path in self.server.root.iterdir() if path.name not in ("in", "out")]
 
-    def _of(self, **changes: object) -> Network:
-        return Sftp(replace(self.server.settings, **changes), now)  # type: ignore[arg-type]
-
-    def _at(self, port: int, **changes: object) -> Network:
-        return self._of(port=port, allow=frozenset({f"127.0.0.1:{port}"}), **changes)
-
-    def twin(self) -> Network:
-        return self._of()
-
-    def without_server(self) -> Network:
-        return self._at(closed_port())
-
-    def with_mute_server(self) -> Network:
-        return self._at(self.mute_port, seconds=0.3, patience=0.5)
-
-    def without_secret(self) -> tuple[Network, str]:
-        assert self.server.settings.key_file is not None
-        secret = self.server.settings.key_file.read_text(encoding="utf-8")
-        return self._of(key_file=written(self.server.root.parent / "open-to-all", secret, 0o644)), secret
-
 
 @dataclass
-class SftpSource:
+class SftpSource(_OnSftp):
     """A folder of an SFTP server that others write into."""
 
-    server: SftpServer
-    mute_port: int
-    network: Network = field(init=False)
     leaves: ClassVar[bool] = True
     takes_anything: ClassVar[bool] = True
     many: ClassVar[int] = 25
 
     def __post_init__(self) -> None:
         self._ticks = itertools.count()
-        self.network = self.twin()
+        super().__post_init__()
 
     @property
     def _in(self) -> Path:
@@ -723,22 +697,3 @@ class SftpSource:
     def _now(self) -> datetime:
         """A clock that goes on by a second at each look: what has no end of its own is taken at the next page."""
         return now() + timedelta(seconds=next(self._ticks))
-
-    def _of(self, **changes: object) -> Network:
-        return Sftp(replace(self.server.settings, **changes), self._now)  # type: ignore[arg-type]
-
-    def twin(self) -> Network:
-        return self._of()
-
-    def without_server(self) -> Network:
-        port = closed_port()
-        return self._of(port=port, allow=frozenset({f"127.0.0.1:{port}"}))
-
-    def with_mute_server(self) -> Network:
-        port = self.mute_port
-        return self._of(port=port, allow=frozenset({f"127.0.0.1:{port}"}), seconds=0.3, patience=0.5)
-
-    def without_secret(self) -> tuple[Network, str]:
-        assert self.server.settings.key_file is not None
-        secret = self.server.settings.key_file.read_text(encoding="utf-8")
-        return self._of(key_file=written(self.server.root.parent / "open-to-all", secret, 0o644)), secret
