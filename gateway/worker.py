@@ -239,8 +239,8 @@ class Worker:
 
     async def _pause(self, running: set[asyncio.Task[None]], *, busy: bool) -> set[asyncio.Task[None]]:
         """Wait until there may be something to do: a place is free again, somebody rings, or it is time to look."""
-        if not busy:
-            full = any(free and self._free(queue) <= 0 for queue, free in self._places.items())
+        full = any(free and self._free(queue) <= 0 for queue, free in self._places.items())
+        if full or not busy:
             bell = asyncio.create_task(self._bell.wait())
             await asyncio.wait({bell, *(running if full else ())}, timeout=IDLE, return_when=asyncio.FIRST_COMPLETED)
             bell.cancel()
