@@ -48,9 +48,12 @@ async def standing(pool: Pool) -> Sequence[Standing]:
 async def took(pool: Pool, name: str, now: datetime) -> None:
     """A network took a document, or refused it by its own judgement: it works. What failed before is tried now."""
     async with pool.worker() as connection:
-        row = await connection.fetchrow("select * from network where name = $1 for no key update", name)
+        row = await connection.fetchrow("select since from network where name = $1", name)
         if row is None:
             await connection.execute("insert into network (name) values ($1) on conflict do nothing", name)
+        if row is None or row["since"] is None:  # as nearly always: nothing is locked, and nothing written
+            return
+        row = await connection.fetchrow("select since, rest_until from network where name = $1 for no key update", name)
         if row is None or row["since"] is None:
             return
         await connection.execute(
