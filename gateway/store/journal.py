@@ -245,8 +245,7 @@ async def _insert_document(connection: Connection, submission: Submission, first
         submission.direction,
         submission.about,
     )
-    claim = Claim(submission.account_id, submission.document_id, Stage.PARSED, 0, 0)
-    await append(connection, claim.account_id, claim.document_id, [first])
+    await append(connection, submission.account_id, submission.document_id, [first])
     await connection.execute(
         "insert into task (account_id, document_id, stage, due) values ($1, $2, $3, $4)",
         submission.account_id,
