@@ -5,14 +5,11 @@ A few examples here; `make conformance-flows` asks for 200 of each operation (ES
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -23,6 +20,7 @@ from gateway.api import application
 from gateway.api.keys import RESOURCES
 from gateway.store import arrivals
 from gateway.store.arrivals import Owner
+from tests.conformance.service_run import service_run
 from tests.conftest import STANDARDS
 from tests.gateway.api.conftest import Api, sample
 from tests.gateway.api.test_afnor_flows import CII, answered, hand_in
@@ -30,7 +28,6 @@ from tests.gateway.api.test_afnor_flows import CII, answered, hand_in
 PUBLISHED = STANDARDS / "xp-z12-013" / "flow-service-1.3.0.json"
 EXAMPLES = int(os.environ.get("ESTAFETTE_FLOW_EXAMPLES", "16"))
 WEBHOOKS = "/afnor-flow/v1/webhooks"
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="no published OpenAPI file beside this checkout")
@@ -56,7 +53,9 @@ async def test_every_answer_is_as_published(api: Api) -> None:
         "invoice": sample("cii/invoice-multi-vat.xml").decode().replace(_number(), "NUMBER"),
     }
     async with _with_webhooks(api, key) as made:
-        told = await _schemathesis(api, {**known, "webhooks": made})
+        known["webhooks"] = made
+        url, without = str(api.client.make_url("/afnor-flow")), () if made else ("/v1/webhooks",)
+        told = await service_run("flow_service", PUBLISHED, url, known, EXAMPLES, without=without)
     for operation, codes in told.items():
         assert any(code.startswith("2") for code in codes), (operation, codes)
         assert sum(codes.values()) >= min(EXAMPLES // 2, 1), operation
@@ -90,24 +89,3 @@ def _number() -> str:
     """The invoice number of the sample."""
     text = sample("cii/invoice-multi-vat.xml").decode()
     return text.partition("<rsm:ExchangedDocument>")[2].partition("<ram:ID>")[2].partition("</ram:ID>")[0]
-
-
-async def _schemathesis(api: Api, known: dict[str, object]) -> dict[str, dict[str, int]]:
-    """Run it in a process of its own against the served gateway; what it finds fails the test."""
-    url = str(api.client.make_url("/afnor-flow"))
-    without = [] if known["webhooks"] else ["--without", "/v1/webhooks"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.conformance.flow_service", str(PUBLISHED), url, "--examples", str(EXAMPLES),
-        *without, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(60 + 2 * EXAMPLES):
-            out, err = await process.communicate(json.dumps(known).encode())
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    assert process.returncode == 0, (out + err).decode()[-8000:]
-    told: dict[str, dict[str, int]] = json.loads(out)
-    return told

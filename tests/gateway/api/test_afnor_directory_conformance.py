@@ -5,22 +5,18 @@ A few examples here; `make conformance-directory` asks for 200 of each operation
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.conformance.service_run import service_run
 from tests.conftest import STANDARDS
 from tests.gateway.api.conftest import Api
 from tests.gateway.api.test_afnor_directory import HALL, OURS, SCHOOL, SITE, TOWN, furnished
 
 PUBLISHED = STANDARDS / "xp-z12-013" / "directory-service-1.3.0.json"
 EXAMPLES = int(os.environ.get("ESTAFETTE_DIRECTORY_EXAMPLES", "16"))
-ROOT = Path(__file__).resolve().parents[3]
 
 FILTERS = {
     "POST /v1/siren/search": [
@@ -52,7 +48,9 @@ KEYS = {
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="no published OpenAPI file beside this checkout")
 async def test_every_answer_is_as_published(api: Api) -> None:
     _, key = await furnished(api)
-    told = await _schemathesis(api, {"authorization": key["Authorization"], "filters": FILTERS, "keys": KEYS})
+    known = {"authorization": key["Authorization"], "filters": FILTERS, "keys": KEYS}
+    url = str(api.client.make_url("/afnor-directory"))
+    told = await service_run("directory_service", PUBLISHED, url, known, EXAMPLES)
     assert len(told) == 9
     for operation, codes in told.items():
         assert codes.get("200", 0) >= min(EXAMPLES // 4, 1), (operation, codes)
@@ -60,22 +58,3 @@ async def test_every_answer_is_as_published(api: Api) -> None:
     for operation in (*FILTERS, *KEYS):
         assert "400" in told[operation] or "404" in told[operation], operation
     print(json.dumps(told, indent=2))
-
-
-async def _schemathesis(api: Api, known: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """Run it in a process of its own against the served gateway; what it finds fails the test."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.conformance.directory_service", str(PUBLISHED),
-        str(api.client.make_url("/afnor-directory")), "--examples", str(EXAMPLES),
-        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(60 + 2 * EXAMPLES):
-            out, err = await process.communicate(json.dumps(known).encode())
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    assert process.returncode == 0, (out + err).decode()[-8000:]
-    told: dict[str, dict[str, int]] = json.loads(out)
-    return told
