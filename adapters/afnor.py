@@ -40,7 +40,6 @@ from adapters.afnor_flow import (
     invoice_of,
     key_of,
     looks_whole,
-    members,
     name_of,
     plain,
     says_already_there,
@@ -194,7 +193,7 @@ class Afnor:
             if receipt is not None:
                 return receipt
         answer = await self._call("POST", "/v1/flows", _parts(consignment), delivers=True)
-        body = members(answer.body)
+        body = http.members_of(answer.body)
         if answer.status in _TAKEN:
             if not id_of(body):
                 raise Unreachable("the platform took the flow but told no flowId", unknown=True)
@@ -230,7 +229,7 @@ class Afnor:
         seen = _Place(
             since=place.since,
             after=after,
-            page=members(answer.body).get("nextCursor") or None,
+            page=http.members_of(answer.body).get("nextCursor") or None,
             high=max([*updates, *([place.high] if place.high else [])], default=None),
             left=min([*left, *([place.left] if place.left else [])], default=None),
             wide=place.wide,
@@ -261,7 +260,8 @@ class Afnor:
             pointed = str(hint.get("instance") or "").rstrip("/").rpartition("/")[2]
             if not found and pointed:
                 answer = await self._call("GET", f"/v1/flows/{quote(pointed, safe='')}")
-                found = [members(answer.body)] if answer.status == 200 and id_of(members(answer.body)) else []
+                flow = http.members_of(answer.body) if answer.status == 200 else {}
+                found = [flow] if id_of(flow) else []
             if not found:
                 return None
             same = await self._same_bytes(found[0], consignment)
@@ -305,7 +305,7 @@ class Afnor:
                 unnamed = not flow.get("trackingId") and flow.get("flowDirection") != "In"
                 if unnamed and flow.get("name") == consignment.name[:255] and await self._same_bytes(flow, consignment):
                     return [flow]
-            cursor = members(answer.body).get("nextCursor")
+            cursor = http.members_of(answer.body).get("nextCursor")
             last = max((at for flow in page if (at := instant(flow.get("updatedAt"))) is not None), default=since)
             if not cursor and (len(page) < PAGE or last - _STEP <= since):
                 return []
@@ -345,7 +345,7 @@ class Afnor:
     def _results(self, answer: http.Answer) -> list[Mapping[str, Any]]:
         if answer.status != 200:
             raise self._away(answer)
-        results = members(answer.body).get("results")
+        results = http.members_of(answer.body).get("results")
         if not isinstance(results, list):
             raise Unreachable("the platform's search answer has no results")
         return [flow for flow in results if isinstance(flow, dict)]
@@ -483,7 +483,7 @@ class Afnor:
     def _away(self, answer: http.Answer, *, delivers: bool = False) -> Unreachable:
         """What an answer means that says nothing about the document; after a 5xx it may have been taken anyway."""
         unknown = delivers and answer.status >= 500 and answer.status != 503
-        code = str(members(answer.body).get("errorCode") or "")
+        code = str(http.members_of(answer.body).get("errorCode") or "")
         shown = f" ({code})" if code.isascii() and code.isprintable() and 0 < len(code) < 60 else ""
         retry_in = answer.retry_in(self._now())
         return Unreachable(f"the platform answered {answer.status}{shown}", retry_in, unknown=unknown)
@@ -579,7 +579,7 @@ def _write_cursor(place: _Place) -> str:
 
 
 def _read_cursor(text: str | None) -> _Place:
-    values = members((text or "").encode())
+    values = http.members_of((text or "").encode())
     return _Place(
         since=instant(values.get("since")),
         after=instant(values.get("after")),

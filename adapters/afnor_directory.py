@@ -234,7 +234,7 @@ class AfnorDirectory:
     async def _one(self, path: str) -> Mapping[str, Any] | None:
         """One resource, None where the directory says that it has none. Raises Unreachable."""
         answer = await self._call("GET", path)
-        body = _read(answer.body)
+        body = http.members_of(answer.body)
         if answer.status == 404 and isinstance(body.get("errorCode"), str) and body["errorCode"]:
             return None
         if answer.status in _REFUSALS:
@@ -267,7 +267,7 @@ class AfnorDirectory:
 
     def _results(self, answer: http.Answer) -> tuple[list[Mapping[str, Any]], int]:
         """The rows of a page and how many there are in all, -1 where it does not say. Raises Unreachable."""
-        body = _read(answer.body)
+        body = http.members_of(answer.body)
         if answer.status == 204:  # editions before 1.3.0
             return [], 0
         if answer.status not in (200, 206):
@@ -424,11 +424,3 @@ def _text(value: object) -> str:
 
 def _members(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _read(body: bytes) -> Mapping[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    try:
-        return _members(json.loads(body))
-    except (ValueError, RecursionError):
-        return {}

@@ -124,15 +124,6 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def members(body: bytes) -> Mapping[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def dumped(flow: Mapping[str, Any]) -> bytes:
     """The flow as bytes to keep, the same for the same members; half a surrogate pair stays escaped, as it came."""
     return json.dumps(flow, ensure_ascii=False, sort_keys=True).encode(errors="backslashreplace")

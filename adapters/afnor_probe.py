@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from adapters import http
-from adapters.afnor_flow import members
 from adapters.port import Capabilities
 
 Call = Callable[[str, str, Mapping[str, Any] | None], Awaitable[http.Answer]]
@@ -37,8 +36,8 @@ async def probe(call: Call, now: datetime) -> Capabilities:
         at=now,
         healthy=health.status == 200,
         edition=edition,
-        tracking=nobody.status == 200 and members(nobody.body).get("results") == [],
-        webhooks=hooks.status == 200 and "count" in members(hooks.body),
+        tracking=nobody.status == 200 and http.members_of(nobody.body).get("results") == [],
+        webhooks=hooks.status == 200 and "count" in http.members_of(hooks.body),
         answers=nobody.status,
     )
 

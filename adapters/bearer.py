@@ -6,7 +6,6 @@ A token that is refused is renewed once; the secret is read from its file each t
 from __future__ import annotations
 
 import asyncio
-import json
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -60,11 +59,7 @@ class Bearer:
             if self._token is not None and self._token[0] != refused and self._now() < self._token[1]:
                 return self._token[0]
             answer = await self._client.send(await self._request())
-            try:
-                body = json.loads(answer.body)
-            except (ValueError, RecursionError):
-                body = {}
-            body = body if isinstance(body, dict) else {}
+            body = http.members_of(answer.body)
             token, lasts = body.get("access_token"), str(body.get("expires_in", 300))
             if answer.status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
                 reason = f"the platform gives no access token (answered {answer.status})"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import logging
 import socket
 from collections.abc import Mapping
@@ -310,6 +311,15 @@ def _form(parts: tuple[Part, ...]) -> aiohttp.MultipartWriter:
             payload.set_content_disposition("form-data", name=part.name)
         writer.append_payload(payload)
     return writer
+
+
+def members_of(body: bytes) -> dict[str, Any]:
+    """The members of a JSON object; none where a body is anything else, or cannot be read."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def complaint(url: str, allow: frozenset[str], *, plain: bool = False) -> str:

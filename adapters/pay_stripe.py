@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from adapters.http import Client, Request, complaint
+from adapters.http import Client, Request, complaint, members_of
 from adapters.port import Payable, PayLink, PaymentNotice, Problem, Refused, Unreachable, read_secret
 
 NAME = "stripe"
@@ -83,7 +82,7 @@ class StripeCheckout:
             "Stripe-Version": VERSION,
         }
         answer = await self._client.send(Request("POST", f"{self._settings.url}/v1/checkout/sessions", headers, body))
-        members = _members(answer.body)
+        members = members_of(answer.body)
         if answer.status == 429 or answer.status >= 500 or answer.status == 409:
             raise Unreachable(f"the payment provider answers {answer.status}", answer.retry_in(now))
         if answer.status != 200:
@@ -115,7 +114,7 @@ class StripeCheckout:
     def notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> PaymentNotice | None:
         """An event of Stripe. Raises Refused."""
         verify(self._settings.notice_secret, headers.get("stripe-signature", ""), body, now)
-        event = _members(body)
+        event = members_of(body)
         kind, data = _text(event, "type"), event.get("data")
         thing = data.get("object") if isinstance(data, dict) else None
         if not (identifier := _text(event, "id")) or not kind or not isinstance(thing, dict):
@@ -212,14 +211,6 @@ def _half_day(now: datetime) -> datetime:
     """The beginning of the half-day of an instant."""
     utc = now.astimezone(UTC)
     return utc.replace(hour=0 if utc.hour < 12 else 12, minute=0, second=0, microsecond=0)
-
-
-def _members(body: bytes) -> dict[str, Any]:
-    try:
-        members = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return members if isinstance(members, dict) else {}
 
 
 def _why(status: int, members: Mapping[str, Any]) -> str:

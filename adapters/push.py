@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from adapters.http import Answer, Client, Request, allowed, complaint
+from adapters.http import Answer, Client, Request, allowed, complaint, members_of
 from adapters.port import (
     Collected,
     Consignment,
@@ -186,13 +186,7 @@ def _quoted(text: str) -> str:
 
 def _problem(answer: Answer) -> Mapping[str, Any]:
     """The problem (RFC 9457) an answer bears; empty where it bears none that can be read."""
-    if not answer.media_type.endswith("json"):
-        return {}
-    try:
-        read = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    return read if isinstance(read, dict) else {}
+    return members_of(answer.body) if answer.media_type.endswith("json") else {}
 
 
 def _findings(status: int, problem: Mapping[str, Any]) -> tuple[Finding, ...]:

@@ -269,11 +269,7 @@ def operation_of(path: str) -> str:
 
 def members(answer: http.Answer) -> dict[str, Any]:
     """A JSON object; an empty one for anything else."""
-    try:
-        value = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return http.members_of(answer.body)
 
 
 def flows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ add members, and a client that reads them is tried here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from aiohttp import web
 
 from adapters.platform import companies
 from adapters.platform.companies import Address, Company, Line, Temper
-from adapters.platform.questions import Wrong
+from adapters.platform.questions import Wrong, members
 
 BASE = "/afnor-directory"
 """Where the Directory Service stands."""
@@ -163,13 +162,7 @@ async def _search(
 
 
 async def _question(request: web.Request) -> dict[str, Any]:
-    body = await request.content.read(BODY_LIMIT)
-    try:
-        question = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Wrong("INVALID_JSON", "the body is no JSON") from None
-    if not isinstance(question, dict):
-        raise Wrong("INVALID_JSON", "the body is no JSON object")
+    question = members(await request.content.read(BODY_LIMIT))
     sorting = question.get("sorting") or []
     if not isinstance(sorting, list) or not all(isinstance(one, dict) for one in sorting):
         raise Wrong("INVALID_FIELD", "sorting is a list of fields and orders")

@@ -89,7 +89,7 @@ class Search:
 
 def info(text: bytes) -> Info:
     """flowInfo from its JSON. Raises Wrong."""
-    body = _object(text)
+    body = members(text)
     name = _string(body, "name", NAME_LIMIT, required=True)
     syntax = _choice(body, "flowSyntax", SYNTAXES)
     if name is None or syntax is None:
@@ -109,7 +109,7 @@ def info(text: bytes) -> Info:
 
 def search(text: bytes) -> Search:
     """A search from its JSON. Raises Wrong."""
-    body = _object(text)
+    body = members(text)
     where = body.get("where")
     if not isinstance(where, dict):
         raise Wrong("MISSING_REQUIRED_FIELD", "where is required")
@@ -143,7 +143,8 @@ def _read_cursor(text: str) -> tuple[datetime, str]:
         raise Wrong("INVALID_FIELD", "the cursor is none of ours") from None
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def members(text: bytes) -> dict[str, Any]:
+    """Those of a JSON object. Raises Wrong."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
