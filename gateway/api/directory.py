@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +16,7 @@ from stdnum.fr import siret as french_siret
 
 from gateway.api import bodies, queries, shapes
 from gateway.api.auth import CALLER
-from gateway.api.fields import Fields, text
+from gateway.api.fields import Fields, day, text, truth
 from gateway.api.keys import RESOURCES
 from gateway.errors import Forbidden, Malformed, NotFound
 from gateway.store import declarations as store
@@ -63,7 +62,7 @@ async def put_facility(request: web.Request) -> web.Response:
     fields = Fields(await bodies.read_json(request, BODY_LIMIT), known)
     name = fields.take("name", text(1, 100), expected="1 to 100 printable characters")
     main, closed, quiet = (
-        fields.take(member, _truth, expected="true or false", default=False)
+        fields.take(member, truth, expected="true or false", default=False)
         for member in ("main", "closed", "no_prospecting")
     )
     address = fields.take("address", _place, expected=f"an object of {', '.join(_PLACES)}, country", default=Address())
@@ -84,7 +83,7 @@ async def put_code(request: web.Request) -> web.Response:
     fields = Fields(await bodies.read_json(request, BODY_LIMIT), ("name", "closed", "commitment"))
     name = fields.take("name", text(1, 100), expected="1 to 100 printable characters")
     closed, commitment = (
-        fields.take(member, _truth, expected="true or false", default=False) for member in ("closed", "commitment")
+        fields.take(member, truth, expected="true or false", default=False) for member in ("closed", "commitment")
     )
     fields.check()
     assert name is not None
@@ -101,9 +100,9 @@ async def put_line(request: web.Request) -> web.Response:
     resources, account = _asked(request)
     parts = _parts(request.match_info["address"], account)
     fields = Fields(await bodies.read_json(request, BODY_LIMIT), ("enabled", "begins", "ends"))
-    enabled = fields.take("enabled", _truth, expected="true or false", default=True)
+    enabled = fields.take("enabled", truth, expected="true or false", default=True)
     begins, ends = (
-        fields.take(member, _day, expected="a date, 2026-01-31", default=_NOTHING) for member in ("begins", "ends")
+        fields.take(member, day, expected="a date, 2026-01-31", default=_NOTHING) for member in ("begins", "ends")
     )
     fields.check()
     if begins and ends and ends < begins:
@@ -207,18 +206,6 @@ def _withdrawn(request: web.Request, name: str) -> str:
     if not value.isprintable():
         raise NotFound("the account declares no such entry")
     return value
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _day(value: Any) -> date:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise ValueError
-    return date.fromisoformat(value)
 
 
 def _place(value: Any) -> Address:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
+from datetime import date
 from typing import Any, TypeVar
 
 from gateway.errors import Malformed
 from schemas.finding import Finding, Severity
 
 T = TypeVar("T")
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Fields:
@@ -60,3 +64,54 @@ def text(least: int, most: int) -> Callable[[Any], str]:
         return value
 
     return read
+
+
+def matching(pattern: re.Pattern[str]) -> Callable[[Any], str]:
+    """A reader of text that is of this form from its beginning to its end."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError
+        return value
+
+    return read
+
+
+currency_code = matching(re.compile(r"[A-Z]{3}"))
+"""A reader of currency codes: three capital letters (ISO 4217)."""
+
+
+def one_of(*known: str) -> Callable[[Any], str]:
+    """A reader of one of these words."""
+
+    def read(value: Any) -> str:
+        if value not in known:
+            raise ValueError
+        return str(value)
+
+    return read
+
+
+def whole(least: int, most: int) -> Callable[[Any], int]:
+    """A reader of whole numbers within bounds; true and false are none."""
+
+    def read(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError
+        return value
+
+    return read
+
+
+def truth(value: Any) -> bool:
+    """true or false. Raises ValueError."""
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def day(value: Any) -> date:
+    """A date as YYYY-MM-DD, and in no other form of ISO 8601. Raises ValueError."""
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError
+    return date.fromisoformat(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 
 from aiohttp import web
@@ -14,6 +13,7 @@ from gateway import lateness
 from gateway.api import bodies, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.documents import find
+from gateway.api.fields import day
 from gateway.api.keys import RESOURCES
 from gateway.dunning import home_day
 from gateway.errors import Malformed, NotFound, UnknownFormat
@@ -32,7 +32,6 @@ PAGE_LIMIT = 200
 LEGAL = Decimal(-1)
 """Stands for the rate of the law where a rate is asked for."""
 _RATE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,2})?")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -134,13 +133,6 @@ async def remarked(terms: Terms, resources: Resources) -> Sequence[Finding]:
     except RatesUnreadable:
         known = await asyncio.to_thread(rates)
     return remarks(terms, known, home_day(resources.clock.now()))
-
-
-def day(text: str) -> date:
-    """A date. Raises ValueError."""
-    if not _DAY.fullmatch(text):
-        raise ValueError(text)
-    return date.fromisoformat(text)
 
 
 def rate_of(text: str) -> Decimal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +11,7 @@ from aiohttp import web
 from gateway.api import bodies, queries, shapes
 from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.documents import find
-from gateway.api.fields import Fields, text
+from gateway.api.fields import Fields, currency_code, day, text
 from gateway.api.keys import RESOURCES, RING
 from gateway.errors import Conflict, Malformed, Rejected
 from gateway.lifecycle import Stage
@@ -25,8 +24,6 @@ from schemas.finding import Finding, Severity
 OWN_KEYS = ("bank:", "notice:")
 """How the keys begin under which the gateway keeps what banks and payment providers tell: nobody else takes them."""
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,2})?")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 async def record(request: web.Request) -> web.Response:
@@ -63,8 +60,8 @@ def _reported(members: dict[str, Any], key: str | None, identifier: Any) -> Repo
     """The payment in a body. Raises Malformed with every fault."""
     fields = Fields(members, ("amount", "currency", "paid_on", "reference"))
     amount = fields.take("amount", _amount, expected="an amount other than 0 with at most two decimals, as text")
-    currency = fields.take("currency", _currency, expected="a currency code of three capital letters (ISO 4217)")
-    paid_on = fields.take("paid_on", _day, expected="a date, YYYY-MM-DD")
+    currency = fields.take("currency", currency_code, expected="a currency code of three capital letters (ISO 4217)")
+    paid_on = fields.take("paid_on", day, expected="a date, YYYY-MM-DD")
     reference = fields.take("reference", text(0, 140), expected="at most 140 printable characters", default="")
     fields.check()
     assert amount is not None
@@ -106,15 +103,3 @@ def _whole(value: Any) -> str:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError
     return str(value)
-
-
-def _currency(value: Any) -> str:
-    if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
-        raise ValueError
-    return value
-
-
-def _day(value: Any) -> date:
-    if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise ValueError
-    return date.fromisoformat(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import aclosing
 from datetime import date
 from decimal import Decimal
@@ -15,7 +14,7 @@ from aiohttp import web
 from gateway.api import bodies, cursors, queries, shapes
 from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.documents import find
-from gateway.api.fields import Fields
+from gateway.api.fields import Fields, currency_code, matching, one_of
 from gateway.api.keys import EXPORTING, RESOURCES
 from gateway.dunning import home_day
 from gateway.errors import Busy, Malformed, NotFound
@@ -29,7 +28,6 @@ from gateway.store.receivables import Account, Receivable, Standing, Wanted, Wri
 from signing.chain import instant
 
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,2})?")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _REFERENCE = re.compile(r"[A-Za-z0-9._/-]{0,60}")
 
 
@@ -49,7 +47,7 @@ async def as_csv(request: web.Request) -> web.StreamResponse:
     """The same as a table, all of it."""
     queries.only(request, ("state", "customer", "currency", "decimal", "bom"))
     wanted, resources = _wanted(request), request.app[RESOURCES]
-    decimal = queries.optional(request, "decimal", _one_of("point", "comma"), says="point or comma")
+    decimal = queries.optional(request, "decimal", one_of("point", "comma"), says="point or comma")
     bom = queries.optional(request, "bom", queries.truth, says="true or false") or False
     look = Look(comma=decimal == "comma", bom=bom)
     turns = request.app[EXPORTING]
@@ -93,9 +91,9 @@ async def write_off(request: web.Request) -> web.Response:
     key, now = idempotency_key(request), resources.clock.now()
     fields = Fields(await bodies.read_json(request), ("amount", "currency", "reason", "reference"))
     given_up = fields.take("amount", amount, expected="an amount other than 0 with at most two decimals, as text")
-    currency = fields.take("currency", _matching(_CURRENCY), expected="a currency code of three capital letters")
-    reason = fields.take("reason", _one_of(*receivables.REASONS), expected=f"one of {', '.join(receivables.REASONS)}")
-    reference = fields.take("reference", _matching(_REFERENCE), expected="a case's number; no name", default="")
+    currency = fields.take("currency", currency_code, expected="a currency code of three capital letters")
+    reason = fields.take("reason", one_of(*receivables.REASONS), expected=f"one of {', '.join(receivables.REASONS)}")
+    reference = fields.take("reference", matching(_REFERENCE), expected="a case's number; no name", default="")
     fields.check()
     assert given_up is not None
     identifier = new_id(now)
@@ -241,30 +239,12 @@ def _write_off(one: WriteOff) -> dict[str, Any]:
 
 def _wanted(request: web.Request) -> Wanted:
     states = receivables.STATES
-    state = queries.optional(request, "state", _one_of(*states), says=f"one of {', '.join(states)}")
-    currency = queries.optional(request, "currency", _matching(_CURRENCY), says="a currency code")
+    state = queries.optional(request, "state", one_of(*states), says=f"one of {', '.join(states)}")
+    currency = queries.optional(request, "currency", currency_code, says="a currency code")
     customer = request.query.get("customer")
     if customer is not None and not customer:
         raise Malformed("the parameter customer names one")
     return Wanted(home_day(request.app[RESOURCES].clock.now()), state, customer, currency)
-
-
-def _one_of(*known: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value not in known:
-            raise ValueError(value)
-        return str(value)
-
-    return read
-
-
-def _matching(pattern: re.Pattern[str]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise ValueError(value)
-        return value
-
-    return read
 
 
 def amount(value: Any) -> Decimal:

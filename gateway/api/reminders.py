@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -16,15 +15,13 @@ from gateway import reminding
 from gateway.api import bodies, cursors, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.documents import find
-from gateway.api.fields import Fields, text
+from gateway.api.fields import Fields, day, matching, one_of, text, truth, whole
 from gateway.api.keys import RESOURCES, RING
 from gateway.dunning import CHANNELS, LANGUAGES, SEGMENTS, STEPS_LIMIT, USUAL, Plan, Step, Tone
 from gateway.errors import Malformed, NotFound
 from gateway.store import documents, receivables, reminders
 from gateway.store.reminders import Case, Customer, Letter, Pause, Reminded, Switch
 from signing.chain import instant
-
-T = TypeVar("T")
 
 PREVIEW_LIMIT = 366
 """Days ahead that a preview goes, at most."""
@@ -75,7 +72,7 @@ async def write_settings(request: web.Request) -> web.Response:
     queries.only(request, ())
     resources, caller = request.app[RESOURCES], request[CALLER]
     fields = Fields(await bodies.read_json(request), ("on",))
-    on = fields.take("on", _truth, expected="true or false")
+    on = fields.take("on", truth, expected="true or false")
     fields.check()
     wanted = Switch(on is True, caller.public_id, resources.clock.now())
     async with resources.pool.account(caller.account.id) as connection:
@@ -116,7 +113,7 @@ async def pause(request: web.Request) -> web.Response:
     await find(resources, caller.account, document_id)
     fields = Fields(await bodies.read_json(request), ("reason", "until"))
     reason = fields.take("reason", text(1, 200), expected="why, in at most 200 printable characters")
-    until = fields.take("until", _day, expected="a date, YYYY-MM-DD", default=_NEVER)
+    until = fields.take("until", day, expected="a date, YYYY-MM-DD", default=_NEVER)
     fields.check()
     one = Pause(str(reason), caller.public_id, resources.clock.now(), None if until == _NEVER else until)
     async with resources.pool.account(caller.account.id) as connection:
@@ -204,12 +201,12 @@ async def write_customer(request: web.Request) -> web.Response:
     known = ("segment", "email", "language", "country", "paused", "paused_until")
     given = {key: value for key, value in (await bodies.read_json(request)).items() if value is not None}
     fields = Fields(given, known)
-    segment = fields.take("segment", _one_of(SEGMENTS), expected=f"one of {', '.join(SEGMENTS)}", default=_NOTHING)
-    email = fields.take("email", _matching(_EMAIL), expected="an e-mail address", default=_NOTHING)
-    language = fields.take("language", _one_of(LANGUAGES), expected="fr or en", default=_NOTHING)
-    country = fields.take("country", _matching(_COUNTRY), expected="a country code of two letters", default=_NOTHING)
+    segment = fields.take("segment", one_of(*SEGMENTS), expected=f"one of {', '.join(SEGMENTS)}", default=_NOTHING)
+    email = fields.take("email", matching(_EMAIL), expected="an e-mail address", default=_NOTHING)
+    language = fields.take("language", one_of(*LANGUAGES), expected="fr or en", default=_NOTHING)
+    country = fields.take("country", matching(_COUNTRY), expected="a country code of two letters", default=_NOTHING)
     paused = fields.take("paused", text(1, 200), expected="why nothing is said to it", default=_NOTHING)
-    until = fields.take("paused_until", _day, expected="a date, YYYY-MM-DD", default=_NEVER)
+    until = fields.take("paused_until", day, expected="a date, YYYY-MM-DD", default=_NEVER)
     fields.check()
     now = resources.clock.now()
     one = Customer(
@@ -308,11 +305,11 @@ def plan_of(name: str, members: dict[str, Any]) -> Plan:
     usual = Plan(name, ())
     fields = Fields(members, ("steps", "channel", "threshold", "together", "opens", "closes"))
     steps = fields.take("steps", _list, expected=f"a list of 1 to {STEPS_LIMIT} steps")
-    channel = fields.take("channel", _one_of(CHANNELS), expected="email or webhook", default=usual.channel)
+    channel = fields.take("channel", one_of(*CHANNELS), expected="email or webhook", default=usual.channel)
     threshold = fields.take("threshold", _money, expected="an amount, as text", default=usual.threshold)
-    together = fields.take("together", _truth, expected="true or false", default=usual.together)
-    opens = fields.take("opens", _within(0, 23), expected="an hour, 0 to 23", default=usual.opens)
-    closes = fields.take("closes", _within(1, 24), expected="an hour, 1 to 24, after opens", default=usual.closes)
+    together = fields.take("together", truth, expected="true or false", default=usual.together)
+    opens = fields.take("opens", whole(0, 23), expected="an hour, 0 to 23", default=usual.opens)
+    closes = fields.take("closes", whole(1, 24), expected="an hour, 1 to 24, after opens", default=usual.closes)
     found = [_step(one, place, fields) for place, one in enumerate(steps or ())]
     fields.check()
     assert threshold is not None
@@ -338,8 +335,8 @@ def _sound(plan: Plan) -> None:
 
 def _step(value: Any, place: int, fields: Fields) -> Step | None:
     within = Fields(value if isinstance(value, dict) else {}, ("name", "day", "tone", "fee"), within=f"/steps/{place}")
-    name = within.take("name", _matching(_STEP), expected="1 to 30 of a-z, 0-9 and _")
-    day = within.take("day", _within(*DAYS), expected=f"days after the due date, {DAYS[0]} to {DAYS[1]}")
+    name = within.take("name", matching(_STEP), expected="1 to 30 of a-z, 0-9 and _")
+    day = within.take("day", whole(*DAYS), expected=f"days after the due date, {DAYS[0]} to {DAYS[1]}")
     tone = within.take("tone", Tone, expected=f"one of {', '.join(Tone)}")
     fee = within.take("fee", _money, expected="an amount, as text", default=Decimal(0))
     fields.findings.extend(within.findings)
@@ -363,52 +360,13 @@ def _customer(request: web.Request) -> str:
     return name
 
 
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(value)
-    return value
-
-
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list) or not 1 <= len(value) <= STEPS_LIMIT:
         raise ValueError(value)
     return value
 
 
-def _day(value: Any) -> date:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise ValueError(value)
-    return date.fromisoformat(value)
-
-
 def _money(value: Any) -> Decimal:
     if not isinstance(value, str) or not _MONEY.fullmatch(value):
         raise ValueError(value)
     return Decimal(value)
-
-
-def _within(least: int, most: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ValueError(value)
-        return value
-
-    return read
-
-
-def _one_of(known: tuple[str, ...]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value not in known:
-            raise ValueError(value)
-        return str(value)
-
-    return read
-
-
-def _matching(pattern: re.Pattern[str]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise ValueError(value)
-        return value
-
-    return read

@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway import retention
 from gateway.api import bodies, queries, shapes
 from gateway.api.auth import CALLER
-from gateway.api.fields import Fields, text
+from gateway.api.fields import Fields, matching, one_of, text, truth, whole
 from gateway.api.keys import RESOURCES
 from gateway.errors import Malformed, NotFound
 from gateway.periods import ANNOUNCED_DAYS, DocumentClass, Policy, law
@@ -28,6 +28,7 @@ DUE_LIMIT = 1_000
 """Documents that one answer lists."""
 AHEAD_LIMIT = 3_660
 """Days ahead that may be asked for."""
+_COUNTRY = re.compile(r"[A-Z]{2}")
 _NOTHING: Any = ""
 """A criterion that is not given."""
 
@@ -46,10 +47,10 @@ async def write(request: web.Request) -> web.Response:
     fields = Fields(
         await bodies.read_json(request, BODY_LIMIT), ("country", "year_ends", "invoice_years", "active_days")
     )
-    country = fields.take("country", _matching(r"[A-Z]{2}"), expected="two capital letters (ISO 3166-1)", default="FR")
-    ends = fields.take("year_ends", _within(1, 12), expected="a month, 1 to 12", default=12)
-    years = fields.take("invoice_years", _within(0, 100), expected="years, 1 to 100; 0: as the law says", default=0)
-    days = fields.take("active_days", _within(0, 36_500), expected="days, 0 to 36500", default=365)
+    country = fields.take("country", matching(_COUNTRY), expected="two capital letters (ISO 3166-1)", default="FR")
+    ends = fields.take("year_ends", whole(1, 12), expected="a month, 1 to 12", default=12)
+    years = fields.take("invoice_years", whole(0, 100), expected="years, 1 to 100; 0: as the law says", default=0)
+    days = fields.take("active_days", whole(0, 36_500), expected="days, 0 to 36500", default=365)
     fields.check()
     assert country is not None
     assert ends is not None
@@ -97,8 +98,8 @@ async def hold(request: web.Request) -> web.Response:
         fields.take(name, _maybe(date.fromisoformat), expected="a date", default=_NOTHING)
         for name in ("issued_from", "issued_until")
     ]
-    everything = fields.take("all", _truth, expected="true or false", default=False)
-    reason = fields.take("reason", _one_of(holds.REASONS), expected=f"one of {', '.join(holds.REASONS)}")
+    everything = fields.take("all", truth, expected="true or false", default=False)
+    reason = fields.take("reason", one_of(*holds.REASONS), expected=f"one of {', '.join(holds.REASONS)}")
     reference = _reference(fields)
     review = fields.take("review_on", _maybe(date.fromisoformat), expected="a date to come")
     fields.check()
@@ -182,35 +183,7 @@ def _hold(one: Hold) -> dict[str, Any]:
 def _reference(fields: Fields) -> Any:
     """A case's number; empty where none is given."""
     says = holds.REFERENCE_SAYS
-    return fields.take("reference", _matching(holds.REFERENCE.pattern), expected=says, default="")
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _matching(pattern: str) -> Any:
-    def read_text(value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError
-        return value
-
-    return read_text
-
-
-def _one_of(choices: tuple[str, ...]) -> Any:
-    return _matching("|".join(choices))
-
-
-def _within(least: int, most: int) -> Any:
-    def read_number(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ValueError
-        return value
-
-    return read_number
+    return fields.take("reference", matching(holds.REFERENCE), expected=says, default="")
 
 
 def _maybe(make: Any) -> Any:

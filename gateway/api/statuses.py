@@ -17,7 +17,7 @@ from gateway.answers import Asked, Wanted
 from gateway.api import bodies, queries, shapes
 from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.documents import find
-from gateway.api.fields import Fields, text
+from gateway.api.fields import Fields, day, text
 from gateway.api.keys import RESOURCES, RING
 from gateway.resources import Resources
 from gateway.store import answers as stored
@@ -36,7 +36,6 @@ LIMIT = 50
 
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,2})?")
 _RATE = re.compile(r"[0-9]{1,2}(\.[0-9]{1,2})?|100")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _KINDS = {"211": "MPA", "212": "MEN", "206": "MAPTTC"}
 """What an amount is of each status where the caller does not say."""
 
@@ -189,7 +188,7 @@ def _read_amount(members: Mapping[str, Any], place: int, whole: Fields, kind: st
     rate = fields.take("rate", _decimal(_RATE), expected="a VAT rate in per cent, as text", default=_NO_RATE)
     given = fields.take("currency", text(3, 3), expected="a currency code (ISO 4217)", default=currency)
     kind = fields.take("kind", text(1, 35), expected=f"one of {', '.join(cdar.KINDS)}", default=kind)
-    paid_on = fields.take("paid_on", _day, expected="a date, YYYY-MM-DD", default=date.max)
+    paid_on = fields.take("paid_on", day, expected="a date, YYYY-MM-DD", default=date.max)
     whole.findings.extend(fields.findings)
     return Amount(
         kind=kind or "",
@@ -249,9 +248,3 @@ def _decimal(pattern: re.Pattern[str]) -> Callable[[Any], Decimal]:
         return Decimal(written)
 
     return read
-
-
-def _day(value: Any) -> date:
-    if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise ValueError
-    return date.fromisoformat(value)

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from gateway import lateness
-from gateway.api.payment_terms import LEGAL, day, rate_of
+from gateway.api.fields import day
+from gateway.api.payment_terms import LEGAL, rate_of
 from gateway.commands import terminal
 from gateway.commands.answer import find
 from gateway.dunning import home_day
