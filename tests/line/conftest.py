@@ -160,20 +160,25 @@ async def line(
         yield opened
 
 
-@asynccontextmanager
-async def open_line(
-    pool: Pool, compute: Compute, url: str, credentials: dict[str, str], secret: Path, *, siren: str = "100000108"
-) -> AsyncIterator[Line]:
-    """A line over a database for one company, a client of a platform; its secret goes into the file `secret`."""
+def client_settings(url: str, credentials: dict[str, str], secret: Path) -> dict[str, str]:
+    """The environment of a client of a platform's Flow Service; its secret goes into the file `secret`."""
     secret.touch(mode=0o600)
     secret.write_text(credentials["client_secret"])
-    environment = {
+    return {
         "ESTAFETTE_AFNOR_URL": f"{url}/afnor-flow",
         "ESTAFETTE_AFNOR_TOKEN_URL": f"{url}/oauth2/token",
         "ESTAFETTE_AFNOR_CLIENT_ID": credentials["client_id"],
         "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": str(secret),
         "ESTAFETTE_EGRESS_ALLOW": url.removeprefix("http://"),
     }
+
+
+@asynccontextmanager
+async def open_line(
+    pool: Pool, compute: Compute, url: str, credentials: dict[str, str], secret: Path, *, siren: str = "100000108"
+) -> AsyncIterator[Line]:
+    """A line over a database for one company, a client of a platform; its secret goes into the file `secret`."""
+    environment = client_settings(url, credentials, secret)
     networks, problems = catalogue.build(environment, lambda: datetime.now(UTC))
     assert not problems
     resources = Resources(pool, networks, SystemClock(), compute, NOTARY)

@@ -30,7 +30,7 @@ from gateway.worker import Worker
 from schemas.formats import cdar
 from tests.bench.chaos import ENDS, POISON, SELLERS
 from tests.gateway.ground import NOTARY, open_account
-from tests.line.conftest import Line
+from tests.line.conftest import Line, client_settings
 
 STEP = timedelta(seconds=4)
 """Virtual time between two rounds of work."""
@@ -72,17 +72,7 @@ async def chaotic(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     credentials = json.loads((tmp_path / "platform" / "credentials.json").read_text())
-    secret = tmp_path / "secret"
-    secret.touch(mode=0o600)
-    secret.write_text(credentials["client_secret"])
-    environment = {
-        "ESTAFETTE_AFNOR_URL": f"{url}/afnor-flow",
-        "ESTAFETTE_AFNOR_TOKEN_URL": f"{url}/oauth2/token",
-        "ESTAFETTE_AFNOR_CLIENT_ID": credentials["client_id"],
-        "ESTAFETTE_AFNOR_CLIENT_SECRET_FILE": str(secret),
-        "ESTAFETTE_AFNOR_SECONDS": "5",
-        "ESTAFETTE_EGRESS_ALLOW": url.removeprefix("http://"),
-    }
+    environment = client_settings(url, credentials, tmp_path / "secret") | {"ESTAFETTE_AFNOR_SECONDS": "5"}
     networks, problems = catalogue.build(environment, clock.now)
     assert not problems
     resources = Resources(pool, networks, clock, compute, NOTARY)
