@@ -555,10 +555,9 @@ def _parts(consignment: Consignment) -> tuple[http.Part, ...]:
         "processingRule": consignment.rule,
         "sha256": consignment.sha256,
     } | ({"flowProfile": consignment.profile} if consignment.profile else {})
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in consignment.name)[:255]
     return (
         http.Part("flowInfo", json.dumps(info, ensure_ascii=False).encode(), "application/json"),
-        http.Part("file", consignment.data, consignment.media_type, name),
+        http.Part("file", consignment.data, consignment.media_type, consignment.plain_name[:255]),
     )
 
 

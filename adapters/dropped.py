@@ -53,13 +53,12 @@ def arrivals(name: str, data: bytes, at: datetime, recipient: str) -> list[Arriv
 
 def place_of(consignment: Consignment) -> str:
     """The name under which a consignment is dropped: its id, and what it is called in letters, digits, - _ and dots."""
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in consignment.name)[:100]
-    return f"{consignment.id}_{plain}"
+    return f"{consignment.id}_{consignment.plain_name[:100]}"
 
 
 def told(name: str) -> str:
     """A file name that can be shown and stored, whatever bytes it is made of."""
-    shown = "".join(sign if sign.isprintable() and not "\ud800" <= sign <= "\udfff" else "_" for sign in name)
+    shown = "".join(sign if sign.isprintable() else "_" for sign in name)
     return shown.replace("/", "_").replace("\\", "_")[:200]
 
 

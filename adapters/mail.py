@@ -43,6 +43,7 @@ from adapters.port import (
     Refused,
     Route,
     Unreachable,
+    one_line,
     read_secret,
 )
 from schemas.finding import Finding, Severity
@@ -327,7 +328,7 @@ def _to_person(letter: Letter, sender: str, id: str, at: datetime) -> bytes:
     message = EmailMessage(policy=SMTP_POLICY)
     message["From"] = sender
     message["To"] = letter.recipient
-    message["Subject"] = _one_line(letter.subject)[:SUBJECT_LIMIT]
+    message["Subject"] = _header(letter.subject)[:SUBJECT_LIMIT]
     message["Date"] = format_datetime(at)
     message["Message-ID"] = id
     message["Auto-Submitted"] = "auto-generated"
@@ -335,7 +336,7 @@ def _to_person(letter: Letter, sender: str, id: str, at: datetime) -> bytes:
     message.set_content(letter.text, cte="base64")
     for one in letter.enclosed:
         kind, _, subtype = one.media_type.partition("/")
-        message.add_attachment(one.data, maintype=kind, subtype=subtype, filename=_one_line(one.name))
+        message.add_attachment(one.data, maintype=kind, subtype=subtype, filename=_header(one.name))
     message.set_boundary(f"=_{sha256(id.encode()).hexdigest()[:40]}")
     return message.as_bytes()
 
@@ -349,31 +350,30 @@ def _message(consignment: Consignment, settings: Settings, id: str, at: datetime
     message = EmailMessage(policy=SMTP_POLICY)
     message["From"] = settings.sender
     message["To"] = consignment.route.address.value
-    message["Subject"] = _one_line(consignment.subject)[:SUBJECT_LIMIT]
+    message["Subject"] = _header(consignment.subject)[:SUBJECT_LIMIT]
     message["Date"] = format_datetime(at)
     message["Message-ID"] = id
     message["Auto-Submitted"] = "auto-generated"
     if settings.receipts:
         message["Disposition-Notification-To"] = settings.sender
     message.set_content(
-        f"Bonjour,\n\nVeuillez trouver ci-joint : {_one_line(consignment.subject)[:SUBJECT_LIMIT]}.\n\n"
-        f"Please find attached: {_one_line(consignment.name)}.\n",
+        f"Bonjour,\n\nVeuillez trouver ci-joint : {_header(consignment.subject)[:SUBJECT_LIMIT]}.\n\n"
+        f"Please find attached: {_header(consignment.name)}.\n",
         cte="quoted-printable",
     )
     kind, _, subtype = consignment.media_type.partition("/")
-    message.add_attachment(consignment.data, maintype=kind, subtype=subtype, filename=_one_line(consignment.name))
+    message.add_attachment(consignment.data, maintype=kind, subtype=subtype, filename=_header(consignment.name))
     boundary = f"=_{consignment.sha256[:40]}"
     message.set_boundary(boundary)
     return message.as_bytes()
 
 
-def _one_line(text: str) -> str:
-    """A text without line ends and other control characters, also without those that an encoded word would bring.
+def _header(text: str) -> str:
+    """A text for a header: on one line, also without the line ends that an encoded word would bring.
 
     `email` reads a header that is set as if it had come: an invoice number =?utf-8?q?=0d=0aBcc:_…?= would write one.
     """
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return plain.replace("=?", "= ?")
+    return one_line(text).replace("=?", "= ?")
 
 
 def _refused(code: int, said: str) -> Exception:
@@ -381,5 +381,5 @@ def _refused(code: int, said: str) -> Exception:
     log.info("the mail server answered %d", code)
     if 400 <= code < 500:
         return Unreachable(f"the mail server answered {code}")
-    finding = Finding(f"SMTP-{code}", Severity.FATAL, "network", masked(_one_line(said))[:2000] or f"answered {code}")
+    finding = Finding(f"SMTP-{code}", Severity.FATAL, "network", masked(_header(said))[:2000] or f"answered {code}")
     return Refused(f"the mail server refuses the message ({code})", (finding,))

@@ -24,7 +24,7 @@ from datetime import datetime
 from email.header import decode_header, make_header
 from email.message import Message
 
-from adapters.port import Arrival, ArrivalKind
+from adapters.port import Arrival, ArrivalKind, one_line
 from schemas.finding import Finding, Severity
 
 SIZE_LIMIT = 50_000_000
@@ -275,8 +275,7 @@ def _decoded(value: object, limit: int = NAME_LIMIT) -> str:
     text = str(value)[:TEXT_LIMIT]
     with suppress(ValueError, LookupError, email.errors.MessageError):  # as it stands, then
         text = str(make_header(decode_header(text)))
-    shown = "".join(sign if sign.isprintable() and not "\ud800" <= sign <= "\udfff" else " " for sign in text)
-    return " ".join(shown.split())[:limit]
+    return one_line(text)[:limit]
 
 
 def _file_name(subject: str, *shut: str) -> str:
@@ -295,7 +294,7 @@ def _report(parts: list[Message], domain: str) -> Report | None:
     for part in parts[1:4]:
         kind, blocks = part.get_content_type(), list(_blocks(part))
         if kind in _REPORTS:
-            envelope = next((_plain(block.get("Original-Envelope-Id", "")) for block in blocks), "")
+            envelope = next((one_line(block.get("Original-Envelope-Id", "")) for block in blocks), "")
             named = _enclosed(parts, domain) or (envelope if _ID.fullmatch(envelope) else None)
             return Report(named, _delivery(blocks))
         if kind in _RECEIPTS:
@@ -324,10 +323,10 @@ def _apart(parts: list[Message], domain: str) -> tuple[list[Message], list[Messa
 
 def _answer(message: Message, domain: str) -> Report | None:
     """A message without files that answers one of ours: the buyer's own words, or those of a program on its behalf."""
-    consignment = _ours(_plain(message.get("In-Reply-To", "")).partition(" ")[0], domain) if domain else None
+    consignment = _ours(one_line(message.get("In-Reply-To", "")).partition(" ")[0], domain) if domain else None
     if consignment is None or not _UUID.fullmatch(consignment):
         return None
-    automatic = _plain(message.get("Auto-Submitted", "no")).lower() != "no"
+    automatic = one_line(message.get("Auto-Submitted", "no")).lower() != "no"
     if automatic:
         return Report(consignment, (_info("MAIL-ANSWERED-AUTOMATICALLY", "A program answered: somebody is away."),))
     return Report(consignment, (_info("MAIL-ANSWERED", "Somebody answered; a person reads what they wrote."),))
@@ -351,7 +350,7 @@ def _headers(part: Message) -> Message:
 
 def _ours(message_id: object, domain: str) -> str | None:
     """The id of the consignment in a Message-ID that we gave; None where it is somebody else's."""
-    found = _MESSAGE_ID.fullmatch(_plain(message_id))
+    found = _MESSAGE_ID.fullmatch(one_line(message_id))
     if found is None:
         return None
     ours = found[2].lower() == domain.lower() if domain else _UUID.fullmatch(found[1]) is not None
@@ -379,15 +378,15 @@ def _blocks(part: Message) -> Iterator[Message]:
 def _delivery(blocks: list[Message]) -> tuple[Finding, ...]:
     """Why it was not delivered, or is not yet; empty where it was. One of several recipients is enough."""
     groups = [block for block in blocks if block.get("Action")]
-    if any(_plain(block["Action"]).lower() == "delivered" for block in groups):
+    if any(one_line(block["Action"]).lower() == "delivered" for block in groups):
         return ()
     return tuple(_action(block) for block in groups) or (_info("DSN-UNKNOWN", "The report says nothing."),)
 
 
 def _action(block: Message) -> Finding:
-    action, status = _plain(block["Action"]).lower(), _plain(block.get("Status", "")).partition(" ")[0]
+    action, status = one_line(block["Action"]).lower(), one_line(block.get("Status", "")).partition(" ")[0]
     code = status if _CODE.fullmatch(status) else ""
-    said = _plain(block.get("Diagnostic-Code", "")).partition(";")[2].strip()
+    said = one_line(block.get("Diagnostic-Code", "")).partition(";")[2].strip()
     says = masked(said)[:TEXT_LIMIT]
     if action == "failed":
         return Finding(
@@ -404,7 +403,7 @@ def _action(block: Message) -> Finding:
 
 def _disposition(block: Message) -> tuple[Finding, ...]:
     """Nothing where the message was shown to somebody, or dealt with: then it arrived."""
-    kind = _plain(block["Disposition"]).rpartition(";")[2].strip().lower()
+    kind = one_line(block["Disposition"]).rpartition(";")[2].strip().lower()
     if kind.partition("/")[0] in ("displayed", "processed", "dispatched"):
         return ()
     if kind.partition("/")[0] == "deleted":
@@ -419,8 +418,3 @@ def _info(rule: str, says: str, found: str = "") -> Finding:
 def masked(text: str) -> str:
     """A text of a mail server without the addresses in it: they are somebody's."""
     return _ADDRESS.sub("<address>", text)
-
-
-def _plain(value: object) -> str:
-    """A field's value on one line."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())

@@ -65,6 +65,11 @@ class Consignment:
     rule: str = "B2B"
     """Its processing rule, in the words of XP Z12-013: as the account said, else between businesses in France."""
 
+    @property
+    def plain_name(self) -> str:
+        """The file name in ASCII letters, digits, - _ and dots, for who takes no other; as long as the name."""
+        return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -215,6 +220,11 @@ def read_private(path: Path) -> bytes:
     if not data:
         raise ValueError(f"the file {path.name} is empty")
     return data
+
+
+def one_line(value: object) -> str:
+    """What somebody else wrote on one line, without line ends and other control characters."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
 
 
 class TimestampAuthority(Protocol):

@@ -42,6 +42,7 @@ from adapters.port import (
     Refused,
     Route,
     Unreachable,
+    one_line,
     read_secret,
 )
 from schemas.finding import Finding, Severity
@@ -165,7 +166,7 @@ class Push:
 
 def _headers(consignment: Consignment) -> dict[str, str]:
     """What the other side must know beside the document; ASCII, whatever the document's names are made of."""
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in consignment.name)[:100]
+    plain = consignment.plain_name[:100]
     digest = base64.b64encode(bytes.fromhex(consignment.sha256)).decode()
     address = consignment.route.address
     return {
@@ -213,7 +214,7 @@ def _findings(status: int, problem: Mapping[str, Any]) -> tuple[Finding, ...]:
 def _text(members: Mapping[str, Any], *names: str, limit: int = TEXT_LIMIT) -> str:
     """The first of the members that is a text, on one line."""
     said = next((members[name] for name in names if isinstance(members.get(name), str) and members[name]), "")
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())[:limit]
+    return one_line(said)[:limit]
 
 
 def _key(path: Path) -> bytes:
