@@ -226,18 +226,14 @@ class Afnor:
         found = self._results(answer)
         arrivals, left = await self._arrivals(found, stored)
         updates = [at for flow in found if (at := instant(flow.get("updatedAt"))) is not None]
-        seen = _Place(
-            since=place.since,
+        seen = replace(
+            place,
             after=after,
             page=http.members_of(answer.body).get("nextCursor") or None,
             high=max([*updates, *([place.high] if place.high else [])], default=None),
             left=min([*left, *([place.left] if place.left else [])], default=None),
-            wide=place.wide,
-            deep=place.deep,
             pages=place.pages + 1,
-            width=place.width,
             odd=place.odd or updates != sorted(updates),
-            anew=place.anew,
             mark=uuid4().hex[:12] if arrivals else place.mark,
         )
         following, more = _onward(seen, full=len(found) >= PAGE, last=max(updates, default=None))
