@@ -13,6 +13,7 @@ from datetime import date
 
 from schemas.catalogue import FORMATS, recognise
 from schemas.invoice import SELF_BILLED_TYPES, Invoice, Party
+from schemas.parties import FRENCH_SCHEMES
 from schemas.xml import Unreadable
 
 UNKNOWN = "unknown"
@@ -21,7 +22,6 @@ UNKNOWN = "unknown"
 TEXT_LIMIT = 200
 """Characters of what names an invoice; a status message has no more."""
 
-_FRENCH_SCHEMES = frozenset({"0225", "0002", "0009"})
 _SIREN = re.compile(r"[0-9]{9}")
 _FRENCH_VAT = re.compile(r"FR[0-9A-Z]{2}([0-9]{9})")
 
@@ -72,7 +72,7 @@ def siren(party: Party) -> str:
     """The SIREN of a French party; empty for others."""
     legal = party.legal_id
     texts = [legal.value] if legal is not None and legal.scheme in ("0002", "0009", "", None) else []
-    if party.endpoint is not None and party.endpoint.scheme in _FRENCH_SCHEMES:
+    if party.endpoint is not None and party.endpoint.scheme in FRENCH_SCHEMES:
         texts.append(party.endpoint.value)
     for text in texts:
         if found := _SIREN.match(text.replace(" ", "")):

@@ -16,11 +16,12 @@ from uuid import UUID
 
 from adapters.directory import Directory, DirectoryLine, DirectoryLines, LegalUnit, LineStanding
 from adapters.port import Unreachable
-from gateway.reach import FRENCH_SCHEMES, Asked, Reach, Reachability, Told, asked_of, day_of, nearest, standing
+from gateway.reach import Asked, Reach, Reachability, Told, asked_of, day_of, nearest, standing
 from gateway.resources import Resources
 from gateway.store import addresses as store
 from gateway.store.addresses import LINE, LINES, UNIT, Answer, Question
 from gateway.store.documents import Document
+from schemas.parties import FRENCH_SCHEMES
 from signing.chain import instant
 
 T = TypeVar("T")

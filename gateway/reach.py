@@ -17,9 +17,8 @@ from zoneinfo import ZoneInfo
 
 from adapters.directory import DirectoryLine, LegalUnit, LineStanding, Receiver
 from schemas.finding import Finding, Severity
+from schemas.parties import FRENCH_SCHEMES
 
-FRENCH_SCHEMES = ("0225", "0002", "0009")
-"""Schemes of electronic addresses (EAS) that the French directory knows."""
 NEAREST = 5
 """How many of the nearest lines are told."""
 ADDRESS_LIMIT = 125

@@ -28,6 +28,7 @@ from schemas.formats import cdar
 from schemas.formats.cdar import Speaker
 from schemas.invoice import SELF_BILLED_TYPES
 from schemas.judge import judge
+from schemas.parties import FRENCH_SCHEMES
 from schemas.xml import Unreadable
 from signing.chain import instant
 
@@ -35,8 +36,6 @@ PLATFORMS = frozenset({"WK", "DFH", ""})
 """Roles of an issuer that is a platform or the public portal; empty: it says no role."""
 _PLATFORMS = frozenset({Speaker.ISSUING_PLATFORM, Speaker.RECEIVING_PLATFORM, Speaker.PORTAL})
 _PARTIES = frozenset({Speaker.SELLER, Speaker.BUYER})
-FRENCH_SCHEMES = frozenset({"0225", "0002", "0009"})
-"""Schemes of electronic addresses that begin with a SIREN."""
 NO_PARTY, NOT_THEIRS = "said by somebody who is no party to it", "said by the party that does not say this"
 """Why a status is not proved."""
 REFUSES_A_MESSAGE = frozenset({"501", "601"})

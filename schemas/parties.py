@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from schemas.terms import Code, Identifier, Profile, Text, term
 
-_FRENCH_BUSINESS = frozenset({"0002", "0009", "0225"})
-"""Schemes of SIREN, SIRET and electronic addresses in the French directory."""
+FRENCH_SCHEMES = frozenset({"0002", "0009", "0225"})
+"""Schemes (EAS) of SIREN, SIRET and electronic addresses in the French directory; each begins with a SIREN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,4 +295,4 @@ def is_business(party: Party) -> bool:
     """
     schemes = [one.scheme for one in (*party.ids, party.endpoint) if one is not None and one.value.strip()]
     legal = party.legal_id is not None and bool(party.legal_id.value.strip())
-    return legal or bool(party.vat_id.strip() or party.tax_id.strip()) or not _FRENCH_BUSINESS.isdisjoint(schemes)
+    return legal or bool(party.vat_id.strip() or party.tax_id.strip()) or not FRENCH_SCHEMES.isdisjoint(schemes)
