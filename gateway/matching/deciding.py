@@ -110,15 +110,14 @@ class _Work:
 
     def _exactly(self, line: Line, named: Named, places: list[int]) -> Match | None:
         """All that it names, to the cent."""
-        total = sum((self._owed[place].balance for place in places), Decimal(0))
-        if total != line.amount:
+        if self._together(places) != line.amount:
             return None
         reasons = [*self._named_reasons(line, named, places), self._sum_reason(places)]
         payer = self._payer(line)
         doubts = [] if set(places) <= named.referred else self._doubts(line, named, places, payer)
         if payer and self._agrees(payer, places):
             reasons.append(payer.reason)
-        parts = tuple(Part(self._owed[place].document_id, self._owed[place].balance) for place in places)
+        parts = self._whole(places)
         return self._made(line, parts, [*reasons, *doubts], certain=not doubts)
 
     def _doubts(self, line: Line, named: Named, places: list[int], payer: _Payer | None) -> list[Reason]:
@@ -158,7 +157,7 @@ class _Work:
                         added.append(one)
                         reasons.append(Reason(code, self._owed[one].number))
             every = [*places, *added]
-            if added and sum((self._owed[place].balance for place in every), Decimal(0)) == line.amount:
+            if added and self._together(every) == line.amount:
                 said = [*self._named_reasons(line, named, places), *reasons, self._sum_reason(every)]
                 return self._slipped(line, named, every, said)
         return None
@@ -176,8 +175,7 @@ class _Work:
             doubts.append(Reason("stranger", named.strangers[0]))
         if payer and agrees:
             said.append(payer.reason)
-        parts = tuple(Part(self._owed[place].document_id, self._owed[place].balance) for place in every)
-        return self._made(line, parts, [*said, *doubts], certain=not doubts)
+        return self._made(line, self._whole(every), [*said, *doubts], certain=not doubts)
 
     def _other_number(self, line: Line, named: Named, places: list[int]) -> Match | None:
         """The number is another customer's by a slip: the payer's own, one slip away, has the amount to the cent."""
@@ -226,7 +224,7 @@ class _Work:
         agrees = payer is not None and self._agrees(payer, places)
         if payer is not None:
             reasons.append(payer.reason if agrees else Reason("other_payer"))
-        total = sum((self._owed[place].balance for place in places), Decimal(0))
+        total = self._together(places)
         parts = self._spread(line.amount, places)
         if closed:
             reasons.append(Reason("closed", self._owed[closed[0]].number))
@@ -258,13 +256,13 @@ class _Work:
 
     def _named_reasons(self, line: Line, named: Named, places: Sequence[int]) -> list[Reason]:
         reasons = []
+        ended = self._index.named((), [line.end_to_end]).exact.values() if line.end_to_end else ()
         for place in places:
             one = self._owed[place]
             if place in named.referred:
                 reasons.append(Reason("reference", one.reference))
             elif place in named.exact:
-                ended = named.exact[place] in self._index.named((), [line.end_to_end]).exact.values()
-                reasons.append(Reason("end_to_end" if ended and line.end_to_end else "number", one.number))
+                reasons.append(Reason("end_to_end" if named.exact[place] in ended else "number", one.number))
         return reasons
 
     # --- who pays -----------------------------------------------------------------------------------------------------
@@ -318,10 +316,9 @@ class _Work:
             reasons.append(Reason("all_open"))
         if len(several) > 1:
             doubts = [*doubts, Reason("ambiguous", str(len(several) - 1))]
-        parts = tuple(Part(self._owed[place].document_id, self._owed[place].balance) for place in chosen)
         also = [self._owed[place].document_id for one in several[1:] for place in one]
         sure = every and payer.learned and not doubts
-        return self._made(line, parts, [*reasons, *doubts], certain=sure, alternatives=also)
+        return self._made(line, self._whole(chosen), [*reasons, *doubts], certain=sure, alternatives=also)
 
     def _a_little_less(self, line: Line, payer: _Payer, places: list[int]) -> Match | None:
         """A little less than one invoice owes: fees or a discount; never certain."""
@@ -395,6 +392,14 @@ class _Work:
                 if len(found) >= limit:
                     break
         return found
+
+    def _together(self, places: Iterable[int]) -> Decimal:
+        """What the invoices owe together."""
+        return sum((self._owed[place].balance for place in places), Decimal(0))
+
+    def _whole(self, places: Iterable[int]) -> tuple[Part, ...]:
+        """Each invoice paid in full."""
+        return tuple(Part(self._owed[place].document_id, self._owed[place].balance) for place in places)
 
     def _spread(self, amount: Decimal, places: list[int]) -> tuple[Part, ...]:
         """The amount over the invoices, the earliest due first; what is left over goes to the last."""
