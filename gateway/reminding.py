@@ -38,7 +38,7 @@ from gateway.dunning import (
     schedule,
     stopped,
 )
-from gateway.errors import Busy, Conflict, GatewayError, NotFound
+from gateway.errors import Busy, Conflict, GatewayError
 from gateway.letters import Line, Wish
 from gateway.lifecycle import Role
 from gateway.resources import Resources
@@ -442,7 +442,7 @@ async def _sent(resources: Resources, account_id: UUID, letter: Letter) -> bool:
         became = _away(letter, away, now)
     except Refused as no:
         became = Became("refused", no.reason[:200])
-    except (NotFound, GatewayError) as gone:
+    except GatewayError as gone:
         became = Became("refused", gone.detail[:200])
     async with resources.pool.account(account_id) as connection:
         if became.state == "unsure":
