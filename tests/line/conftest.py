@@ -87,14 +87,18 @@ class Line:
         async with self.pool.account(self.account.id) as connection:
             return await documents.read(connection, reference.sha256)
 
+    async def work(self) -> None:
+        """Run what is due, collect once, run what that woke."""
+        await self.worker.drain()
+        for network in self.resources.networks.all:
+            await collect(self.resources, network, lambda: None)
+        await self.worker.drain()
+
     async def until(self, document_id: UUID, stage: Stage | None = None, status: str | None = None) -> Document:
         """Work and collect until the document has come there, halts, or a minute has gone."""
         async with asyncio.timeout(60):
             while True:
-                await self.worker.drain()
-                for network in self.resources.networks.all:
-                    await collect(self.resources, network, lambda: None)
-                await self.worker.drain()
+                await self.work()
                 document = await self.show(document_id)
                 reached = (stage is None or document.stage.reaches(stage)) and (
                     status is None or document.status == status

@@ -19,7 +19,6 @@ from adapters import catalogue
 from adapters.platform import server
 from adapters.platform.chaos import CHANCES, LIMIT, Chaos, Fault
 from gateway.audit import audit_account
-from gateway.chores import collect
 from gateway.clock import SettableClock
 from gateway.compute import Compute
 from gateway.lifecycle import Role, Stage
@@ -47,10 +46,7 @@ class Chaotic:
 
     async def round(self, step: timedelta = STEP) -> None:
         """Work, collect, and let time pass."""
-        await self.line.worker.drain()
-        for network in self.line.resources.networks.all:
-            await collect(self.line.resources, network, lambda: None)
-        await self.line.worker.drain()
+        await self.line.work()
         self.clock.advance(step)
 
     async def taken(self) -> dict[str, set[str]]:

@@ -17,7 +17,6 @@ from adapters.port import ArrivalKind, Consignment, ElectronicAddress, Route
 from gateway import answers
 from gateway.answers import Asked, Wanted
 from gateway.audit import Complaints, audit_account
-from gateway.chores import collect
 from gateway.commands import demo_invoices
 from gateway.lifecycle import Role, Stage
 from gateway.rereading import By, reread
@@ -41,19 +40,11 @@ class Sides:
         async with asyncio.timeout(30):
             while True:
                 for line in (self.seller, self.buyer):
-                    await work(line)
+                    await line.work()
                 found = await inbox(self.buyer, number=number)
                 if found and (found[0].halted or found[0].waits_for == "the account has not seen it yet"):
                     return found[0]
                 await asyncio.sleep(PACE)
-
-
-async def work(line: Line) -> None:
-    """Collect once and run what is due."""
-    await line.worker.drain()
-    for network in line.resources.networks.all:
-        await collect(line.resources, network, lambda: None)
-    await line.worker.drain()
 
 
 async def inbox(line: Line, *, number: str | None = None, unseen: bool | None = None) -> tuple[Document, ...]:
@@ -111,7 +102,7 @@ async def test_what_one_gateway_sends_comes_in_at_the_other(sides: Sides, syntax
 
     assert (await sides.seller.until(sent, status="made_available")).status == "made_available"
     for _ in range(3):
-        await work(sides.buyer)
+        await sides.buyer.work()
     assert len(await inbox(sides.buyer)) == 1
 
     assert [one.id for one in await inbox(sides.buyer, unseen=True)] == [document.id]
@@ -141,7 +132,7 @@ async def both_until(sides: Sides, sent: UUID, status: str) -> Document:
     async with asyncio.timeout(30):
         while True:
             for line in (sides.buyer, sides.seller):
-                await work(line)
+                await line.work()
             document = await sides.seller.show(sent)
             if document.status == status:
                 return document
@@ -197,8 +188,8 @@ async def test_what_breaks_rules_is_answered_as_the_account_says(sides: Sides, p
     assert document.halted == "the document breaks rules"
     async with asyncio.timeout(30):
         for _ in range(20):
-            await work(sides.buyer)
-            await work(sides.seller)
+            await sides.buyer.work()
+            await sides.seller.work()
             pool = sides.seller.pool  # the seller's gateway knows no such document
             strays = [await arrivals.stray(pool, "afnor", id) for id in await arrivals.stray_ids(pool, "afnor")]
             codes = [cdar.read(one.data).code for one in strays if one.kind is ArrivalKind.STATUS]

@@ -29,7 +29,7 @@ from schemas.formats import cdar
 from schemas.formats.cdar import Amount
 from schemas.judge import judge
 from tests.line.conftest import Line
-from tests.line.test_inbound import BUYER, Sides, sides, work
+from tests.line.test_inbound import BUYER, Sides, sides
 from tests.line.test_statuses import refused, say
 
 __all__ = ["sides"]
@@ -180,7 +180,7 @@ async def test_an_invalid_invoice_is_refused_where_the_account_wants_it(sides: S
     incoming = Incoming("afnor", "by-hand", data, addressed(data), BUYER)
     came = await admit_incoming(incoming, sides.buyer.account.id, sides.buyer.resources)
     for _ in range(3):
-        await work(sides.buyer)
+        await sides.buyer.work()
     document = await sides.buyer.show(came.document_id)
     assert (document.halted, document.status) == ("the document breaks rules", "refused")
     (message,) = await about(sides.buyer, came.document_id)

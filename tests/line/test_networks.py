@@ -15,7 +15,6 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from adapters import catalogue
-from gateway.chores import collect
 from gateway.clock import SystemClock
 from gateway.commands import demo_invoices
 from gateway.compute import Compute
@@ -85,14 +84,6 @@ async def sent_to(line: Line, scheme: str, value: str, number: str = "F-1") -> U
     )
 
 
-async def work(line: Line) -> None:
-    """Run what is due, collect, run what that woke."""
-    await line.worker.drain()
-    for network in line.resources.networks.all:
-        await collect(line.resources, network, lambda: None)
-    await line.worker.drain()
-
-
 async def statuses(line: Line, document: UUID) -> list[tuple[str, str, tuple[str, ...]]]:
     """What was said of a document: status, by whom, why."""
     return [
@@ -106,17 +97,17 @@ async def test_a_bounce_ends_the_document_with_its_code(opened, smtp, imap):
     (kept, out), (box, back) = smtp, imap
     line = await opened(out | back)
     document = await sent_to(line, "EM", "good@example.org")
-    await work(line)
+    await line.work()
     assert (await line.show(document)).stage.reaches(Stage.DELIVERED)
     mailed = message_from_bytes(kept.kept[0])
     head = f"Message-ID: {mailed['Message-ID']}\r\nSubject: x\r\n".encode()
     box.put(bounce := report("message/delivery-status", delivery("failed", "5.1.1", "550 no", envelope=""), third=head))
-    await work(line)
+    await line.work()
     shown = await line.show(document)
     assert shown.halted == "refused by the platform"
     assert await statuses(line, document) == [("not_admitted", "mail", ("DSN-5.1.1",))]
     assert await line.read(document, Role.STATUS) == bounce
-    await work(line)
+    await line.work()
     assert len(await statuses(line, document)) == 1
     assert len(box.folders["Estafette"]) == 1
 
@@ -125,14 +116,14 @@ async def test_delayed_then_delivered_is_told_and_ends_nothing(opened, smtp, ima
     (kept, out), (box, back) = smtp, imap
     line = await opened(out | back)
     document = await sent_to(line, "EM", "good@example.org")
-    await work(line)
+    await line.work()
     id = str(message_from_bytes(kept.kept[0])["Message-ID"]).strip("<>").partition("@")[0]
     for action, code in (("delayed", "4.4.1"), ("delivered", "2.0.0")):
         box.put(report("message/delivery-status", delivery(action, code, envelope=id)))
-        await work(line)
+        await line.work()
     receipt = f"Original-Message-ID: <{id}@example.com>\nDisposition: manual-action/MDN-sent-manually; displayed\n"
     box.put(report("message/disposition-notification", receipt))
-    await work(line)
+    await line.work()
     assert await statuses(line, document) == [
         ("pending", "mail", ("DSN-DELAYED",)),
         ("admitted", "mail", ()),
@@ -146,7 +137,7 @@ async def test_a_report_on_nothing_of_ours_waits_for_a_person(opened, smtp, imap
     line = await opened(out | back)
     box.put(report("message/delivery-status", delivery("failed", "5.1.1", envelope=str(UUID(int=7)))))
     box.put(report("message/delivery-status", delivery("failed", "5.1.1", envelope="")))
-    await work(line)
+    await line.work()
     assert len(await arrivals.waiting(line.pool, statuses=True)) == 2
     assert await arrivals.waiting(line.pool) == []
 
@@ -156,12 +147,12 @@ async def test_a_report_in_a_folder_is_told_with_the_document(opened, smtp, tmp_
     (tmp_path / "in").mkdir()
     line = await opened(out | {"ESTAFETTE_FOLDER_IN": str(tmp_path / "in")})
     document = await sent_to(line, "EM", "good@example.org")
-    await work(line)
+    await line.work()
     id = str(message_from_bytes(kept.kept[0])["Message-ID"]).strip("<>").partition("@")[0]
     (tmp_path / "in" / "bounce.eml").write_bytes(
         report("message/delivery-status", delivery("failed", "5.7.1", "550 spam", envelope=id))
     )
-    await work(line)
+    await line.work()
     assert await statuses(line, document) == [("not_admitted", "drop", ("DSN-5.7.1",))]
 
 
@@ -174,8 +165,8 @@ async def test_invoices_by_e_mail_come_once_and_hostile_ones_wait(opened, imap):
     box.put(bytes(message(("bomb.zip", "application/zip", bomb()))))
     box.put(bytes(message(("smime.p7m", "application/pkcs7-mime", b"\x30\x80"))))
     box.put(bytes(message(("F-1.xml", "application/xml", incoming("F-1")), ("F-2.xml", "text/xml", incoming("F-2")))))
-    await work(line)
-    await work(line)
+    await line.work()
+    await line.work()
     assert sorted(one.number or "" for one in await inbox(line)) == ["F-1", "F-2"]
     waiting = await arrivals.waiting(line.pool)
     assert len(waiting) == len(attacks) + 2
@@ -203,8 +194,8 @@ async def test_there_and_back_over_sftp(opened, tmp_path):
         document = await sent_to(line, "0225", BUYER)
         (server.root / "in" / "F-9.xml").write_bytes(incoming("F-9", siren="100000108"))
         (server.root / "in" / "bomb.zip").write_bytes(bomb())
-        await work(line)
-        await work(line)
+        await line.work()
+        await line.work()
         shown = await line.show(document)
         assert (shown.stage, shown.halted) == (Stage.ACKNOWLEDGED, None)
         (path,) = (server.root / "out").iterdir()
@@ -224,7 +215,7 @@ async def test_a_push_is_a_delivery_with_its_receipt(opened, tmp_path):
             }
         )
         taken, refused = await sent_to(line, "0088", "3700000000011"), await sent_to(line, "0088", "refused", "F-2")
-        await work(line)
+        await line.work()
         assert list(harness.receiver.kept.values()) == [await line.read(taken, Role.ORIGINAL)]
         assert (await line.show(taken)).stage is Stage.ACKNOWLEDGED
         assert base64.b64decode(harness.receiver.heads[0]["content-digest"][9:-1])

@@ -27,7 +27,7 @@ from schemas.formats import cdar
 from schemas.formats.cdar import Amount, Reason
 from schemas.judge import judge
 from tests.line.conftest import PACE, Line
-from tests.line.test_inbound import BUYER, Sides, sides, work
+from tests.line.test_inbound import BUYER, Sides, sides
 
 __all__ = ["sides"]
 
@@ -61,7 +61,7 @@ async def ends(line: Line, document_id: UUID, *others: Line) -> Document:
     async with asyncio.timeout(30):
         while True:
             for one in (line, *others):
-                await work(one)
+                await one.work()
             document = await line.show(document_id)
             if document.stage is Stage.SETTLED or document.halted:
                 return document
@@ -73,7 +73,7 @@ async def hears(line: Line, document_id: UUID, status: str, *others: Line) -> Do
     async with asyncio.timeout(30):
         while True:
             for one in (line, *others):
-                await work(one)
+                await one.work()
             document = await line.show(document_id)
             if document.status == status:
                 return document
@@ -136,7 +136,7 @@ async def test_what_contradicts_is_refused_with_every_reason(sides: Sides):
     amount = Amount("MPA", Decimal("10.00"), "EUR")
     await say(line, came.id, "payment_sent", amounts=(amount,))
     settled = await hears(line, came.id, "payment_sent")
-    await work(line)
+    await line.work()
     assert (await line.show(settled.id)).stage is Stage.SETTLED
 
 
@@ -176,7 +176,7 @@ async def test_nothing_is_said_of_a_duplicate(sides: Sides):
         incoming = Incoming("afnor", f"again-{place}", copy, addressed(copy), BUYER)
         came = await admit_incoming(incoming, sides.buyer.account.id, sides.buyer.resources)
         for _ in range(3):
-            await work(sides.buyer)
+            await sides.buyer.work()
         assert (await sides.buyer.show(came.document_id)).halted
         with pytest.raises(Rejected) as caught:
             await say(sides.buyer, came.document_id, "refused", Reason("DOUBLON", "Deux fois.", action="NOA"))
@@ -215,10 +215,10 @@ async def test_what_came_by_folder_is_answered_at_the_sellers_address(sides: Sid
     incoming = Incoming("drop", "FA-8.xml", data, addressed(data), BUYER)
     came = await admit_incoming(incoming, sides.buyer.account.id, sides.buyer.resources)
     for _ in range(3):
-        await work(sides.buyer)
+        await sides.buyer.work()
     answered = await say(sides.buyer, came.document_id, "approved")
     for _ in range(3):
-        await work(sides.buyer)
+        await sides.buyer.work()
     message = await sides.buyer.show(answered.message)
     # it comes to the platform, which takes no message about an invoice that it never carried, and says so
     assert (message.halted, message.facts["routed"]["network"]) == ("refused by the platform", "afnor")
