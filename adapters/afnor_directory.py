@@ -41,7 +41,7 @@ from adapters.directory import (
     RoutingCode,
     RoutingCodes,
 )
-from adapters.port import Problem, Unreachable, read_secret
+from adapters.port import Problem, Unreachable, secret_complaint
 
 PAGE = 100
 """Lines asked for at once: what every platform gives."""
@@ -98,11 +98,8 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     token_url, client, secret = given.values()
     if token_url and (complaint := http.complaint(token_url, allow)):
         found.append(Problem(f"{prefix}TOKEN_URL", complaint))
-    if secret:
-        try:
-            read_secret(Path(secret))
-        except ValueError as wrong:
-            found.append(Problem(f"{prefix}CLIENT_SECRET_FILE", str(wrong)))
+    if secret and (complaint := secret_complaint(Path(secret))):
+        found.append(Problem(f"{prefix}CLIENT_SECRET_FILE", complaint))
     seconds = environment.get("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", "") or "10"
     if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds) <= 120):
         found.append(Problem("ESTAFETTE_AFNOR_DIRECTORY_SECONDS", "must be a whole number from 1 to 120"))

@@ -17,7 +17,7 @@ from typing import Any
 from adapters import http
 from adapters.bearer import Login
 from adapters.dropped import is_siren
-from adapters.port import Problem, read_secret
+from adapters.port import Problem, secret_complaint
 
 NAME = "afnor"
 """The name of the connection that the environment describes; those of files are called afnor-… after their file."""
@@ -135,11 +135,8 @@ def _complaints(given: Mapping[str, Any], allow: frozenset[str], folder: Path) -
     for name in ("url", "token_url"):
         if given.get(name) and (complaint := http.complaint(given[name], allow)):
             yield name, complaint
-    if secret := given.get("client_secret_file"):
-        try:
-            read_secret(folder / secret)
-        except ValueError as wrong:
-            yield "client_secret_file", str(wrong)
+    if (secret := given.get("client_secret_file")) and (complaint := secret_complaint(folder / secret)):
+        yield "client_secret_file", complaint
     if given.get("token_auth", "basic") not in ("basic", "form"):
         yield "token_auth", "must be basic or form"
     seconds = str(given.get("seconds", "30"))

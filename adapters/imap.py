@@ -49,6 +49,7 @@ from adapters.port import (
     Route,
     Unreachable,
     read_secret,
+    secret_complaint,
 )
 
 log = logging.getLogger(__name__)
@@ -123,11 +124,8 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
         )
         if wrong
     ]
-    if given["PASSWORD_FILE"]:
-        try:
-            read_secret(Path(given["PASSWORD_FILE"]))
-        except ValueError as wrong_secret:
-            found.append(Problem("ESTAFETTE_IMAP_PASSWORD_FILE", str(wrong_secret)))
+    if given["PASSWORD_FILE"] and (unusable := secret_complaint(Path(given["PASSWORD_FILE"]))):
+        found.append(Problem("ESTAFETTE_IMAP_PASSWORD_FILE", unusable))
     problems.extend(found)
     if found:
         return None

@@ -45,6 +45,7 @@ from adapters.port import (
     Unreachable,
     one_line,
     read_secret,
+    secret_complaint,
 )
 from schemas.finding import Finding, Severity
 
@@ -107,11 +108,8 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
         if wrong
     ]
     password_file = Path(given["PASSWORD_FILE"]) if given["PASSWORD_FILE"] else None
-    if password_file is not None:
-        try:
-            read_secret(password_file)
-        except ValueError as wrong:
-            found.append(Problem("ESTAFETTE_MAIL_PASSWORD_FILE", str(wrong)))
+    if password_file is not None and (unusable := secret_complaint(password_file)):
+        found.append(Problem("ESTAFETTE_MAIL_PASSWORD_FILE", unusable))
     problems.extend(found)
     if found:
         return None

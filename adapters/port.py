@@ -208,6 +208,15 @@ def read_secret(path: Path) -> str:
     return text
 
 
+def secret_complaint(path: Path) -> str:
+    """What is wrong with a secret's file; empty when it can be used."""
+    try:
+        read_secret(path)
+    except ValueError as wrong:
+        return str(wrong)
+    return ""
+
+
 def read_private(path: Path) -> bytes:
     """The bytes of a file that not everybody may read. Raises ValueError with what is wrong."""
     try:

@@ -19,7 +19,7 @@ from asn1crypto import x509
 from yarl import URL
 
 from adapters.http import Client, Request, allowed, complaint
-from adapters.port import Problem, Unreachable, read_secret
+from adapters.port import Problem, Unreachable, read_secret, secret_complaint
 from signing.keys import Algorithm, algorithm_of, fits, from_pair, ordered
 
 URL_NAME = "ESTAFETTE_SEAL_REMOTE_URL"
@@ -135,11 +135,7 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
     if said := complaint(url, allow):
         found.append(Problem(URL_NAME, said))
     files = {name: Path(environment[name]) for name in (_TOKEN, _PIN) if environment.get(name)}
-    for name, path in files.items():
-        try:
-            read_secret(path)
-        except ValueError as wrong:
-            found.append(Problem(name, str(wrong)))
+    found += [Problem(name, said) for name, path in files.items() if (said := secret_complaint(path))]
     problems.extend(found)
     if found:
         return None

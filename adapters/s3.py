@@ -22,7 +22,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from adapters.http import Answer, Client, Request, allowed, complaint
-from adapters.port import Custody, Note, Problem, Refused, Unreachable, read_secret
+from adapters.port import Custody, Note, Problem, Refused, Unreachable, read_secret, secret_complaint
 from schemas.finding import Finding, Severity
 
 MODES = ("COMPLIANCE", "GOVERNANCE")
@@ -69,11 +69,8 @@ def from_environment(environment: Mapping[str, str], problems: list[Problem]) ->
         )
         if wrong
     ]
-    if given["SECRET_FILE"]:
-        try:
-            read_secret(Path(given["SECRET_FILE"]))
-        except ValueError as wrong:
-            found.append(Problem("ESTAFETTE_S3_SECRET_FILE", str(wrong)))
+    if given["SECRET_FILE"] and (unusable := secret_complaint(Path(given["SECRET_FILE"]))):
+        found.append(Problem("ESTAFETTE_S3_SECRET_FILE", unusable))
     problems.extend(found)
     if found:
         return None
