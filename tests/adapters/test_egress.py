@@ -17,6 +17,7 @@ from aiohttp.abc import ResolveResult
 from adapters import catalogue, http, webhook
 from adapters.port import Problem, Unreachable
 from tests.adapters.conftest import now
+from tests.adapters.raw_server import RawServer
 
 INSIDE = (
     "127.0.0.1", "127.1.2.3", "127.255.255.254", "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.254",
@@ -171,52 +172,33 @@ ONCE: dict[str, bytes] = {
 SLOW = ("silent", "dripping body", "dripping head")
 
 
-class Hostile:
+class Hostile(RawServer):
     """A server that plays one of them, and counts who comes."""
 
     def __init__(self) -> None:
-        self.port = 0
-        self.connections = 0
-        self.requests: list[bytes] = []
+        super().__init__()
         self.play = ""
-        self.over = asyncio.Event()
-        self.under_way: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self.under_way.add(task)
-        try:
-            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            if self.play in ONCE:
-                writer.write(ONCE[self.play].replace(b"HERE", str(self.port).encode()))
+    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        if self.play in ONCE:
+            writer.write(ONCE[self.play].replace(b"HERE", str(self.port).encode()))
+            await writer.drain()
+        elif self.play == "silent":
+            await self.over.wait()
+        else:
+            writer.write(answer(b"200 OK" + LENGTH + b"1000") if "body" in self.play else b"HTTP/1.1 200 OK\r\nX: ")
+            while not self.over.is_set():
+                writer.write(b"x")
                 await writer.drain()
-            elif self.play == "silent":
-                await self.over.wait()
-            else:
-                writer.write(answer(b"200 OK" + LENGTH + b"1000") if "body" in self.play else b"HTTP/1.1 200 OK\r\nX: ")
-                while not self.over.is_set():
-                    writer.write(b"x")
-                    await writer.drain()
-                    await asyncio.sleep(0.02)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+                await asyncio.sleep(0.02)
 
 
 @pytest.fixture
 async def hostile() -> AsyncIterator[Hostile]:
     made = Hostile()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    yield made
-    made.over.set()
-    server.close()
-    if made.under_way:
-        await asyncio.wait(made.under_way, timeout=5)
-    await server.wait_closed()
+    async with made.listening():
+        yield made
 
 
 async def test_a_hostile_server_costs_its_bounds_and_is_asked_once(hostile: Hostile) -> None:

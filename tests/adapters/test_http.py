@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -13,58 +12,34 @@ import pytest
 from adapters import http
 from adapters.port import Unreachable
 from tests.adapters.conftest import now
+from tests.adapters.raw_server import RawServer
 
 
-class Listener:
+class Listener(RawServer):
     """A server that counts its connections and answers each request as it is told to."""
 
     def __init__(self) -> None:
-        self.connections = 0
-        self.requests: list[bytes] = []
+        super().__init__()
         self.replies: list[bytes] = []
-        self.port = 0
         self.silent = False
-        self.over = asyncio.Event()
-        self.tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.add(task)
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(
-                (int(h.split(b":")[1]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length")), 0
-            )
-            self.requests.append(head + await reader.readexactly(length))
-            if self.silent:
-                await self.over.wait()
-            writer.write(self.replies.pop(0) if self.replies else b"")
-            await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(h.split(b":")[1]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length")), 0
+        )
+        self.requests.append(head + await reader.readexactly(length))
+        if self.silent:
+            await self.over.wait()
+        writer.write(self.replies.pop(0) if self.replies else b"")
+        await writer.drain()
 
 
 @pytest.fixture
 async def listener() -> AsyncIterator[Listener]:
     made = Listener()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    yield made
-    made.over.set()
-    server.close()
-    if made.tasks:
-        await asyncio.wait(made.tasks, timeout=5)
-    await server.wait_closed()
+    async with made.listening():
+        yield made
 
 
 @pytest.fixture
