@@ -167,17 +167,22 @@ async def open_gateway(
         )
         notary = replace(notary, former=read_verifiers(settings, notary)[1:])
         await check_notary(pool, settings, notary)
-        trust = read_trust(settings)
         resources = Resources(
-            pool, networks, SystemClock(), compute, notary, sealer, trust, settings.language, rules, courier
-        )
-        resources = replace(
-            resources,
-            directory=directory,
-            providers=providers,
-            ages=read_ages(settings),
-            unlisted=settings.directory_unlisted,
+            pool,
+            networks,
+            SystemClock(),
+            compute,
+            notary,
+            sealer=sealer,
+            trust=read_trust(settings),
+            language=settings.language,
+            rules=rules,
+            courier=courier,
             messenger=messenger,
+            directory=directory,
+            ages=read_ages(settings),
+            providers=providers,
+            unlisted=settings.directory_unlisted,
         )
         try:
             yield Gateway(settings, resources, pepper)
