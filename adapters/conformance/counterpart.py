@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from adapters import http
-from adapters.conformance.verdict import Fails, Skips, Text
+from adapters.conformance.verdict import Fails, Skips, Text, same
 from adapters.port import Unreachable, read_secret
 
 FLOW, DIRECTORY, TOKEN = "flow", "directory", "token"  # the three services
@@ -289,4 +289,4 @@ def shown(answer: http.Answer) -> str:
 
 def fails(expected: Text | str, found: Text | str) -> Fails:
     """The failure of a scenario; a plain text reads the same in both languages."""
-    return Fails(*(Text(one, one) if isinstance(one, str) else one for one in (expected, found)))
+    return Fails(*(same(one) if isinstance(one, str) else one for one in (expected, found)))

@@ -76,13 +76,19 @@ def form(file: Specimen, info: str | None, *, with_file: bool = True, reverse: b
     return tuple(reversed(parts) if reverse else parts)
 
 
-async def first(it: Counterpart, format_: str = "cii", profile: str = CIUS) -> Deposit:
-    """The invoice in this format that was handed in before, or a new one; it was taken. Raises Skips otherwise."""
-    key = f"deposit {format_} {profile}"
+async def handed_in(it: Counterpart, format_: str) -> Deposit:
+    """The invoice in this format that was handed in before, or a new one; taken or not."""
+    key = f"deposit {format_}"
     if key not in it.kept:
-        it.kept[key] = await hand_in(it, await specimen(it, format_, profile))
+        it.kept[key] = await hand_in(it, await specimen(it, format_))
     found = it.kept[key]
     assert isinstance(found, Deposit)
+    return found
+
+
+async def first(it: Counterpart, format_: str = "cii") -> Deposit:
+    """The same; it was taken. Raises Skips otherwise."""
+    found = await handed_in(it, format_)
     if found.answer.status != 202 or not found.flow_id:
         says = shown(found.answer)
         raise Skips(Text(f"no invoice was taken: {says}", f"aucune facture n'a été prise : {says}"))

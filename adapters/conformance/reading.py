@@ -203,14 +203,7 @@ async def gives_back_what_was_sent(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, docType Original, and sha256 for its integrity.
     """
-    deposit = await deposits.first(it)
-    answer = await deposits.flow(it, deposit.flow_id, "Original")
-    expect.status(answer, 200)
-    if answer.body != deposit.specimen.data:
-        raise fails(
-            f"{len(deposit.specimen.data)} B",
-            Text(f"{len(answer.body)} other bytes", f"{len(answer.body)} autres octets"),
-        )
+    await _gives_back(it, await deposits.first(it))
 
 
 async def gives_back_a_pdf(it: Counterpart) -> None:
@@ -218,7 +211,11 @@ async def gives_back_a_pdf(it: Counterpart) -> None:
 
     OpenAPI 1.3.0, docType Original: a seal in the PDF would break otherwise.
     """
-    deposit = await deposits.first(it, "facturx")
+    await _gives_back(it, await deposits.first(it, "facturx"))
+
+
+async def _gives_back(it: Counterpart, deposit: deposits.Deposit) -> None:
+    """The original of a deposit has the bytes that were sent. Raises Fails."""
     answer = await deposits.flow(it, deposit.flow_id, "Original")
     expect.status(answer, 200)
     if answer.body != deposit.specimen.data:

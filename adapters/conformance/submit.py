@@ -249,12 +249,7 @@ async def twice_at_once(it: Counterpart) -> None:
 
 async def _taken(it: Counterpart, format_: str) -> None:
     """The first of this format is taken, and not refused afterwards."""
-    key = f"deposit {format_} "
-    known = next((value for name, value in it.kept.items() if name.startswith(key)), None)
-    if known is None:
-        from adapters.conformance.specimens import CIUS
-
-        known = it.kept[f"{key}{CIUS}"] = await hand_in(it, await specimen(it, format_))
+    known = await deposits.handed_in(it, format_)
     _held(known)
     body = await deposits.judged(it, known.flow_id)
     if deposits.acknowledgement(body).get("status") not in ("Ok", "Pending"):
