@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from adapters import (
     witness,
 )
 from adapters.directory import Directory
+from adapters.dropped import is_siren
 from adapters.http import ALLOW_NAME, allow_list, allowed
 from adapters.port import (
     Courier,
@@ -158,7 +158,7 @@ def providers(environment: Mapping[str, str]) -> tuple[Mapping[str, PaymentProvi
     found: dict[str, PaymentProvider] = {}
     for at, one in enumerate(entries, start=1):
         name, siren = f"{PAY_NAME} (entry {at})", one.get("participant")
-        if not isinstance(siren, str) or not re.fullmatch(r"[0-9]{9}", siren) or siren in found:
+        if not isinstance(siren, str) or not is_siren(siren) or siren in found:
             problems.append(Problem(name, "participant is a SIREN, nine digits, and each stands once"))
             continue
         made: PaymentProvider | None = None
