@@ -267,7 +267,7 @@ class Mailbox:
         """A connection with the folder selected. Raises Unreachable, IMAP4.error, OSError, ValueError."""
         settings = self._settings
         password = read_secret(settings.password_file)
-        context = None if settings.tls == "none" else ssl.create_default_context(cafile=_path(settings.ca_file))
+        context = None if settings.tls == "none" else ssl.create_default_context(cafile=settings.ca_file)
         box: _Box = _SecureBox(settings, wire, context) if settings.tls == "tls" else _Box(settings, wire)
         try:
             if settings.tls == "starttls":
@@ -416,10 +416,6 @@ def _is_word(text: str) -> bool:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _path(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _told(away: Exception) -> str:

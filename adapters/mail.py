@@ -212,7 +212,9 @@ class Mail:
         try:
             secret = settings.password_file
             password = await asyncio.to_thread(read_secret, secret) if secret is not None else None
-            context = await asyncio.to_thread(_context, settings.ca_file) if settings.tls != "none" else None
+            context = None
+            if settings.tls != "none":
+                context = await asyncio.to_thread(ssl.create_default_context, cafile=settings.ca_file)
         except (ValueError, OSError) as wrong:
             raise Unreachable(f"the mail settings cannot be used: {type(wrong).__name__}") from wrong
         return aiosmtplib.SMTP(
@@ -337,10 +339,6 @@ def _to_person(letter: Letter, sender: str, id: str, at: datetime) -> bytes:
         message.add_attachment(one.data, maintype=kind, subtype=subtype, filename=_header(one.name))
     message.set_boundary(f"=_{sha256(id.encode()).hexdigest()[:40]}")
     return message.as_bytes()
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
 
 
 def _message(consignment: Consignment, settings: Settings, id: str, at: datetime) -> bytes:
