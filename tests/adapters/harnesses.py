@@ -9,7 +9,7 @@ import itertools
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -188,6 +188,16 @@ class Mailbox:
             assert server.transport is not None
             server.transport.abort()
         return "250 2.0.0 kept"
+
+    @asynccontextmanager
+    async def serving(self, protocol: Callable[..., SMTP] = SMTP, **limits: int) -> AsyncIterator[int]:
+        """The port of a mail server without TLS that hands everything to this mailbox."""
+        server = await asyncio.get_running_loop().create_server(lambda: protocol(self, **limits), "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            await server.wait_closed()
 
 
 @dataclass

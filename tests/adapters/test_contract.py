@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from aiosmtpd.smtp import SMTP
 
 from adapters import afnor, sftp
 from tests.adapters.conftest import Running
@@ -48,10 +46,8 @@ async def harness(
                 yield SftpHarness(server, mute_port)
         else:
             box = Mailbox()
-            server = await asyncio.get_running_loop().create_server(lambda: SMTP(box), "127.0.0.1", 0)
-            yield MailHarness(server.sockets[0].getsockname()[1], box, mute_port, tmp_path)
-            server.close()
-            await server.wait_closed()
+            async with box.serving() as port:
+                yield MailHarness(port, box, mute_port, tmp_path)
 
 
 @pytest.mark.parametrize("rule", SUITE, ids=lambda rule: rule.__name__)

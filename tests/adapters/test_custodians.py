@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,7 +11,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from aiosmtpd.smtp import SMTP
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from yarl import URL
 
@@ -224,20 +222,17 @@ def test_a_cosignature_holds_for_its_note_and_key_only() -> None:
 
 async def test_a_letter_carries_the_note_exactly() -> None:
     kept = Mailbox()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(kept), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    environment = {
-        "ESTAFETTE_MAIL_HOST": "127.0.0.1",
-        "ESTAFETTE_MAIL_PORT": str(port),
-        "ESTAFETTE_MAIL_FROM": "archive@example.com",
-        "ESTAFETTE_MAIL_TLS": "none",
-        "ESTAFETTE_CHECKPOINT_MAIL": "compta@example.org, audit@example.org",
-    }
-    (one,), problems = catalogue.custodians(environment, now)
-    assert not problems
-    assert (await one.keep(note(5))).evidence == b"250 2.0.0 kept\n250 2.0.0 kept"
-    server.close()
-    await server.wait_closed()
+    async with kept.serving() as port:
+        environment = {
+            "ESTAFETTE_MAIL_HOST": "127.0.0.1",
+            "ESTAFETTE_MAIL_PORT": str(port),
+            "ESTAFETTE_MAIL_FROM": "archive@example.com",
+            "ESTAFETTE_MAIL_TLS": "none",
+            "ESTAFETTE_CHECKPOINT_MAIL": "compta@example.org, audit@example.org",
+        }
+        (one,), problems = catalogue.custodians(environment, now)
+        assert not problems
+        assert (await one.keep(note(5))).evidence == b"250 2.0.0 kept\n250 2.0.0 kept"
     messages = [message_from_bytes(data, policy=policy.default) for data in kept.kept]
     assert [message["To"] for message in messages] == ["compta@example.org", "audit@example.org"]
     assert messages[0]["Message-ID"] == messages[1]["Message-ID"], "its reader can tell a repetition"

@@ -29,11 +29,8 @@ def to(address: str, **more: object) -> Consignment:
 async def box() -> AsyncIterator[tuple[Mailbox, Mail]]:
     """A mail server without TLS and the client for it."""
     kept = Mailbox()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(kept), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    yield kept, Mail(Settings("127.0.0.1", port, "factures@example.com", tls="none", seconds=5.0), now)
-    server.close()
-    await server.wait_closed()
+    async with kept.serving() as port:
+        yield kept, Mail(Settings("127.0.0.1", port, "factures@example.com", tls="none", seconds=5.0), now)
 
 
 async def test_the_message(box: tuple[Mailbox, Mail]) -> None:
@@ -231,13 +228,10 @@ class Offering(Mailbox):
 @pytest.mark.parametrize("notify", [True, False])
 async def test_delivery_notifications_are_asked_for_where_they_are_offered(notify: bool) -> None:
     kept, Reporting.asked = Offering(), []
-    server = await asyncio.get_running_loop().create_server(lambda: Reporting(kept), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    settings = Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0, notify=notify, receipts=notify)
     sent = to("good+a=b@example.org")
-    await Mail(settings, now).send(sent)
-    server.close()
-    await server.wait_closed()
+    async with kept.serving(Reporting) as port:
+        settings = Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0, notify=notify, receipts=notify)
+        await Mail(settings, now).send(sent)
     (message,) = map(message_from_bytes, kept.kept)
     sender, recipient = Reporting.asked
     assert f"SIZE={len(kept.kept[0])}" in sender
@@ -248,15 +242,12 @@ async def test_delivery_notifications_are_asked_for_where_they_are_offered(notif
 
 async def test_a_message_that_is_too_big_for_the_server_is_refused_with_the_reason() -> None:
     kept = Mailbox()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(kept, data_size_limit=1_000), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(Refused) as caught:
-        await Mail(Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0), now).send(
-            to("good@example.org")
-        )
+    async with kept.serving(data_size_limit=1_000) as port:
+        with pytest.raises(Refused) as caught:
+            await Mail(Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0), now).send(
+                to("good@example.org")
+            )
     assert caught.value.findings[0].rule == "SMTP-552"
-    server.close()
-    await server.wait_closed()
     assert not kept.kept
 
 
@@ -267,14 +258,11 @@ async def test_what_a_server_says_is_told_without_the_address() -> None:
         ) -> str:
             return f"550 5.1.1 <{address}>: no such mailbox"
 
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(Talking()), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(Refused) as caught:
-        await Mail(Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0), now).send(
-            to("jeanne@example.org")
-        )
-    server.close()
-    await server.wait_closed()
+    async with Talking().serving() as port:
+        with pytest.raises(Refused) as caught:
+            await Mail(Settings("127.0.0.1", port, "a@example.com", tls="none", seconds=5.0), now).send(
+                to("jeanne@example.org")
+            )
     (finding,) = caught.value.findings
     assert "no such mailbox" in finding.says
     assert "jeanne" not in finding.says + caught.value.reason

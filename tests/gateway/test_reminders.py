@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from aiosmtpd.smtp import SMTP
 from asyncpg.exceptions import RestrictViolationError, UniqueViolationError
 
 from adapters.mail import Correspondence, Settings
@@ -95,16 +94,14 @@ def compute() -> Iterator[Compute]:
 async def ground(pool: Pool, clock: SettableClock, compute: Compute) -> AsyncIterator[Ground]:
     """A mail server without TLS, and an account."""
     box = Mailbox()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(box), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    messenger = Correspondence(Settings("127.0.0.1", port, "factures@example.com", tls="none", seconds=5.0), clock.now)
-    account = await open_account(pool)
-    resources = Resources(pool, Networks(()), clock, compute, NOTARY, messenger=messenger)
-    async with pool.account(account.id) as connection:
-        await reminders.turn(connection, account.id, Switch(True, "operator", clock.now()))
-    yield Ground(pool, resources, clock, box, account.id)
-    server.close()
-    await server.wait_closed()
+    async with box.serving() as port:
+        settings = Settings("127.0.0.1", port, "factures@example.com", tls="none", seconds=5.0)
+        messenger = Correspondence(settings, clock.now)
+        account = await open_account(pool)
+        resources = Resources(pool, Networks(()), clock, compute, NOTARY, messenger=messenger)
+        async with pool.account(account.id) as connection:
+            await reminders.turn(connection, account.id, Switch(True, "operator", clock.now()))
+        yield Ground(pool, resources, clock, box, account.id)
 
 
 async def test_a_life_without_payment_hears_each_step_once(ground: Ground) -> None:

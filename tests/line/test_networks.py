@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -12,7 +11,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from aiosmtpd.smtp import SMTP
 
 from adapters import catalogue
 from gateway.clock import SystemClock
@@ -57,12 +55,9 @@ async def opened(pool: Pool, compute: Compute) -> AsyncIterator[Callable[..., Aw
 async def smtp() -> AsyncIterator[tuple[Mailbox, dict[str, str]]]:
     """A mail server, and the settings for it."""
     kept = Mailbox()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(kept), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    settings = {"HOST": "127.0.0.1", "PORT": str(port), "TLS": "none", "FROM": "factures@example.com"}
-    yield kept, {f"ESTAFETTE_MAIL_{name}": value for name, value in settings.items()}
-    server.close()
-    await server.wait_closed()
+    async with kept.serving() as port:
+        settings = {"HOST": "127.0.0.1", "PORT": str(port), "TLS": "none", "FROM": "factures@example.com"}
+        yield kept, {f"ESTAFETTE_MAIL_{name}": value for name, value in settings.items()}
 
 
 @pytest.fixture
