@@ -153,10 +153,11 @@ def open_message(data: bytes, domain: str = "") -> Opened:
         returned = _returned(parts, domain)
         if returned is not None:
             parts, ours = _apart(parts, domain)
-        shut = sorted({why for part in parts if (why := _shut(part))})
+        looked_at = [(part, _shut(part), _attachment(part)) for part in parts]
+        shut = sorted({why for _, why, _ in looked_at if why})
         known = {one.data for one in map(_attachment, ours) if one is not None}
-        found = [one for one in map(_attachment, parts) if one is not None and one.data not in known]
-        left = any(_left(part) for part in parts)
+        found = [one for _, _, one in looked_at if one is not None and one.data not in known]
+        left = any(one is None and not why and _is_file(part) for part, why, one in looked_at)
         alone = not (returned or found or shut or left)
         report = _answer(message, domain) if alone else returned
     except NotTaken:
@@ -237,15 +238,15 @@ def _attachment(part: Message) -> Attachment | None:
     return Attachment(name, media_type, data) if media_type is not None else None
 
 
-def _left(part: Message) -> bool:
-    """Whether a part is a file that is not taken: any but text, a signature, or a picture of the letter itself."""
+def _is_file(part: Message) -> bool:
+    """Whether a part is a file: any but text, a signature, or a picture of the letter itself."""
     kind = part.get_content_maintype()
     if part.is_multipart() or kind in _BODIES or part.get_content_type() in _SIGNATURES:
         return False
     attached = part.get_content_disposition() == "attachment"
     if kind == "image" and not attached and part.get("Content-ID"):
         return False
-    return bool(attached or _name(part)) and not _shut(part) and _attachment(part) is None
+    return bool(attached or _name(part))
 
 
 def _shut(part: Message) -> str:
