@@ -215,8 +215,7 @@ class Client:
 
     def allows(self, host: str, port: int) -> bool:
         """Whether the operator named this host and port."""
-        shown = f"[{host}]" if ":" in host else host
-        return f"{shown}:{port}".lower() in self._allow
+        return is_named(self._allow, host, port)
 
     def permit(self, address: str, port: int) -> None:
         """Remember that an address belongs to a name that the operator gave."""
@@ -339,6 +338,12 @@ def allow_list(text: str) -> frozenset[str]:
         if not host or not port.isdigit() or "/" in pair:
             raise ValueError(f"{pair!r} is no host:port")
     return pairs
+
+
+def is_named(allow: frozenset[str], host: str, port: int) -> bool:
+    """Whether an allow list names this host and port."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}".lower() in allow
 
 
 def allowed(environment: Mapping[str, str]) -> frozenset[str]:

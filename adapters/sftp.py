@@ -37,7 +37,7 @@ from uuid import uuid4
 import asyncssh
 
 from adapters.dropped import FILE_LIMIT, PAGE_BYTES, PAGE_FILES, arrivals, ended, is_draft, is_siren, place_of, told
-from adapters.http import allowed, is_public
+from adapters.http import allowed, is_named, is_public
 from adapters.port import (
     Arrival,
     Collected,
@@ -436,8 +436,7 @@ class _Delivery:
 async def _dial(settings: Settings) -> socket.socket:
     """A connected socket to a public address, or to one the operator named. Raises Unreachable, OSError."""
     loop, host, port = asyncio.get_running_loop(), settings.host, settings.port
-    shown = f"[{host}]" if ":" in host else host
-    named = f"{shown}:{port}".lower() in settings.allow
+    named = is_named(settings.allow, host, port)
     away: OSError | None = None
     for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         if not (named or is_public(str(address[0]))):
