@@ -96,8 +96,8 @@ async def memory(connection: Connection, question: Question) -> Memory | None:
     return None if row is None else Memory(row["asked_at"], row["found"], row["complete"])
 
 
-async def take(connection: Connection, account_id: UUID, question: Question, answer: Answer) -> None:
-    """Keep an answer, unless it or a newer one is kept."""
+async def take(connection: Connection, account_id: UUID, question: Question, answer: Answer) -> bool:
+    """Keep an answer, unless it or a newer one is kept; whether it was new."""
     known = await connection.fetchval(
         """
         insert into directory_asked (account_id, question, source, asked_at, found, complete)
@@ -115,7 +115,7 @@ async def take(connection: Connection, account_id: UUID, question: Question, ans
         answer.complete,
     )
     if not known:
-        return
+        return False
     await directory.keep(connection, account_id, answer.found, answer.source, answer.at)
     scopes = [_SCOPES[question.kind]] if answer.complete else []
     if question.kind is Kind.COMPANY:
@@ -123,6 +123,7 @@ async def take(connection: Connection, account_id: UUID, question: Question, ans
     for table, scope in scopes:
         words = f"delete from {table} where {scope} and source <> 'own' and known_at < $2"  # noqa: S608 - ours
         await connection.execute(words, question.key, answer.at)
+    return True
 
 
 async def drop(connection: Connection, before: datetime) -> None:

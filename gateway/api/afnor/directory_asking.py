@@ -73,8 +73,8 @@ async def company(request: web.Request, siren: str) -> bool:
     units = () if unit is None else (Unit(siren, unit.name, unit.public, unit.closed, unit.no_prospecting),)
     answer = Answer(directory.name, at, _of_lines(lines.lines, units), lines.complete)
     async with resources.pool.account(account.id) as connection:
-        await told.take(connection, account.id, Question(Kind.COMPANY, siren), answer)
-        await told.drop(connection, resources.clock.now() - resources.ages.stale)
+        if await told.take(connection, account.id, Question(Kind.COMPANY, siren), answer):
+            await told.drop(connection, resources.clock.now() - resources.ages.stale)
     return lines.complete
 
 
