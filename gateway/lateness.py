@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from gateway.answers import read_invoice
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict
 from gateway.lifecycle import Stage
 from gateway.resources import Resources
 from gateway.store import documents, payment_terms, receivables
@@ -77,11 +77,8 @@ async def calculated(document: Document, account: Account, resources: Resources,
 
 async def _netted(connection: Connection, document: Document) -> bool:
     """Whether a credit note or a write-off has taken something off; of what the account itself owes nobody keeps it."""
-    try:
-        owed = await receivables.get(connection, document.id)
-    except NotFound:
-        return False
-    return bool(owed.credited or owed.written_off)
+    owed = await receivables.find(connection, document.id)
+    return owed is not None and bool(owed.credited or owed.written_off)
 
 
 def claims(document: Document, invoice: Invoice | None) -> list[Claim]:

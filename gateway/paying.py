@@ -156,10 +156,9 @@ async def _reported(
 
 async def _owed(connection: Connection, document: Document) -> Decimal:
     """What is owed: less payments, credit notes and what was given up (the balance of the receivable)."""
-    try:
-        owed = await receivables.get(connection, document.id)
-    except NotFound:  # it is no receivable, as an invoice without a date
-        paid = await documents.payments(connection, document.id)
-        came = sum((one.amount for one in paid if one.currency == document.currency), Decimal(0))
-        return (document.amount_due or Decimal(0)) - came
-    return owed.balance
+    owed = await receivables.find(connection, document.id)
+    if owed is not None:
+        return owed.balance
+    paid = await documents.payments(connection, document.id)
+    came = sum((one.amount for one in paid if one.currency == document.currency), Decimal(0))
+    return (document.amount_due or Decimal(0)) - came

@@ -6,7 +6,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 from gateway import mandatory
-from gateway.errors import NotFound
 from gateway.lifecycle import Done, Halted, Later, Outcome, Skipped
 from gateway.resources import Resources, Work
 from gateway.statuses import hear
@@ -52,9 +51,6 @@ async def run(work: Work, resources: Resources) -> Outcome:
 
 async def _netted(work: Work, resources: Resources) -> Decimal:
     """What credit notes and write-offs have taken off an invoice of the account's own sales."""
-    try:
-        async with resources.pool.account(work.account.id) as connection:
-            owed = await receivables.get(connection, work.document.id)
-    except NotFound:
-        return Decimal(0)
-    return owed.credited + owed.written_off
+    async with resources.pool.account(work.account.id) as connection:
+        owed = await receivables.find(connection, work.document.id)
+    return Decimal(0) if owed is None else owed.credited + owed.written_off

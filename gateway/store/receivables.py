@@ -166,10 +166,16 @@ _FROM = """
 
 async def get(connection: Connection, document_id: UUID) -> Receivable:
     """What is owed on one document. Raises NotFound."""
-    row = await connection.fetchrow(f"select {_COLUMNS} {_FROM} where r.document_id = $1", document_id)
-    if row is None:
+    found = await find(connection, document_id)
+    if found is None:
         raise NotFound("nothing was ever owed on this document")
-    return Receivable(**row)
+    return found
+
+
+async def find(connection: Connection, document_id: UUID) -> Receivable | None:
+    """What is owed on one document; None where nothing can be, as on an invoice without a date or a received one."""
+    row = await connection.fetchrow(f"select {_COLUMNS} {_FROM} where r.document_id = $1", document_id)
+    return None if row is None else Receivable(**row)
 
 
 async def page(
