@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 
@@ -151,11 +150,7 @@ async def close(request: web.Request) -> web.Response:
 
 async def find(request: web.Request, connection: Any) -> OrderHead:
     """The order named in the path, of this account. Raises NotFound."""
-    try:
-        order_id = UUID(request.match_info["id"])
-    except ValueError as unknown:
-        raise NotFound("there is no such order") from unknown
-    order = await orders.head(connection, order_id)
+    order = await orders.head(connection, queries.named(request, "order"))
     if order.account_id != request[CALLER].account.id:
         raise NotFound("there is no such order")
     return order

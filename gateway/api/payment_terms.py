@@ -20,7 +20,7 @@ from gateway.errors import Malformed, NotFound, UnknownFormat
 from gateway.lateness import Asked
 from gateway.resources import Resources
 from gateway.store import payment_terms as store
-from gateway.store.payment_terms import CUSTOMER_LIMIT, EVERYBODY
+from gateway.store.payment_terms import EVERYBODY
 from schemas import json_form
 from schemas.finding import Finding
 from schemas.payment_terms import Terms, checked, remarks
@@ -63,7 +63,7 @@ async def remove(request: web.Request) -> web.Response:
 async def read_customer(request: web.Request) -> web.Response:
     """The terms in force for a customer, and whether they are its own."""
     queries.only(request, ())
-    name = _customer(request)
+    name = queries.customer(request)
     async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
         agreed = await store.agreed(connection, [name])
     terms = agreed.of(name)
@@ -74,12 +74,12 @@ async def read_customer(request: web.Request) -> web.Response:
 
 async def write_customer(request: web.Request) -> web.Response:
     """Set the terms of a customer."""
-    return await _written(request, _customer(request))
+    return await _written(request, queries.customer(request))
 
 
 async def remove_customer(request: web.Request) -> web.Response:
     """Take a customer's terms back: the account's hold again."""
-    return await _removed(request, _customer(request))
+    return await _removed(request, queries.customer(request))
 
 
 async def interest(request: web.Request) -> web.Response:
@@ -162,10 +162,3 @@ async def _removed(request: web.Request, customer: str) -> web.Response:
     async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
         await store.remove(connection, customer)
     return web.Response(status=204)
-
-
-def _customer(request: web.Request) -> str:
-    name: str = request.match_info["customer"]
-    if not 0 < len(name) <= CUSTOMER_LIMIT or not name.isprintable():
-        raise NotFound("there is no such customer")
-    return name

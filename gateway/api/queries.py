@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 LONGEST = 512
 """Characters of one parameter."""
+CUSTOMER_LIMIT = 200
+"""Characters of a customer's identifier."""
 
 
 def only(request: web.Request, known: Collection[str]) -> None:
@@ -72,9 +74,22 @@ def truth(text: str) -> bool:
     return text == "true"
 
 
-def document_id(request: web.Request) -> UUID:
-    """The document named in the path. Raises NotFound, as for any id that does not exist."""
+def named(request: web.Request, what: str) -> UUID:
+    """The id in the path, which is of a `what`. Raises NotFound, as for any id that does not exist."""
     try:
         return UUID(request.match_info["id"])
     except ValueError as unknown:
-        raise NotFound("there is no such document") from unknown
+        raise NotFound(f"there is no such {what}") from unknown
+
+
+def document_id(request: web.Request) -> UUID:
+    """The document named in the path. Raises NotFound."""
+    return named(request, "document")
+
+
+def customer(request: web.Request) -> str:
+    """The customer named in the path, whom nobody needs to know yet. Raises NotFound for what no identifier can be."""
+    name: str = request.match_info["customer"]
+    if not 1 <= len(name) <= CUSTOMER_LIMIT or not name.isprintable():
+        raise NotFound("there is no such customer")
+    return name

@@ -83,10 +83,7 @@ async def write_settings(request: web.Request) -> web.Response:
 async def letter(request: web.Request) -> web.Response:
     """One letter with its text."""
     queries.only(request, ())
-    try:
-        letter_id = UUID(request.match_info["id"])
-    except ValueError as unknown:
-        raise NotFound("there is no such letter") from unknown
+    letter_id = queries.named(request, "letter")
     async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
         found = await reminders.letter(connection, letter_id)
         content = json.loads(await documents.read(connection, found.sha256))
@@ -188,7 +185,7 @@ async def drop_plan(request: web.Request) -> web.Response:
 async def read_customer(request: web.Request) -> web.Response:
     """How a customer is reminded, where somebody said so."""
     queries.only(request, ())
-    name = _customer(request)
+    name = queries.customer(request)
     async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
         found = (await reminders.customers(connection)).get(name)
     return shapes.answer(_customer_shape(found or Customer(name)))
@@ -197,7 +194,7 @@ async def read_customer(request: web.Request) -> web.Response:
 async def write_customer(request: web.Request) -> web.Response:
     """Say how a customer is reminded; what is left out goes by rule."""
     queries.only(request, ())
-    resources, caller, name = request.app[RESOURCES], request[CALLER], _customer(request)
+    resources, caller, name = request.app[RESOURCES], request[CALLER], queries.customer(request)
     known = ("segment", "email", "language", "country", "paused", "paused_until")
     given = {key: value for key, value in (await bodies.read_json(request)).items() if value is not None}
     fields = Fields(given, known)
@@ -350,13 +347,6 @@ def _segment(request: web.Request) -> str:
     name = request.match_info["name"]
     if name not in SEGMENTS:
         raise NotFound(f"there is no such plan; there are {', '.join(SEGMENTS)}")
-    return name
-
-
-def _customer(request: web.Request) -> str:
-    name = request.match_info["customer"]
-    if not 1 <= len(name) <= 200 or not name.isprintable():
-        raise NotFound("there is no such customer")
     return name
 
 

@@ -14,7 +14,7 @@ from gateway.api import bodies, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.fields import Fields, matching, one_of, text, truth, whole
 from gateway.api.keys import RESOURCES
-from gateway.errors import Malformed, NotFound
+from gateway.errors import Malformed
 from gateway.periods import ANNOUNCED_DAYS, DocumentClass, Policy, law
 from gateway.retention import Due
 from gateway.store import holds
@@ -121,10 +121,7 @@ async def release(request: web.Request) -> web.Response:
     fields = Fields(await bodies.read_json(request, BODY_LIMIT), ("reference",))
     reference = _reference(fields)
     fields.check()
-    try:
-        identifier = UUID(request.match_info["id"])
-    except ValueError as unknown:
-        raise NotFound("there is no such hold") from unknown
+    identifier = queries.named(request, "hold")
     released = await holds.release(
         resources.pool, caller.account.id, identifier, by=caller.public_id, at=resources.clock.now(),
         reference=str(reference),

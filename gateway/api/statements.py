@@ -18,7 +18,7 @@ from gateway.api.keys import RESOURCES, RING
 from gateway.api.limits import LIMITS
 from gateway.api.problems import language_of
 from gateway.banking import Options
-from gateway.errors import Malformed, NotFound
+from gateway.errors import Malformed
 from gateway.matching.values import STATES, Part, told
 from gateway.resources import Resources
 from gateway.store import statements
@@ -85,7 +85,7 @@ async def lines(request: web.Request) -> web.Response:
 async def assign(request: web.Request) -> web.Response:
     """Book a line on the documents that are named."""
     queries.only(request, ())
-    line_id, caller = _named(request, "line"), request[CALLER]
+    line_id, caller = queries.named(request, "line"), request[CALLER]
     async with request.app[RESOURCES].pool.account(caller.account.id) as connection:
         await statements.line(connection, line_id)
     parts = await _parts(request)
@@ -98,7 +98,7 @@ async def assign(request: web.Request) -> web.Response:
 async def accept(request: web.Request) -> web.Response:
     """Book a proposal as it is, or on the documents that are named instead."""
     queries.only(request, ())
-    named, caller = _named(request, "match"), request[CALLER]
+    named, caller = queries.named(request, "match"), request[CALLER]
     async with request.app[RESOURCES].pool.account(caller.account.id) as connection:
         await statements.line_of(connection, named)
     parts = await _parts(request)
@@ -120,7 +120,7 @@ async def _decide(
     request: web.Request, decide: Callable[[Resources, UUID, UUID, str], Awaitable[None]], decision: str
 ) -> web.Response:
     queries.only(request, ())
-    named, caller = _named(request, "match"), request[CALLER]
+    named, caller = queries.named(request, "match"), request[CALLER]
     await decide(request.app[RESOURCES], caller.account.id, named, caller.public_id)
     return _decided(request, named, decision)
 
@@ -128,14 +128,6 @@ async def _decide(
 def _decided(request: web.Request, match_id: UUID, decision: str) -> web.Response:
     request.app[RING]()
     return shapes.answer({"match": str(match_id), "decision": decision})
-
-
-def _named(request: web.Request, what: str) -> UUID:
-    """The line or match in the path. Raises NotFound, as for any id that does not exist."""
-    try:
-        return UUID(request.match_info["id"])
-    except ValueError as unknown:
-        raise NotFound(f"there is no such {what}") from unknown
 
 
 async def _file(request: web.Request) -> tuple[bytes, Options]:

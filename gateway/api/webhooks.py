@@ -16,7 +16,7 @@ from gateway.api import bodies, queries, shapes
 from gateway.api.auth import CALLER
 from gateway.api.fields import Fields, text
 from gateway.api.keys import PEPPER, RESOURCES
-from gateway.errors import Busy, Malformed, NotFound, Rejected
+from gateway.errors import Busy, Malformed, Rejected
 from gateway.resources import Resources
 from gateway.store import webhooks as store
 from gateway.store.identifiers import new_id
@@ -67,7 +67,7 @@ async def remove(request: web.Request) -> web.Response:
     queries.only(request, ())
     resources = request.app[RESOURCES]
     async with resources.pool.account(request[CALLER].account.id) as connection:
-        await store.remove(connection, _id(request), resources.clock.now())
+        await store.remove(connection, queries.named(request, "webhook"), resources.clock.now())
     return web.Response(status=204)
 
 
@@ -77,7 +77,7 @@ async def renew_secret(request: web.Request) -> web.Response:
     resources = request.app[RESOURCES]
     until = resources.clock.now() + webhooks.OVERLAP
     async with resources.pool.account(request[CALLER].account.id) as connection:
-        webhook = await store.renew_secret(connection, _id(request), until)
+        webhook = await store.renew_secret(connection, queries.named(request, "webhook"), until)
     return shapes.answer({**_shape(webhook), "secret": webhooks.secret(webhook, request.app[PEPPER])})
 
 
@@ -104,7 +104,7 @@ async def again(request: web.Request) -> web.Response:
         raise Malformed("an event is named by its document and its seq, or not at all")
     message = (document, seq) if document and seq else None
     async with resources.pool.account(request[CALLER].account.id) as connection:
-        count = await store.again(connection, _id(request), resources.clock.now(), message)
+        count = await store.again(connection, queries.named(request, "webhook"), resources.clock.now(), message)
     return shapes.answer({"messages": count}, status=202)
 
 
@@ -122,14 +122,7 @@ async def attempts(request: web.Request) -> web.Response:
 
 async def _find(request: web.Request) -> Webhook:
     async with request.app[RESOURCES].pool.account(request[CALLER].account.id) as connection:
-        return await store.get(connection, _id(request))
-
-
-def _id(request: web.Request) -> UUID:
-    try:
-        return UUID(request.match_info["id"])
-    except ValueError as unknown:
-        raise NotFound("there is no such webhook") from unknown
+        return await store.get(connection, queries.named(request, "webhook"))
 
 
 def _check(resources: Resources, url: str) -> None:

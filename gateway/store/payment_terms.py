@@ -13,8 +13,6 @@ from schemas.payment_terms import Agreed, Terms
 
 EVERYBODY = ""
 """Stands for the customers that have no terms of their own."""
-CUSTOMER_LIMIT = 200
-"""Characters of a customer's identifier."""
 
 
 async def agreed(connection: Connection, customers: Collection[str]) -> Agreed:
