@@ -16,9 +16,9 @@ from typing import Any
 from aiohttp import web
 
 from gateway import addresses, customers
-from gateway.api import bodies, queries, shapes
+from gateway.api import bodies, downloads, queries, shapes
 from gateway.api.auth import CALLER
-from gateway.api.fields import Fields, text
+from gateway.api.fields import Fields, one_of, text
 from gateway.api.keys import RESOURCES
 from gateway.api.limits import LIMITS
 from gateway.errors import Malformed, UnknownFormat
@@ -90,22 +90,15 @@ async def _file(request: web.Request) -> web.StreamResponse:
     roles = tuple(customers.ROLES)
     queries.only(request, ("after", "language", *roles))
     after = queries.number(request, "after", 0, 0, customers.ROWS_LIMIT)
-    language = queries.optional(request, "language", _language, says="one of en, fr") or "en"
+    language = queries.optional(request, "language", one_of(*LANGUAGES), says="one of en, fr") or "en"
     named = {role: request.query[role] for role in roles if role in request.query}
     with request.app[LIMITS].upload(request[CALLER].public_id) as budget:
         data = await bodies.read(request, customers.SIZE_LIMIT, budget)
         table = await asyncio.to_thread(customers.read, data, named)
         rows = table.rows[after : after + ROWS_LIMIT]
         left = max(0, len(table.rows) - after - ROWS_LIMIT)
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/csv; charset=utf-8",
-                "Content-Disposition": 'attachment; filename="addresses.csv"',
-                "Cache-Control": "private, no-store",
-                "X-Content-Type-Options": "nosniff",
-                "Rows-Left": str(left),
-            }
-        )
+        response = downloads.file("text/csv; charset=utf-8", "addresses.csv")
+        response.headers["Rows-Left"] = str(left)
         parts = _lines(request, table, rows, language, head=after == 0)
         async with aclosing(parts):
             await response.prepare(request)
@@ -134,9 +127,3 @@ async def _lines(
     async for looked in customers.looked_up(request[CALLER].account.id, asked, resources):
         yield row([*rows[place], *customers.added(looked.reach, language)], look)
         place += 1
-
-
-def _language(given: str) -> str:
-    if given not in LANGUAGES:
-        raise ValueError
-    return given

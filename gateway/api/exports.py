@@ -15,12 +15,12 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.api import access, archive_query, queries
+from gateway.api import access, archive_query, downloads, queries
 from gateway.api.archive_query import Asked
 from gateway.api.auth import CALLER
-from gateway.api.keys import EXPORTING, RESOURCES
+from gateway.api.keys import RESOURCES
 from gateway.api.problems import TRACE
-from gateway.errors import Busy, GatewayError, Unanswerable
+from gateway.errors import GatewayError, Unanswerable
 from gateway.export import documents, tax_audit
 from gateway.export.documents import Progress, What
 from gateway.export.table import Look
@@ -70,8 +70,7 @@ async def for_tax_audit(request: web.Request) -> web.StreamResponse:
 async def _export(request: web.Request, kind: str) -> _Export:
     """What is asked for. Raises Malformed, Unanswerable."""
     queries.only(request, PARAMETERS)
-    decimal = queries.optional(request, "decimal", _decimal, says="point or comma") or "point"
-    bom = queries.optional(request, "bom", queries.truth, says="true or false") or False
+    look = downloads.look(request)
     asked = archive_query.read(request.query)
     if kind != archive_reads.CSV and not asked.reason:
         says = "Documents themselves are given only for a reason, which is recorded."
@@ -83,23 +82,13 @@ async def _export(request: web.Request, kind: str) -> _Export:
         wanted = await archive_query.spread(connection, account_id, asked)
     opened = {"by": request[CALLER].public_id, "reason": asked.reason, "reference": asked.reference, "what": kind}
     what = What(account_id, wanted, asked.order, resources.clock.now(), asked.told, opened)
-    return _Export(kind, asked, what, Look(comma=decimal == "comma", bom=bom), Progress())
+    return _Export(kind, asked, what, look, Progress())
 
 
 async def _send(
     request: web.Request, export: _Export, parts: AsyncGenerator[bytes, None], media_type: str, name: str
 ) -> web.StreamResponse:
-    turns = request.app[EXPORTING]
-    if turns.locked():
-        raise Busy("as many exports as this gateway makes at once are under way")
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": media_type,
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "private, no-store",
-            "X-Content-Type-Options": "nosniff",
-        }
-    )
+    turns, response = downloads.turn(request), downloads.file(media_type, name)
     async with turns, aclosing(parts):
         await _record(request, export, {"export": "begins"})
         if request.method == "HEAD":
@@ -142,9 +131,3 @@ async def _record(request: web.Request, export: _Export, more: Mapping[str, Any]
     )  # fmt: skip
     async with resources.pool.account(caller.account.id) as connection:
         await archive_reads.record(connection, caller.account.id, read)
-
-
-def _decimal(text: str) -> str:
-    if text not in ("point", "comma"):
-        raise ValueError
-    return text

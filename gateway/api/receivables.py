@@ -11,16 +11,15 @@ from uuid import UUID
 
 from aiohttp import web
 
-from gateway.api import bodies, cursors, queries, shapes
+from gateway.api import bodies, cursors, downloads, queries, shapes
 from gateway.api.auth import CALLER, idempotency_key
 from gateway.api.documents import find
 from gateway.api.fields import Fields, currency_code, matching, one_of
-from gateway.api.keys import EXPORTING, RESOURCES
+from gateway.api.keys import RESOURCES
 from gateway.dunning import home_day
-from gateway.errors import Busy, Malformed, NotFound
+from gateway.errors import Malformed
 from gateway.export import cash
 from gateway.export.litigation import Given, as_zip
-from gateway.export.table import Look
 from gateway.store import archive_reads, receivables
 from gateway.store.archive_reads import Read
 from gateway.store.identifiers import new_id
@@ -47,16 +46,8 @@ async def as_csv(request: web.Request) -> web.StreamResponse:
     """The same as a table, all of it."""
     queries.only(request, ("state", "customer", "currency", "decimal", "bom"))
     wanted, resources = _wanted(request), request.app[RESOURCES]
-    decimal = queries.optional(request, "decimal", one_of("point", "comma"), says="point or comma")
-    bom = queries.optional(request, "bom", queries.truth, says="true or false") or False
-    look = Look(comma=decimal == "comma", bom=bom)
-    turns = request.app[EXPORTING]
-    if turns.locked():
-        raise Busy("as many exports as this gateway makes at once are under way")
-    response = web.StreamResponse(headers={
-        "Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="receivables.csv"',
-        "Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff",
-    })  # fmt: skip
+    look, turns = downloads.look(request), downloads.turn(request)
+    response = downloads.file("text/csv; charset=utf-8", "receivables.csv")
     async with turns:
         found = receivables.everything(resources.pool, request[CALLER].account.id, wanted)
         lines = cash.table(found, wanted.today, look)
@@ -138,16 +129,9 @@ async def plot(request: web.Request) -> web.Response:
 async def litigation(request: web.Request) -> web.StreamResponse:
     """The file of a customer for a court; that it was taken is recorded."""
     queries.only(request, ())
-    resources, caller, customer = request.app[RESOURCES], request[CALLER], request.match_info["customer"]
-    if not 1 <= len(customer) <= 200 or not customer.isprintable():
-        raise NotFound("there is no such customer")
-    turns, now, given = request.app[EXPORTING], resources.clock.now(), Given()
-    if turns.locked():
-        raise Busy("as many exports as this gateway makes at once are under way")
-    response = web.StreamResponse(headers={
-        "Content-Type": "application/zip", "Content-Disposition": 'attachment; filename="litigation.zip"',
-        "Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff",
-    })  # fmt: skip
+    resources, caller, customer = request.app[RESOURCES], request[CALLER], queries.customer(request)
+    turns, now, given = downloads.turn(request), resources.clock.now(), Given()
+    response = downloads.file("application/zip", "litigation.zip")
     async with turns, aclosing(as_zip(resources, caller.account.id, customer, home_day(now), given)) as parts:
         if request.method == "HEAD":
             return response
