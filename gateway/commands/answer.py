@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import os
 import sys
 from typing import Any
@@ -13,7 +12,7 @@ from uuid import UUID
 from gateway import answers
 from gateway.answers import Asked
 from gateway.api import statuses
-from gateway.commands import terminal
+from gateway.commands import inside, terminal
 from gateway.errors import NotFound, WithFindings
 from gateway.main import open_gateway
 from gateway.resources import Resources
@@ -100,7 +99,7 @@ async def _say(options: argparse.Namespace, account: Account, document: Document
     }
     wanted = statuses.wanted_of(members, document.currency or "EUR")
     printed = answers.fingerprint("answer", str(document.id), body=repr(members).encode())
-    by = options.by.strip() or f"operator:{getpass.getuser()}"
+    by = options.by.strip() or inside.who()
     answered = await answers.answer(wanted, document.id, Asked(by, options.key, printed), account, resources)
     if options.format == "json":
         message, replayed = str(answered.message), answered.replayed

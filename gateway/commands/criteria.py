@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from uuid import UUID
 from gateway.api import archive_query
 from gateway.api.access import PARAMETERS, REASONS
 from gateway.api.archive_query import CRITERIA, Asked
+from gateway.commands import inside
 from gateway.commands.files import Unusable
 from gateway.commands.terminal import Told
 from gateway.errors import Unanswerable
@@ -84,16 +84,11 @@ async def account(pool: Pool, given: str | None) -> Account:
     )
 
 
-def who() -> str:
-    """Who works at this machine, as records of readings name them."""
-    return f"operator:{getpass.getuser()}"
-
-
 async def record(pool: Pool, account_id: UUID, reading: Reading, now: datetime) -> None:
     """Write down who read, as whoever works at this machine."""
     asked = reading.asked
     read_ = Read(
-        new_id(now), now, who(), reading.what, reading.query, reading.found, reading.whole, asked.reason,
+        new_id(now), now, inside.who(), reading.what, reading.query, reading.found, reading.whole, asked.reason,
         asked.reference,
     )  # fmt: skip
     async with pool.account(account_id) as connection:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.api import archive_query
-from gateway.commands import criteria, files, terminal
+from gateway.commands import criteria, files, inside, terminal
 from gateway.commands.criteria import Reading
 from gateway.commands.files import STANDARD, Unusable
 from gateway.commands.terminal import Drawn, Told
@@ -99,7 +99,7 @@ async def _export(options: argparse.Namespace, settings: Settings, kind: str, pa
                 wanted = await archive_query.spread(connection, account.id, asked)
         except Unanswerable as unanswerable:
             raise criteria.unusable(unanswerable) from unanswerable
-        opened = {"by": criteria.who(), "reason": asked.reason, "reference": asked.reference, "what": kind}
+        opened = {"by": inside.who(), "reason": asked.reason, "reference": asked.reference, "what": kind}
         what = What(account.id, wanted, asked.order, clock.now(), asked.told, opened)
         progress = Progress()
         begun = Reading(kind, {**asked.told, "export": "begins"}, 0, False, asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -116,7 +115,7 @@ async def _assigned(options: argparse.Namespace, gateway: Gateway) -> int:
     account = await accounts.get(gateway.resources.pool, options.account)
     participant = options.participant.replace(" ", "") or account.participants[0]
     name = (options.network, options.id)
-    admission = await receive.assign(name, account, participant, _who(options.by), gateway.resources)
+    admission = await receive.assign(name, account, participant, inside.who(options.by), gateway.resources)
     print(f"document {admission.document_id}")
     return 0
 
@@ -126,11 +125,7 @@ async def _dropped(options: argparse.Namespace, gateway: Gateway) -> int:
     if not reason or len(reason) > REASON_LIMIT or not reason.isprintable():
         raise GatewayError(f"a reason is a line of at most {REASON_LIMIT} characters")
     resources = gateway.resources
-    now, by = resources.clock.now(), _who(options.by)
+    now, by = resources.clock.now(), inside.who(options.by)
     await arrivals.drop(resources.pool, options.network, options.id, by=by, reason=reason, now=now)
     print("it is dropped")
     return 0
-
-
-def _who(given: str) -> str:
-    return f"operator:{given or getpass.getuser()}"

@@ -1,9 +1,10 @@
-"""Do a part of a command inside the opened gateway: with its database, beside one that serves."""
+"""Do a part of a command inside the opened gateway: with its database, beside one that serves; and who does it."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import os
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -24,3 +25,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             return await work(options, gateway)
 
     return asyncio.run(inside())
+
+
+def who(given: str = "") -> str:
+    """Who does it, as records name an operator: the one who is named, else the account of this machine."""
+    return f"operator:{given or getpass.getuser()}"

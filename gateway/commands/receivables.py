@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import sys
 from pathlib import Path
 from typing import Any
@@ -147,7 +146,7 @@ async def _write_off(options: argparse.Namespace, gateway: Gateway) -> int:
     identifier = new_id(now)
     async with pool.account(options.account) as connection:
         currency = (await receivables.get(connection, options.document)).currency
-        by = f"operator:{options.by or getpass.getuser()}"
+        by = inside.who(options.by)
         one = WriteOff(identifier, given_up, currency, options.reason, options.reference, by, now, str(identifier))
         await receivables.write_off(connection, options.account, options.document, one)
     async with pool.account(options.account) as connection:
@@ -164,7 +163,7 @@ async def _litigation(options: argparse.Namespace, gateway: Gateway) -> int:
         async for part in as_zip(resources, options.account, options.customer, home_day(now), given):
             out.write(part)
     query = {"customer": options.customer, "file": "litigation"}
-    who = f"operator:{getpass.getuser()}"
+    who = inside.who()
     read = Read(new_id(now), now, who, archive_reads.ZIP, query, given.documents, not given.left_out, "dispute")
     async with resources.pool.account(options.account) as connection:
         await archive_reads.record(connection, options.account, read)

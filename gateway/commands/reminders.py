@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -84,7 +83,7 @@ async def _preview(options: argparse.Namespace, gateway: Gateway) -> None:
 
 
 async def _turn(options: argparse.Namespace, gateway: Gateway) -> None:
-    wanted = Switch(options.part == "on", _who(), gateway.resources.clock.now())
+    wanted = Switch(options.part == "on", inside.who(), gateway.resources.clock.now())
     async with gateway.resources.pool.account(options.account) as connection:
         await reminders.turn(connection, options.account, wanted)
     print(f"reminders are {options.part}")
@@ -108,7 +107,7 @@ async def _plans(options: argparse.Namespace, gateway: Gateway) -> None:
 
 
 async def _pause(options: argparse.Namespace, gateway: Gateway) -> None:
-    one = Pause(options.reason, _who(), gateway.resources.clock.now(), options.until)
+    one = Pause(options.reason, inside.who(), gateway.resources.clock.now(), options.until)
     async with gateway.resources.pool.account(options.account) as connection:
         await receivables.get(connection, options.document)
         await reminders.pause(connection, options.account, options.document, one)
@@ -118,7 +117,7 @@ async def _pause(options: argparse.Namespace, gateway: Gateway) -> None:
 async def _resume(options: argparse.Namespace, gateway: Gateway) -> None:
     now = gateway.resources.clock.now()
     async with gateway.resources.pool.account(options.account) as connection:
-        await reminders.resume(connection, options.account, options.document, _who(), now)
+        await reminders.resume(connection, options.account, options.document, inside.who(), now)
     print(f"{options.document} is chased again")
 
 
@@ -126,12 +125,8 @@ async def _customer(options: argparse.Namespace, gateway: Gateway) -> None:
     now = gateway.resources.clock.now()
     one = Customer(
         options.customer, options.segment, options.email, options.language, options.country, options.paused, None,
-        _who(), now,
+        inside.who(), now,
     )  # fmt: skip
     async with gateway.resources.pool.account(options.account) as connection:
         await reminders.keep_customer(connection, options.account, one)
     print(f"{options.customer}: {options.segment or 'by rule'}")
-
-
-def _who() -> str:
-    return f"operator:{getpass.getuser()}"

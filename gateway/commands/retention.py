@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 from datetime import date, timedelta
 from typing import Any
@@ -111,7 +110,7 @@ async def _hold(options: argparse.Namespace, gateway: Gateway) -> int:
     now = gateway.resources.clock.now()
     limits = (options.document, options.party, options.issued_from, options.issued_until)
     scope = Scope(*limits, everything=options.all)
-    hold = Hold(new_id(now), scope, options.reason, options.reference, options.review_on, _who(options.by), now)
+    hold = Hold(new_id(now), scope, options.reason, options.reference, options.review_on, inside.who(options.by), now)
     placed = await _told(gateway, options.account, await holds.place(gateway.resources.pool, options.account, hold))
     print(f"hold {hold.id}: {placed.told} documents")
     return 0
@@ -127,7 +126,7 @@ async def _told(gateway: Gateway, account_id: UUID, hold: Hold) -> Hold:
 async def _release(options: argparse.Namespace, gateway: Gateway) -> int:
     resources = gateway.resources
     released = await holds.release(
-        resources.pool, options.account, options.hold, by=_who(options.by), at=resources.clock.now(),
+        resources.pool, options.account, options.hold, by=inside.who(options.by), at=resources.clock.now(),
         reference=options.reference,
     )  # fmt: skip
     await _told(gateway, options.account, released)
@@ -166,7 +165,3 @@ async def _renewed(options: argparse.Namespace, gateway: Gateway) -> int:
     told = made.told
     print(f"renewal {made.number}: {told['kind']} with {told['algorithm']}, {told['stamps']['count']} stamps")
     return 0
-
-
-def _who(given: str) -> str:
-    return f"operator:{given or getpass.getuser()}"

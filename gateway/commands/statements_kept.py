@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sys
 from collections.abc import Mapping
@@ -189,7 +188,7 @@ async def _account(options: argparse.Namespace, gateway: Gateway) -> UUID:
 
 
 def _who(options: argparse.Namespace) -> str:
-    return f"operator:{options.by.strip() or getpass.getuser()}"
+    return inside.who(options.by.strip())
 
 
 PARTS: Mapping[str, inside.Work] = {
