@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -12,12 +10,11 @@ from uuid import UUID
 from gateway import lateness
 from gateway.api.fields import day
 from gateway.api.payment_terms import LEGAL, rate_of
-from gateway.commands import terminal
+from gateway.commands import inside, terminal
 from gateway.commands.answer import find
 from gateway.dunning import home_day
 from gateway.lateness import Asked
-from gateway.main import open_gateway
-from gateway.settings import Settings
+from gateway.main import Gateway
 from schemas.interest import Calculation
 
 EXAMPLES = """\
@@ -43,28 +40,22 @@ def add(commands: Any) -> None:
     it.add_argument("--until", type=day, metavar="DATE", help="last day that counts, YYYY-MM-DD; today by default")
     it.add_argument("--rate", type=rate_of, help="percent a year, or legal; what was agreed by default")
     terminal.add_format(it)
-    it.set_defaults(run=run)
+    it.set_defaults(run=inside.run, work=work)
 
 
-def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Calculate and show it."""
-    made, currency = asyncio.run(_made(options, settings))
+async def work(options: argparse.Namespace, gateway: Gateway) -> int:
+    """Calculate and show it. Raises NotFound, Conflict."""
+    account, document = await find(options.document, gateway.resources)
+    until: date = options.until or home_day(gateway.resources.clock.now())
+    asked = Asked(until, None if options.rate == LEGAL else options.rate, options.rate == LEGAL)
+    made = await lateness.calculated(document, account, gateway.resources, asked)
+    currency = document.currency or "EUR"
     if options.format == "json":
         terminal.print_json({"document": str(options.document), **made.as_json(currency)})
     else:
         for line in _lines(made, currency):
             print(line)
     return 0
-
-
-async def _made(options: argparse.Namespace, settings: Settings) -> tuple[Calculation, str]:
-    """The calculation and its currency. Raises NotFound, Conflict."""
-    async with open_gateway(settings, os.environ, attach=True) as gateway:
-        account, document = await find(options.document, gateway.resources)
-        until: date = options.until or home_day(gateway.resources.clock.now())
-        asked = Asked(until, None if options.rate == LEGAL else options.rate, options.rate == LEGAL)
-        made = await lateness.calculated(document, account, gateway.resources, asked)
-    return made, document.currency or "EUR"
 
 
 def _lines(made: Calculation, currency: str) -> list[str]:
