@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.port import Payable, PayLink, PaymentNotice, Problem, Refused, read_secret
+from signing import webhook
 
 NAME = "url"
 PLACES = ("number", "amount", "currency", "reference", "document", "expires", "signature")
@@ -123,8 +124,7 @@ def verified(secret: bytes, headers: Mapping[str, str], body: bytes, now: dateti
         raise Refused("the notice lacks webhook-id or webhook-timestamp")
     if abs(now.timestamp() - int(at)) > TOLERANCE.total_seconds():
         raise Refused("the notice is too old, or the clocks differ")
-    signed = hmac.new(secret, f"{identifier}.{at}.".encode() + body, hashlib.sha256).digest()
-    wanted = "v1," + base64.b64encode(signed).decode()
+    wanted = webhook.signature(identifier, at, body, secret)
     given = headers.get("webhook-signature", "").split(" ")
     # What is no ASCII is a wrong signature like another: neither hexadecimal nor base64 has a question mark.
     if not any(hmac.compare_digest(wanted.encode(), one.encode("ascii", "replace")) for one in given):
@@ -171,10 +171,10 @@ def complaint(template: object) -> str:
 def key_of(secret: str) -> bytes:
     """The key in a secret as Standard Webhooks writes it: whsec_ and base64. Raises ValueError."""
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        key = base64.b64decode(secret.removeprefix(webhook.PREFIX), validate=True)
     except binascii.Error:
         key = b""
-    if not secret.startswith("whsec_") or len(key) < 24:
+    if not secret.startswith(webhook.PREFIX) or len(key) < 24:
         raise ValueError("the secret of notices is whsec_ and at least 24 bytes in base64")
     return key
 

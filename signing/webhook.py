@@ -27,15 +27,19 @@ def written(secret: bytes) -> str:
     return PREFIX + base64.b64encode(secret).decode()
 
 
+def signature(message_id: str, stamp: str, body: bytes, secret: bytes) -> str:
+    """One signature of a message, as its header has it. `stamp`: seconds since 1970, as the header has them."""
+    signed = f"{message_id}.{stamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(secret, signed, sha256)).decode()
+
+
 def headers(message_id: str, at: datetime, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
     """The three headers of a message: one signature by each key, so that a secret can be changed without a gap."""
     stamp = str(int(at.timestamp()))
-    signed = f"{message_id}.{stamp}.".encode() + body
-    signatures = [base64.b64encode(hmac.digest(one, signed, sha256)).decode() for one in keys]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": stamp,
-        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+        "webhook-signature": " ".join(signature(message_id, stamp, body, one) for one in keys),
     }
 
 
