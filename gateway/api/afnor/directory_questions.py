@@ -6,11 +6,11 @@ were asked for, and an invoice would go to one of them. So is a limit beyond our
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.api.afnor import questions
 from gateway.api.afnor.answers import Wrong
 from gateway.store.directory import Criterion, Op, Order, Search
 
@@ -191,7 +191,7 @@ def key(value: str, name: str, digits: int) -> str:
 
 def identifier(value: str, name: str, limit: int) -> str:
     """An identifier of a path. Raises Wrong."""
-    return _text(value, name, limit)
+    return questions.text(value, name, limit)
 
 
 def _criteria(given: object, resource: Resource) -> tuple[list[Criterion], dict[str, Any]]:
@@ -217,7 +217,7 @@ def _op(given: object, name: str, known: Filter) -> Op:
 
 def _value(given: object, name: str, known: Filter) -> str | bool:
     if known.values is None:
-        text = _text(given, name, known.limit)
+        text = questions.text(given, name, known.limit)
         if not known.blank and text != "" and text.isspace():
             raise Wrong(400, "INVALID_FIELD", f"{name} is not of spaces alone")
         return text
@@ -267,13 +267,6 @@ def _number(body: Mapping[str, Any], name: str, default: int, least: int, most: 
     value = body.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise Wrong(400, "INVALID_FIELD", f"{name} is a whole number from {least} to {most}")
-    return value
-
-
-def _text(value: object, name: str, limit: int) -> str:
-    """A text of so many characters that can be looked for."""
-    if not isinstance(value, str) or len(value) > limit or any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
-        raise Wrong(400, "INVALID_FIELD", f"{name} is a text of at most {limit} characters, none of them a control")
     return value
 
 

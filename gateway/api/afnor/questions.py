@@ -126,14 +126,16 @@ def _place(text: str) -> datetime:
         raise Wrong(400, "INVALID_FIELD", "the cursor is not one that we gave") from unknown
 
 
-def _text(body: Mapping[str, Any], name: str, limit: int) -> str | None:
-    """A text of so many characters that can be kept; None when it is not there."""
-    if name not in body:
-        return None
-    value = body[name]
+def text(value: object, name: str, limit: int) -> str:
+    """A text of so many characters that can be kept and looked for. Raises Wrong."""
     if not isinstance(value, str) or len(value) > limit or any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
         raise Wrong(400, "INVALID_FIELD", f"{name} is a text of at most {limit} characters, none of them a control")
     return value
+
+
+def _text(body: Mapping[str, Any], name: str, limit: int) -> str | None:
+    """The same of a member; None when it is not there."""
+    return text(body[name], name, limit) if name in body else None
 
 
 def _one_of(body: Mapping[str, Any], name: str, values: tuple[str, ...]) -> str | None:
