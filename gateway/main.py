@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from adapters import catalogue
 from adapters.port import Network, Networks, Problem, TimestampAuthority
@@ -34,6 +35,8 @@ from signing.checkpoint import Verifier
 from signing.trust import Trust
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DOCUMENTS_PER_PROCESS = 4
 """Documents under way for each worker process: while one computes, others wait for the database or a network."""
@@ -108,10 +111,7 @@ async def _current(pool: Pool, keys: Keyring | None) -> None:
 
 def read_networks(environment: Mapping[str, str]) -> Networks:
     """The networks that are configured. Raises Misconfigured with every complaint."""
-    networks, problems = catalogue.build(environment, _now)
-    if problems:
-        raise Misconfigured(_complaints(problems))
-    return networks
+    return _sound(catalogue.build(environment, _now))
 
 
 @asynccontextmanager
@@ -123,21 +123,11 @@ async def open_gateway(
     With `warm`, worker processes load the rules when they start, and no document waits for it.
     """
     networks = read_networks(environment)
-    directory, problems = catalogue.directory(environment, _now)
-    if problems:
-        raise Misconfigured(_complaints(problems))
-    providers, problems = catalogue.providers(environment)
-    if problems:
-        raise Misconfigured(_complaints(problems))
-    authorities, problems = catalogue.authorities(environment)
-    if problems:
-        raise Misconfigured(_complaints(problems))
-    sealer, problems = read_sealer(environment, authorities)
-    if problems:
-        raise Misconfigured(_complaints(problems))
-    custodians, problems = catalogue.custodians(environment, _now)
-    if problems:
-        raise Misconfigured(_complaints(problems))
+    directory = _sound(catalogue.directory(environment, _now))
+    providers = _sound(catalogue.providers(environment))
+    authorities = _sound(catalogue.authorities(environment))
+    sealer = _sound(read_sealer(environment, authorities))
+    custodians = _sound(catalogue.custodians(environment, _now))
     revocations, courier = catalogue.revocations(environment), catalogue.courier(environment, _now)
     messenger = catalogue.messenger(environment, _now)
     held = (
@@ -317,8 +307,13 @@ async def _closing(pool: Pool) -> AsyncIterator[None]:
         await pool.close()
 
 
-def _complaints(problems: Sequence[Problem]) -> str:
-    return "the settings cannot be used:\n  " + "\n  ".join(f"{one.setting}: {one.says}" for one in problems)
+def _sound(found: tuple[T, tuple[Problem, ...]]) -> T:
+    """What was configured. Raises Misconfigured with every complaint about it."""
+    configured, problems = found
+    if problems:
+        complaints = "\n  ".join(f"{one.setting}: {one.says}" for one in problems)
+        raise Misconfigured(f"the settings cannot be used:\n  {complaints}")
+    return configured
 
 
 @asynccontextmanager
